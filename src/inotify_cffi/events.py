@@ -1,0 +1,145 @@
+"""Bytes and masks into words: `Event`, `parse_events`, `flags`, `masks`.
+
+Some facts about events (inotify(7), and ``fs/notify/inotify`` of the kernel):
+
+* The kernel merges an event with the last one queued when both are equal
+  (watch, mask and name), so events cannot be counted.
+* ``wd`` is -1 for Q_OVERFLOW alone: the queue was full, events are missing.
+* ``cookie`` is a full 32-bit number that wraps; both halves of a rename have
+  the same, and the second half may come in a later read, or never.
+* After IGNORED the watch descriptor names no watch any more.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from . import _parsing
+from ._inotify import ffi, lib
+
+
+class Event(NamedTuple):
+    """An inotify event, as `INotify.read` and `parse_events` give it."""
+
+    wd: int
+    """The watch descriptor that the event is for; -1 for Q_OVERFLOW."""
+    mask: int
+    """What happened: bits of `flags`."""
+    cookie: int
+    """The number that the two halves of a rename share; else 0."""
+    name: str
+    """The name inside the watched directory, as `os.fsdecode` gives it: bytes
+    that are not text come back whole through `os.fsencode`. Empty when the
+    event is for the watched object itself."""
+
+
+class _Named(IntEnum):
+    def __str__(self) -> str:  # int's own since Python 3.11
+        return f"{self.__class__.__name__}.{self._name_}"
+
+
+class flags(_Named):
+    """The bits of a mask: ``IN_*`` of ``<sys/inotify.h>`` without ``IN_``.
+
+    >>> str(flags.CREATE)
+    'flags.CREATE'
+    """
+
+    ACCESS = lib.IN_ACCESS  #: File was accessed
+    MODIFY = lib.IN_MODIFY  #: File was modified
+    ATTRIB = lib.IN_ATTRIB  #: Metadata changed
+    CLOSE_WRITE = lib.IN_CLOSE_WRITE  #: Writable file was closed
+    CLOSE_NOWRITE = lib.IN_CLOSE_NOWRITE  #: Unwritable file or directory closed
+    OPEN = lib.IN_OPEN  #: File or directory was opened
+    MOVED_FROM = lib.IN_MOVED_FROM  #: Renamed: the old name
+    MOVED_TO = lib.IN_MOVED_TO  #: Renamed: the new name
+    CREATE = lib.IN_CREATE  #: File or directory was created
+    DELETE = lib.IN_DELETE  #: File or directory was deleted
+    DELETE_SELF = lib.IN_DELETE_SELF  #: The watched object was deleted
+    MOVE_SELF = lib.IN_MOVE_SELF  #: The watched object was renamed
+
+    UNMOUNT = lib.IN_UNMOUNT  #: Its file system was unmounted
+    Q_OVERFLOW = lib.IN_Q_OVERFLOW  #: The queue was full: events are missing
+    IGNORED = lib.IN_IGNORED  #: The watch is gone
+
+    ONLYDIR = lib.IN_ONLYDIR  #: Watch only a directory
+    DONT_FOLLOW = lib.IN_DONT_FOLLOW  #: Watch a symbolic link itself
+    EXCL_UNLINK = lib.IN_EXCL_UNLINK  #: No events of unlinked children
+    MASK_CREATE = lib.IN_MASK_CREATE  #: Make a new watch or fail
+    MASK_ADD = lib.IN_MASK_ADD  #: Add to the mask of an existing watch
+    ISDIR = lib.IN_ISDIR  #: The event is about a directory
+    ONESHOT = lib.IN_ONESHOT  #: Remove the watch after one event
+
+    @classmethod
+    def from_mask(cls, mask: int) -> list[flags]:
+        """Return the flags that are set in ``mask``, in the order above.
+
+        >>> flags.from_mask(0x40000100) == [flags.CREATE, flags.ISDIR]
+        True
+        """
+        return [flag for flag in cls if flag & mask]
+
+
+class masks(_Named):
+    """Several flags at once, as ``<sys/inotify.h>`` has them."""
+
+    CLOSE = lib.IN_CLOSE  #: CLOSE_WRITE | CLOSE_NOWRITE
+    MOVE = lib.IN_MOVE  #: MOVED_FROM | MOVED_TO
+    ALL_EVENTS = lib.IN_ALL_EVENTS  #: All that add_watch can ask to be told
+
+
+def mask_str(mask: int) -> str:
+    """Return the flags of ``mask`` in words; bits without a name in hexadecimal.
+
+    >>> mask_str(0x40000100)
+    'CREATE | ISDIR'
+    >>> mask_str(0x00010100)
+    'CREATE | 0x10000'
+    """
+    words = []
+    for flag in flags:
+        if mask & flag:
+            words.append(flag.name)
+            mask &= ~flag
+    if mask or not words:
+        words.append(hex(mask))
+    return " | ".join(words)
+
+
+def parse_events(data: Any) -> list[Event]:
+    """Parse what was read from an inotify descriptor; read it in place.
+
+    Parameters:
+        data: any bytes-like object, contiguous.
+
+    Returns:
+        The events, in their order.
+
+    Raises:
+        ValueError: a header is cut short, a ``len`` runs past the end, or a
+            name is not ended by a NUL; the text gives the offset in bytes at
+            which that event begins.
+        TypeError: ``data`` is not bytes-like.
+
+    >>> parse_events(bytes.fromhex("01000000 00010000 00000000 04000000 61620000"))
+    [Event(wd=1, mask=256, cookie=0, name='ab')]
+    """
+    memory = ffi.from_buffer(data)
+    size = len(memory)
+    events: list[Event] = []
+    offset = _parsing.append_events(events, Event, False, memory, size)
+    if offset != size:
+        raise ValueError(_malformation(memory, offset, size))
+    return events
+
+
+def _malformation(memory: Any, offset: int, size: int) -> str:
+    left = size - offset
+    if left < _parsing.HEADER_SIZE:
+        return f"truncated event header at offset {offset}: {left} of 16 bytes"
+    length = ffi.cast("struct inotify_event *", memory + offset).len
+    left -= _parsing.HEADER_SIZE
+    if length > left:
+        return f"event at offset {offset} has a name of {length} bytes, {left} follow"
+    return f"event at offset {offset} has a name of {length} bytes without a NUL"

@@ -1,0 +1,438 @@
+"""`INotify`: an inotify instance that can be stopped, shared and awaited."""
+
+from __future__ import annotations
+
+import errno
+import io
+import operator
+import os
+import warnings
+from collections import deque
+from typing import Any, NamedTuple, NoReturn
+
+from . import _awaiting, syscalls
+from ._inotify import ffi, lib
+from ._parsing import reader_of
+from ._waiting import CLOSED_MESSAGE, Deadline, Waiters
+from .events import Event
+
+_SURELY_EMPTIED = lib.SURELY_EMPTIED
+# A global is found faster than an attribute: a fifth of what Python adds to a
+# call of add_watch().
+_ENCODING = syscalls.ENCODING
+_ERRORS = syscalls.ERRORS
+_encode_path = syscalls.encode_path
+_add_watch = lib.instance_add_watch
+
+
+class Watch(NamedTuple):
+    """A watch as the kernel lists it: see `INotify.watches`."""
+
+    wd: int
+    """The watch descriptor."""
+    inode: int
+    """The inode number of what is watched: ``st_ino`` of `os.stat`."""
+    device: int
+    """The device it is on: ``st_dev`` of `os.stat`, except where a file system
+    such as btrfs shows user space another one than it has."""
+    mask: int
+    """What is watched for; from Linux 5.19 on with ONESHOT and EXCL_UNLINK."""
+
+
+class INotify(io.FileIO):
+    """An inotify instance, as a file object.
+
+    Parameters:
+        inheritable: let programs that this process executes inherit the
+            descriptor. By default it is close-on-exec (IN_CLOEXEC).
+        nonblocking: open it with IN_NONBLOCK. This does not change what `read`
+            does, only what `os.read` of the descriptor does when the queue is
+            empty.
+        closefd: close the descriptor in `close`, or when the object is
+            collected.
+
+    Raises:
+        OSError: EMFILE, ENFILE or ENOMEM; the text tells which limit it was.
+
+    **Threads.** Every method may be called from any thread at any time; each
+    event goes to exactly one reader. Instances share nothing.
+
+    **Signals.** Every method may be called from a signal handler.
+
+    **fork.** A child has the same queue as its parent: when both read, each
+    event goes to one of them, whichever is faster, so let one of them close
+    its copy first. That neither removes the other's watches nor ends its
+    waits. When both must read, open the instance with ``nonblocking=True``:
+    else the slower one may wait past its timeout for an event that the faster
+    one took.
+
+    >>> with INotify() as inotify:
+    ...     inotify.read(timeout=0)
+    []
+    """
+
+    _instance: Any = None
+
+    def __init__(
+        self,
+        inheritable: bool = False,
+        nonblocking: bool = False,
+        closefd: bool = True,
+    ) -> None:
+        if self._instance is not None:
+            self.close()
+        instance = ffi.new("struct instance *")
+        flags = (0 if inheritable else lib.IN_CLOEXEC) | (
+            lib.IN_NONBLOCK if nonblocking else 0
+        )
+        result = lib.instance_open(instance, flags, bool(closefd))
+        if result < 0:
+            syscalls.raise_init_error(-result)
+        try:
+            # What FileIO closes it closes at once, perhaps under a system call
+            # of another thread; the compiled instance waits for the last one.
+            super().__init__(instance.fd, mode="rb", closefd=False)
+            self._closefd = bool(closefd)
+            self._append_queued, self._append_more = reader_of(Event, instance)
+            self._undelivered: deque[Event] = deque()
+            self._waiters = Waiters(self._join_epoll)
+            self._instance = instance
+        except BaseException:
+            lib.instance_close(instance)
+            raise
+
+    fd = property(io.FileIO.fileno, doc="The file descriptor, also as fileno().")
+
+    @property
+    def closefd(self) -> bool:
+        """Whether closing this object closes the file descriptor."""
+        return self._closefd
+
+    def __repr__(self) -> str:
+        name = type(self).__qualname__
+        if self._instance is None or self.closed:
+            return f"<{name} [closed]>"
+        return f"<{name} fd={self.fileno()} closefd={self._closefd}>"
+
+    def add_watch(self, path: syscalls.Path, mask: int) -> int:
+        """Watch ``path``, or change its watch: inotify_add_watch(2).
+
+        Watching what is watched already returns the same watch descriptor and
+        replaces the mask. Without MASK_ADD that loses events which another
+        processor makes at that moment: the kernel clears the old mask before
+        it sets the new one.
+
+        Parameters:
+            path: str, bytes or PathLike; needs permission to read it.
+            mask: `flags`, or'ed.
+
+        Returns:
+            The watch descriptor.
+
+        Raises:
+            OSError: as inotify_add_watch(2) lists, with the path; ENOSPC names
+                the sysctl and its value.
+            TypeError: ``path`` is no path or ``mask`` no int.
+            OverflowError: ``mask`` is negative or has more than 32 bits.
+            ValueError: a NUL in ``path``; this object is closed.
+        """
+        if path.__class__ is str and "\0" not in path:
+            encoded = path.encode(_ENCODING, _ERRORS)
+        else:
+            encoded = _encode_path(path)
+        if not isinstance(mask, int):
+            mask = operator.index(mask)  # cffi would take a Decimal
+        while True:
+            wd = _add_watch(self._instance, encoded, mask)
+            if wd >= 0:
+                return wd
+            self._raise_unless_interrupted(wd, path)
+
+    def rm_watch(self, wd: int) -> None:
+        """Remove a watch: inotify_rm_watch(2). IGNORED tells when it is gone.
+
+        Parameters:
+            wd: the watch descriptor that `add_watch` returned.
+
+        Raises:
+            OSError: EINVAL, there is no such watch.
+            TypeError: ``wd`` is no int.
+            OverflowError: ``wd`` has more than 32 bits.
+            ValueError: this object is closed.
+        """
+        if not isinstance(wd, int):
+            wd = operator.index(wd)
+        result = lib.instance_rm_watch(self._instance, wd)
+        if result < 0:
+            self._raise(result)
+
+    def read(  # type: ignore[override]  # inotify_simple's signature
+        self, timeout: float | None = None, read_delay: float | None = None
+    ) -> list[Event]:
+        """Return all events that are queued; wait for one when there is none.
+
+        Parameters:
+            timeout: how long to wait at most, in milliseconds, fractions too.
+                None or a negative number: until there is an event. 0: not at
+                all.
+            read_delay: when it had to wait, how long to go on waiting after
+                the first event, in milliseconds, for more to gather, which the
+                kernel may merge.
+
+        Returns:
+            The events in the kernel's order: all that were queued when this
+            was called, and perhaps more. None when time ran out, or at `wake`.
+
+        Raises:
+            ValueError: this object is closed, or is closed while this waits;
+                an argument is not a number of milliseconds.
+            TypeError: an argument is not a number.
+
+        An exception that a signal handler raises leaves this method; what it
+        had taken from the queue is returned by the next read.
+        """
+        if timeout is not None and not timeout >= 0:
+            timeout = _length_of_time(timeout)
+        if read_delay is not None and not read_delay >= 0:
+            raise ValueError(f"read_delay is no length of time: {read_delay!r}")
+        events: list[Event] = []
+        try:
+            self._append_now(events)
+            if not events and timeout != 0:
+                self._append_later(events, Deadline(timeout), read_delay)
+            return events
+        except BaseException:
+            self._keep(events)
+            raise
+
+    async def aread(self, timeout: float | None = None) -> list[Event]:
+        """Await events: `read` for a task, under asyncio, uvloop or trio.
+
+        Any number of tasks may wait, in any number of threads. Cancelling one
+        loses nothing: events are taken only when the task runs again, and
+        returned at once. The first call makes the descriptor non-blocking for
+        good, so that no other reader can make this one block the loop.
+
+        Parameters:
+            timeout: how long to wait at most, in milliseconds. None or a
+                negative number: until there is an event. 0: not at all, but
+                other tasks get their turn.
+
+        Returns:
+            As `read`.
+
+        Raises:
+            As `read`; and RuntimeError where no event loop is running.
+        """
+        if timeout is not None and not timeout >= 0:
+            timeout = _length_of_time(timeout)
+        backend = _awaiting.running_backend()
+        await backend.checkpoint()
+        events: list[Event] = []
+        try:
+            result = lib.instance_never_block(self._instance)
+            if result < 0:
+                self._raise(result)
+            self._append_now(events)
+            if not events and timeout != 0:
+                await self._append_when_ready(events, Deadline(timeout), backend)
+            return events
+        except BaseException:
+            self._keep(events)
+            raise
+
+    def wake(self) -> None:
+        """Let every `read` and `aread` that waits return ``[]`` at once.
+
+        Where none waits, the next one that would have to wait returns ``[]``
+        instead; one such wake is kept, however often this is called. So a
+        reader that has just looked at a flag, and is about to wait, does not
+        miss the wake that tells it to look again. Iteration goes on waiting.
+
+        May be called from any thread, task or signal handler. On a closed
+        object it does nothing.
+        """
+        self._waiters.wake()
+
+    def close(self) -> None:
+        """Close the instance; all its watches go with it.
+
+        A `read` or `aread` that waits, in whatever thread or task, raises
+        ValueError at once, and iteration ends. The descriptor itself is closed
+        when the last system call on it has returned. Closing again does
+        nothing.
+        """
+        super().close()
+        if self._instance is not None:
+            lib.instance_close(self._instance)
+            self._waiters.close()
+
+    def watches(self) -> list[Watch]:
+        """Return what the kernel says is watched, from ``/proc/self/fdinfo``.
+
+        Raises:
+            OSError: /proc is not mounted.
+            ValueError: this object is closed.
+        """
+        with open(f"/proc/self/fdinfo/{self.fileno()}") as fdinfo:
+            return [_watch(line) for line in fdinfo if line.startswith("inotify wd:")]
+
+    def __iter__(self) -> INotify:  # type: ignore[override]
+        return self
+
+    def __next__(self) -> Event:  # type: ignore[override]
+        """Return the next event; wait for it. Ends when this object is closed."""
+        while True:
+            try:
+                return self._undelivered.popleft()
+            except IndexError:
+                pass
+            try:
+                self._undelivered.extend(self.read())
+            except ValueError:
+                if self.closed:
+                    raise StopIteration from None
+                raise
+
+    def __aiter__(self) -> INotify:
+        return self
+
+    async def __anext__(self) -> Event:
+        while True:
+            try:
+                return self._undelivered.popleft()
+            except IndexError:
+                pass
+            try:
+                self._undelivered.extend(await self.aread())
+            except ValueError:
+                if self.closed:
+                    raise StopAsyncIteration from None
+                raise
+
+    def __del__(self) -> None:
+        if self._instance is None or self.closed:
+            return
+        if self._closefd:
+            warnings.warn(
+                f"unclosed inotify instance {self!r}",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+        self.close()
+
+    def _append_now(self, events: list[Event]) -> None:
+        """Append all that is queued, without waiting."""
+        if self._undelivered:
+            self._append_undelivered(events)
+        rest = self._append_queued(events)
+        if rest:
+            if rest < 0:
+                self._raise(rest)
+            self._append_rest(events, rest)
+
+    def _append_undelivered(self, events: list[Event]) -> None:
+        while True:
+            try:
+                events.append(self._undelivered.popleft())
+            except IndexError:
+                return
+
+    def _append_rest(self, events: list[Event], rest: int) -> None:
+        """Append what one read did not hold: ``rest`` bytes, and perhaps more.
+
+        A read that does not empty the queue takes more than _SURELY_EMPTIED
+        bytes, so this many reads are enough, and a writer that is faster than
+        this loop cannot keep it going.
+        """
+        for _ in range(rest // _SURELY_EMPTIED + 1):
+            rest = self._append_more(events)
+            if rest <= 0:
+                break
+
+    def _append_later(
+        self, events: list[Event], deadline: Deadline, read_delay: float | None
+    ) -> None:
+        waiter = self._waiters.take()
+        woken = False
+        try:
+            self._waiters.begin(waiter)
+            while not events:
+                if waiter.woken:
+                    woken = True
+                    return
+                seconds = deadline.seconds_left()
+                if seconds <= 0:
+                    return
+                if not waiter.wait(seconds):
+                    continue
+                if read_delay is not None and not waiter.woken:
+                    waiter.wait_for_bell(read_delay / 1000)
+                if not waiter.woken:
+                    self._append_now(events)
+                    if not events:  # another reader was faster, or a nudge
+                        waiter.silence()
+        finally:
+            self._waiters.end(waiter, told=woken)
+
+    async def _append_when_ready(
+        self, events: list[Event], deadline: Deadline, backend: _awaiting.Backend
+    ) -> None:
+        waiter = self._waiters.take()
+        woken = False
+        try:
+            self._waiters.begin(waiter)
+            while not events:
+                if waiter.woken:
+                    woken = True
+                    return
+                seconds = deadline.seconds_left()
+                if seconds <= 0:
+                    return
+                await backend.readable(waiter.fileno(), seconds)
+                if not waiter.woken:
+                    self._append_now(events)
+                    if not events:
+                        waiter.silence()
+        finally:
+            self._waiters.end(waiter, told=woken)
+
+    def _keep(self, events: list[Event]) -> None:
+        """Keep what was taken from the queue for the next read."""
+        if events:
+            self._undelivered.extendleft(reversed(events))
+            self._waiters.nudge()
+
+    def _join_epoll(self, epoll: int) -> None:
+        result = lib.instance_join_epoll(self._instance, epoll)
+        if result < 0:
+            self._raise(result)
+
+    def _raise_unless_interrupted(self, result: int, path: syscalls.Path) -> None:
+        if result != -errno.EINTR:
+            self._raise(result, path)
+
+    def _raise(self, result: int, path: syscalls.Path | None = None) -> NoReturn:
+        if result == -lib.CLOSED:
+            raise ValueError(CLOSED_MESSAGE)
+        syscalls.raise_os_error(-result, path)
+
+
+def _length_of_time(timeout: float) -> float | None:
+    """Return the timeout that a negative one stands for; refuse NaN."""
+    if timeout < 0:
+        return None
+    raise ValueError(f"timeout is no length of time: {timeout!r}")
+
+
+def _watch(line: str) -> Watch:
+    # inotify wd:1 ino:2301b6 sdev:fe00000 mask:fff ignored_mask:0 ..., all hex
+    values = dict(field.split(":", 1) for field in line.split()[1:5])
+    device = int(values["sdev"], 16)  # the kernel's own form: 12 and 20 bits
+    return Watch(
+        wd=int(values["wd"], 16),
+        inode=int(values["ino"], 16),
+        device=os.makedev(device >> 20, device & 0xFFFFF),
+        mask=int(values["mask"], 16),
+    )

@@ -1,0 +1,255 @@
+"""The system calls over a bare file descriptor, as py-inotify has them.
+
+Every ``IN_*`` constant has the value that the C compiler found in
+``<sys/inotify.h>``. Here, and nowhere else, an errno becomes an `OSError`.
+All functions may be called from any thread; none keeps state.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import NamedTuple, NoReturn, Union
+
+from . import _parsing
+from ._inotify import ffi, lib
+
+IN_ACCESS: int = lib.IN_ACCESS
+IN_MODIFY: int = lib.IN_MODIFY
+IN_ATTRIB: int = lib.IN_ATTRIB
+IN_CLOSE_WRITE: int = lib.IN_CLOSE_WRITE
+IN_CLOSE_NOWRITE: int = lib.IN_CLOSE_NOWRITE
+IN_OPEN: int = lib.IN_OPEN
+IN_MOVED_FROM: int = lib.IN_MOVED_FROM
+IN_MOVED_TO: int = lib.IN_MOVED_TO
+IN_CREATE: int = lib.IN_CREATE
+IN_DELETE: int = lib.IN_DELETE
+IN_DELETE_SELF: int = lib.IN_DELETE_SELF
+IN_MOVE_SELF: int = lib.IN_MOVE_SELF
+IN_UNMOUNT: int = lib.IN_UNMOUNT
+IN_Q_OVERFLOW: int = lib.IN_Q_OVERFLOW
+IN_IGNORED: int = lib.IN_IGNORED
+IN_CLOSE: int = lib.IN_CLOSE
+IN_MOVE: int = lib.IN_MOVE
+IN_ALL_EVENTS: int = lib.IN_ALL_EVENTS
+IN_ONLYDIR: int = lib.IN_ONLYDIR
+IN_DONT_FOLLOW: int = lib.IN_DONT_FOLLOW
+IN_EXCL_UNLINK: int = lib.IN_EXCL_UNLINK
+IN_MASK_CREATE: int = lib.IN_MASK_CREATE
+IN_MASK_ADD: int = lib.IN_MASK_ADD
+IN_ISDIR: int = lib.IN_ISDIR
+IN_ONESHOT: int = lib.IN_ONESHOT
+IN_CLOEXEC: int = lib.IN_CLOEXEC
+IN_NONBLOCK: int = lib.IN_NONBLOCK
+
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+ENCODING = sys.getfilesystemencoding()
+ERRORS = sys.getfilesystemencodeerrors()
+_LONGEST_EVENT = _parsing.HEADER_SIZE + 256  # NAME_MAX and its NUL
+
+
+class Event(NamedTuple):
+    """An event as `read_events` gives it: py-inotify's, with its ``len``."""
+
+    wd: int
+    """The watch descriptor that the event is for; -1 for ``IN_Q_OVERFLOW``."""
+    mask: int
+    """What happened: bits of ``IN_*``."""
+    cookie: int
+    """The number that the two halves of a rename share; else 0."""
+    len: int
+    """The size of the name in bytes as the kernel padded it; 0 without one."""
+    name: str
+    """The name inside the watched directory, as `os.fsdecode` gives it."""
+
+
+def encode_path(path: Path) -> bytes:
+    """Return ``path`` as the kernel takes it.
+
+    Raises:
+        TypeError: it is not a str, bytes or PathLike.
+        ValueError: it holds a NUL, at which C would cut it short.
+    """
+    name = os.fspath(path)
+    encoded = name.encode(ENCODING, ERRORS) if isinstance(name, str) else name
+    if b"\0" in encoded:
+        raise ValueError(f"embedded null byte in path {path!r}")
+    return encoded
+
+
+def raise_os_error(number: int, path: Path | None = None) -> NoReturn:
+    """Raise the `OSError` for errno ``number``, with what can be done about it.
+
+    The text of a limit names the sysctl and its present value.
+    """
+    text = os.strerror(number)
+    if number == errno.ENOSPC:
+        text = (
+            "no more inotify watches: fs.inotify.max_user_watches is "
+            f"{_limit('max_user_watches')} for all of this user's instances; "
+            "raise it with sysctl, or remove watches"
+        )
+    raise OSError(number, text, path if path is None else os.fspath(path))
+
+
+def raise_init_error(number: int) -> NoReturn:
+    """Raise the `OSError` for an errno of inotify_init1(2).
+
+    EMFILE stands for two limits there; the text says which one it was.
+    """
+    if number != errno.EMFILE:
+        raise_os_error(number)
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        import resource  # only here, off the path of every import
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        raise OSError(
+            number,
+            f"too many open files: this process may have {soft} (RLIMIT_NOFILE); "
+            "raise it with ulimit -n, or close some",
+        ) from None
+    raise OSError(
+        number,
+        "no more inotify instances: fs.inotify.max_user_instances is "
+        f"{_limit('max_user_instances')} for this user; "
+        "raise it with sysctl, or close some",
+    )
+
+
+def _limit(name: str) -> str:
+    try:
+        with open(f"/proc/sys/fs/inotify/{name}") as sysctl:
+            return sysctl.read().strip()
+    except OSError:
+        return "unknown here"
+
+
+def init() -> int:
+    """Make an inotify instance: inotify_init(2).
+
+    The descriptor is inherited over exec; `init1` can prevent that.
+
+    Returns:
+        The file descriptor; `os.close` closes it.
+
+    Raises:
+        OSError: EMFILE, ENFILE or ENOMEM; the text tells which limit it was.
+    """
+    fd = lib.init()
+    if fd < 0:
+        raise_init_error(-fd)
+    return fd
+
+
+def init1(flags: int = 0) -> int:
+    """Make an inotify instance: inotify_init1(2).
+
+    Parameters:
+        flags: ``IN_NONBLOCK`` and ``IN_CLOEXEC``, or'ed.
+
+    Returns:
+        The file descriptor; `os.close` closes it.
+
+    Raises:
+        OSError: EINVAL for an unknown flag; EMFILE, ENFILE or ENOMEM, and the
+            text tells which limit it was.
+        TypeError, OverflowError: ``flags`` is no int, or none that C can hold.
+    """
+    fd = lib.init1(flags)
+    if fd < 0:
+        raise_init_error(-fd)
+    return fd
+
+
+def add_watch(fd: int, pathname: Path, mask: int) -> int:
+    """Watch ``pathname``, or change its watch: inotify_add_watch(2).
+
+    Changing an existing watch without ``IN_MASK_ADD`` loses events that
+    another processor makes at that moment: the kernel clears the old mask
+    before it sets the new one.
+
+    Parameters:
+        fd: the descriptor of an inotify instance.
+        pathname: what to watch; needs permission to read it.
+        mask: what to tell, and how: ``IN_*``, or'ed.
+
+    Returns:
+        The watch descriptor.
+
+    Raises:
+        OSError: as inotify_add_watch(2) lists; ENOSPC names the sysctl.
+        TypeError, OverflowError: ``mask`` or ``fd`` is no int, or out of range.
+        ValueError: a NUL in ``pathname``.
+    """
+    encoded = encode_path(pathname)
+    while True:
+        wd = lib.add_watch(fd, encoded, mask)
+        if wd >= 0:
+            return wd
+        if wd != -errno.EINTR:
+            raise_os_error(-wd, pathname)
+
+
+def rm_watch(fd: int, wd: int) -> int:
+    """Remove a watch: inotify_rm_watch(2). ``IN_IGNORED`` tells when it is gone.
+
+    Parameters:
+        fd: the descriptor of an inotify instance.
+        wd: the watch descriptor that `add_watch` returned.
+
+    Returns:
+        0.
+
+    Raises:
+        OSError: EINVAL, there is no such watch; EBADF.
+        TypeError, OverflowError: an argument is no int, or out of range.
+    """
+    result = lib.rm_watch(fd, wd)
+    if result < 0:
+        raise_os_error(-result)
+    return result
+
+
+def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
+    """Read and parse what is queued: one read(2).
+
+    Waits for an event when there is none, unless ``fd`` is non-blocking. A
+    signal's Python handler runs meanwhile, and the wait goes on.
+
+    Parameters:
+        fd: the descriptor of an inotify instance.
+        max_bytes: read no more bytes than this; 0 reads all that is queued.
+
+    Returns:
+        The events, in their order; none when ``fd`` is non-blocking and none
+        is queued.
+
+    Raises:
+        OSError: EINVAL, ``max_bytes`` is too small for the first event; EBADF.
+        TypeError: an argument is no int.
+        ValueError, OverflowError: ``max_bytes`` is negative, or too large.
+    """
+    if max_bytes < 0:
+        raise ValueError(f"max_bytes is negative: {max_bytes}")
+    queued = lib.queued_bytes(fd)
+    if queued < 0:
+        raise_os_error(-queued)
+    size = queued or 10 * _LONGEST_EVENT
+    if max_bytes:
+        size = min(size, max_bytes)
+    buffer = ffi.new("char[]", size)
+    while True:
+        filled = lib.read_queue(fd, buffer, size)
+        if filled >= 0:
+            break
+        if filled == -errno.EAGAIN:
+            return []
+        if filled != -errno.EINTR:
+            raise_os_error(-filled)
+    events: list[Event] = []
+    _parsing.append_events(events, Event, True, buffer, filled)
+    return events

@@ -1,0 +1,417 @@
+/* The compiled half of inotify_cffi: system calls that survive a close() in
+   another thread, and, on CPython, the step from the kernel's bytes to Python
+   objects.  Nothing here knows of paths, waits or Python threads. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#ifndef IN_MASK_CREATE /* Linux 4.18; not in the headers of glibc before 2.29 */
+#define IN_MASK_CREATE 0x10000000
+#endif
+
+/* The size of a buffer hardly matters to the kernel (190 ns an event with
+   4 KiB, 192 with 16, 185 with 256); this one fits the L1 cache and the stack
+   of a thread under musl (128 KiB). */
+#define READ_SIZE 16384
+/* read(2) stops only when the queue is empty or the next event does not fit,
+   and no event is longer than 16 + 256 bytes: a shorter read emptied it. */
+#define SURELY_EMPTIED (READ_SIZE - 272)
+
+#define CLOSED 4096 /* no errno is as large (MAX_ERRNO is 4095) */
+#define CLOSING 0x80000000u
+
+static ssize_t result_or_errno(ssize_t result)
+{
+    return result == -1 ? -errno : result;
+}
+
+static int init(void) { return (int)result_or_errno(inotify_init()); }
+
+static int init1(int flags) { return (int)result_or_errno(inotify_init1(flags)); }
+
+static int add_watch(int fd, const char *pathname, uint32_t mask)
+{
+    return (int)result_or_errno(inotify_add_watch(fd, pathname, mask));
+}
+
+static int rm_watch(int fd, int wd)
+{
+    return (int)result_or_errno(inotify_rm_watch(fd, wd));
+}
+
+static ssize_t read_queue(int fd, char *data, size_t size)
+{
+    return result_or_errno(read(fd, data, size));
+}
+
+static ssize_t queued_bytes(int fd)
+{
+    int bytes = 0;
+    return ioctl(fd, FIONREAD, &bytes) == -1 ? -errno : bytes;
+}
+
+/* ---- an instance and its users ---------------------------------------- */
+
+struct instance {
+    int fd;
+    int closefd;
+    int blocking;            /* read(2) would wait: ask poll(2) first */
+    unsigned forks;          /* the process that `users` and `reading` are of */
+    uint32_t users;          /* calls inside; CLOSING once close() was called */
+    pthread_mutex_t reading; /* poll and read as one step */
+};
+
+/* A forked child inherits the counts and locks of threads that it has not.
+   The first call in the child puts them right. */
+static unsigned forks;
+static pthread_mutex_t putting_right = PTHREAD_MUTEX_INITIALIZER;
+
+static void before_fork(void) { pthread_mutex_lock(&putting_right); }
+static void in_parent(void) { pthread_mutex_unlock(&putting_right); }
+static void in_child(void)
+{
+    forks++;
+    pthread_mutex_init(&putting_right, NULL);
+}
+
+__attribute__((constructor)) static void count_forks(void)
+{
+    pthread_atfork(before_fork, in_parent, in_child);
+}
+
+static void forget_other_threads(struct instance *instance)
+{
+    pthread_mutex_lock(&putting_right);
+    if (instance->forks != forks) {
+        instance->users &= CLOSING;
+        pthread_mutex_init(&instance->reading, NULL);
+        __atomic_store_n(&instance->forks, forks, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&putting_right);
+}
+
+static int enter(struct instance *instance)
+{
+    if (__atomic_load_n(&instance->forks, __ATOMIC_ACQUIRE) != forks)
+        forget_other_threads(instance);
+    uint32_t users = __atomic_load_n(&instance->users, __ATOMIC_RELAXED);
+    do {
+        if (users & CLOSING)
+            return 0;
+    } while (!__atomic_compare_exchange_n(&instance->users, &users, users + 1, 1,
+                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    return 1;
+}
+
+static void leave(struct instance *instance)
+{
+    if (__atomic_sub_fetch(&instance->users, 1, __ATOMIC_ACQ_REL) == CLOSING
+        && instance->closefd)
+        close(instance->fd);
+}
+
+static int instance_open(struct instance *instance, int flags, int closefd)
+{
+    int fd = init1(flags);
+    if (fd < 0) {
+        instance->users = CLOSING;
+        return fd;
+    }
+    instance->fd = fd;
+    instance->closefd = closefd;
+    instance->blocking = !(flags & IN_NONBLOCK);
+    instance->forks = forks;
+    instance->users = 0;
+    pthread_mutex_init(&instance->reading, NULL);
+    return 0;
+}
+
+/* Whoever is inside last closes the descriptor: its number is not given to
+   another file while a system call may still use it. */
+static void instance_close(struct instance *instance)
+{
+    if (enter(instance)) {
+        __atomic_or_fetch(&instance->users, CLOSING, __ATOMIC_ACQ_REL);
+        leave(instance);
+    }
+}
+
+static int instance_add_watch(struct instance *instance, const char *path, uint32_t mask)
+{
+    if (!enter(instance))
+        return -CLOSED;
+    int wd = add_watch(instance->fd, path, mask);
+    leave(instance);
+    return wd;
+}
+
+static int instance_rm_watch(struct instance *instance, int wd)
+{
+    if (!enter(instance))
+        return -CLOSED;
+    int result = rm_watch(instance->fd, wd);
+    leave(instance);
+    return result;
+}
+
+struct queued {
+    ssize_t size;
+    ssize_t rest;
+    char data[READ_SIZE];
+};
+
+/* FIONREAD costs less than poll(2) while the queue is short, and walks all of
+   it when it is long (81 us for 16,000 events): so the first read of a drain
+   asks it, and gets to know the rest as well, and the others ask poll. */
+static ssize_t bytes_ready(int fd, int more)
+{
+    if (!more)
+        return queued_bytes(fd);
+    struct pollfd ready = {fd, POLLIN, 0};
+    return result_or_errno(poll(&ready, 1, 0));
+}
+
+/* What is queued, as far as it fits; nothing when nothing is.  Never waits.
+   The results go into memory, not to the caller: on PyPy a signal handler may
+   raise before a result is stored, and the data is still found. */
+static void instance_read(struct instance *instance, struct queued *queued, int more)
+{
+    ssize_t ready = 0;
+    queued->rest = 0;
+    if (!enter(instance)) {
+        queued->size = -CLOSED;
+        return;
+    }
+    if (__atomic_load_n(&instance->blocking, __ATOMIC_RELAXED)) {
+        /* Between the two calls another thread could take what the first one
+           saw, and the second would wait for the next event. */
+        pthread_mutex_lock(&instance->reading);
+        ready = queued->size = bytes_ready(instance->fd, more);
+        if (ready > 0)
+            queued->size = read_queue(instance->fd, queued->data, READ_SIZE);
+        pthread_mutex_unlock(&instance->reading);
+    }
+    else
+        queued->size = read_queue(instance->fd, queued->data, READ_SIZE);
+    if (queued->size == -EAGAIN || queued->size == -EINTR)
+        queued->size = 0;
+    if (queued->size > SURELY_EMPTIED) {
+        if (more)
+            queued->rest = 1; /* or none: another read will tell */
+        else if (ready > 0)
+            queued->rest = ready - queued->size;
+        else
+            queued->rest = queued_bytes(instance->fd);
+    }
+    leave(instance);
+}
+
+static int instance_join_epoll(struct instance *instance, int epoll)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = instance->fd};
+    if (!enter(instance))
+        return -CLOSED;
+    int result = epoll_ctl(epoll, EPOLL_CTL_ADD, instance->fd, &event);
+    result = (int)result_or_errno(result);
+    leave(instance);
+    return result;
+}
+
+static int instance_never_block(struct instance *instance)
+{
+    if (!__atomic_load_n(&instance->blocking, __ATOMIC_RELAXED))
+        return 0;
+    if (!enter(instance))
+        return -CLOSED;
+    int flags = fcntl(instance->fd, F_GETFL);
+    if (flags != -1)
+        flags = fcntl(instance->fd, F_SETFL, flags | O_NONBLOCK);
+    int result = (int)result_or_errno(flags);
+    if (result == 0)
+        __atomic_store_n(&instance->blocking, 0, __ATOMIC_RELAXED);
+    leave(instance);
+    return result;
+}
+
+/* ---- a bell: ends a wait ------------------------------------------------ */
+
+static int bell_open(void)
+{
+    return (int)result_or_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+static int bell_ring(int bell)
+{
+    return eventfd_write(bell, 1) == -1 && errno != EAGAIN ? -errno : 0;
+}
+
+static void bell_silence(int bell)
+{
+    eventfd_t rings;
+    (void)eventfd_read(bell, &rings);
+}
+
+/* ---- CPython: from bytes to named tuples -------------------------------- */
+
+#ifdef PYPY_VERSION
+
+static void exchange_builtins(uintptr_t list) { (void)list; }
+
+#else
+
+/* cffi converts only C values, at 20 ns a field and 75 ns a name, and gives
+   up the GIL twice where one call that reads and builds gives it up once.
+   These two builtins use the stable ABI alone. */
+
+/* tuple.__new__.  A named tuple's own __new__ is Python; and allocating one
+   without any would leave unset what CPython adds to tuples (3.14 did). */
+static newfunc new_tuple;
+
+/* Append the events in `data`; return where the first malformed one begins,
+   or `size`, or -1 with an exception set. */
+static Py_ssize_t append(PyObject *events, PyObject *type, int with_len,
+                         const char *data, size_t size)
+{
+    struct inotify_event header, last = {0, 0, 0, 0};
+    size_t offset = 0;
+    int position_of_name = 3 + with_len;
+    Py_ssize_t result = -1;
+    /* One tuple of fields, inside one tuple of arguments, serves all events:
+       neighbours share most fields, and only what differs is made anew. */
+    PyObject *fields = PyTuple_New(position_of_name + 1);
+    PyObject *arguments = fields ? PyTuple_Pack(1, fields) : NULL;
+    Py_XDECREF(fields); /* PyTuple_SetItem wants the only reference */
+    if (!arguments)
+        return -1;
+    while (size - offset >= sizeof header) {
+        /* Copied, since `data` may be unaligned, or change meanwhile. */
+        memcpy(&header, data + offset, sizeof header);
+        const char *name = data + offset + sizeof header;
+        const char *end = name;
+        if (header.len > size - offset - sizeof header)
+            break;
+        if (header.len && !(end = memchr(name, '\0', header.len)))
+            break;
+        int first = offset == 0;
+        if (first || header.wd != last.wd)
+            PyTuple_SetItem(fields, 0, PyLong_FromLong(header.wd));
+        if (first || header.mask != last.mask)
+            PyTuple_SetItem(fields, 1, PyLong_FromUnsignedLong(header.mask));
+        if (first || header.cookie != last.cookie)
+            PyTuple_SetItem(fields, 2, PyLong_FromUnsignedLong(header.cookie));
+        if (with_len && (first || header.len != last.len))
+            PyTuple_SetItem(fields, 3, PyLong_FromUnsignedLong(header.len));
+        PyTuple_SetItem(fields, position_of_name,
+                        PyUnicode_DecodeFSDefaultAndSize(name, end - name));
+        last = header;
+        if (PyErr_Occurred())
+            goto failed;
+        PyObject *event = new_tuple((PyTypeObject *)type, arguments, NULL);
+        if (!event)
+            goto failed;
+        PyObject_GC_UnTrack(event); /* numbers and a string make no cycle */
+        int appended = PyList_Append(events, event);
+        Py_DECREF(event);
+        if (appended == -1)
+            goto failed;
+        offset += sizeof header + header.len;
+    }
+    result = (Py_ssize_t)offset;
+failed:
+    Py_DECREF(arguments);
+    return result;
+}
+
+/* append_events(events, type, with_len, address, size) -> offset */
+static PyObject *append_events(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    const char *data = PyLong_AsVoidPtr(PyTuple_GetItem(arguments, 3));
+    size_t size = PyLong_AsSize_t(PyTuple_GetItem(arguments, 4));
+    Py_ssize_t offset = append(
+        PyTuple_GetItem(arguments, 0), PyTuple_GetItem(arguments, 1),
+        PyObject_IsTrue(PyTuple_GetItem(arguments, 2)), data, size);
+    return offset == -1 ? NULL : PyLong_FromSsize_t(offset);
+}
+
+/* Read once and append; `reader` is (type, address of a struct instance).
+   Returns the bytes still queued, or -errno. */
+static PyObject *append_read(PyObject *reader, PyObject *events, int more)
+{
+    struct queued queued; /* on the stack: no two readers can share it */
+    struct instance *instance = PyLong_AsVoidPtr(PyTuple_GetItem(reader, 1));
+    Py_BEGIN_ALLOW_THREADS
+    instance_read(instance, &queued, more);
+    Py_END_ALLOW_THREADS
+    if (queued.size > 0) {
+        Py_ssize_t end = append(events, PyTuple_GetItem(reader, 0), 0, queued.data,
+                                (size_t)queued.size);
+        if (end == -1)
+            return NULL;
+        if (end != queued.size)
+            queued.size = -EIO;
+    }
+    return PyLong_FromSsize_t(queued.size < 0 ? queued.size : queued.rest);
+}
+
+static PyObject *append_queued(PyObject *reader, PyObject *events)
+{
+    return append_read(reader, events, 0);
+}
+
+static PyObject *append_more(PyObject *reader, PyObject *events)
+{
+    return append_read(reader, events, 1);
+}
+
+/* reader_of((type, address of a struct instance)) -> append_queued, append_more */
+static PyObject *reader_of(PyObject *module, PyObject *reader)
+{
+    static PyMethodDef first = {"append_queued", append_queued, METH_O, NULL};
+    static PyMethodDef more = {"append_more", append_more, METH_O, NULL};
+    (void)module;
+    PyObject *result = NULL;
+    PyObject *first_function = PyCFunction_NewEx(&first, reader, NULL);
+    PyObject *more_function = PyCFunction_NewEx(&more, reader, NULL);
+    if (first_function && more_function)
+        result = PyTuple_Pack(2, first_function, more_function);
+    Py_XDECREF(first_function);
+    Py_XDECREF(more_function);
+    return result;
+}
+
+static PyMethodDef builtins[] = {
+    {"append_events", append_events, METH_VARARGS, NULL},
+    {"reader_of", reader_of, METH_O, NULL},
+};
+
+/* cffi makes the module and has no place for functions that take objects, so
+   they are handed over once, at import, through a list given by its id().  It
+   comes with a subclass of tuple, to take tuple.__new__ from: the stable ABI
+   gives the slots of a static type only from Python 3.10 on. */
+static void exchange_builtins(uintptr_t list)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyTypeObject *plain = (PyTypeObject *)PyList_GetItem((PyObject *)list, 0);
+    new_tuple = (newfunc)PyType_GetSlot(plain, Py_tp_new);
+    for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++) {
+        PyObject *function = PyCFunction_NewEx(&builtins[i], NULL, NULL);
+        if (function) {
+            PyList_Append((PyObject *)list, function);
+            Py_DECREF(function);
+        }
+    }
+    PyErr_Clear(); /* a short list is noticed where it is unpacked */
+    PyGILState_Release(state);
+}
+
+#endif
