@@ -8,7 +8,7 @@ import operator
 import os
 import warnings
 from collections import deque
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Callable, NamedTuple, NoReturn
 
 from . import _awaiting, syscalls
 from ._inotify import ffi, lib
@@ -191,15 +191,18 @@ class INotify(io.FileIO):
         An exception that a signal handler raises leaves this method; what it
         had taken from the queue is returned by the next read.
         """
-        if timeout is not None and not timeout >= 0:
-            timeout = _length_of_time(timeout)
-        if read_delay is not None and not read_delay >= 0:
-            raise ValueError(f"read_delay is no length of time: {read_delay!r}")
+        if timeout is not None or read_delay is not None:
+            timeout = _checked(timeout, read_delay)
         events: list[Event] = []
         try:
             self._append_now(events)
             if not events and timeout != 0:
-                self._append_later(events, Deadline(timeout), read_delay)
+
+                def look() -> bool:
+                    self._append_now(events)
+                    return bool(events)
+
+                self._wait(look, Deadline(timeout), read_delay)
             return events
         except BaseException:
             self._keep(events)
@@ -224,10 +227,8 @@ class INotify(io.FileIO):
         Raises:
             As `read`; and RuntimeError where no event loop is running.
         """
-        if timeout is not None and not timeout >= 0:
-            timeout = _length_of_time(timeout)
-        backend = _awaiting.running_backend()
-        await backend.checkpoint()
+        timeout = _checked(timeout, None)
+        await _awaiting.running_backend().checkpoint()
         events: list[Event] = []
         try:
             result = lib.instance_never_block(self._instance)
@@ -235,11 +236,45 @@ class INotify(io.FileIO):
                 self._raise(result)
             self._append_now(events)
             if not events and timeout != 0:
-                await self._append_when_ready(events, Deadline(timeout), backend)
+
+                def look() -> bool:
+                    self._append_now(events)
+                    return bool(events)
+
+                await self._await(look, Deadline(timeout))
             return events
         except BaseException:
             self._keep(events)
             raise
+
+    def wait_readable(
+        self, timeout: float | None = None, read_delay: float | None = None
+    ) -> bool:
+        """Wait until there is an event, without taking it.
+
+        Parameters:
+            timeout, read_delay: as for `read`.
+
+        Returns:
+            Whether there is one: False when time ran out, or at `wake`.
+
+        Raises:
+            As `read`.
+        """
+        timeout = _checked(timeout, read_delay)
+        if self._is_readable():
+            return True
+        return timeout != 0 and self._wait(
+            self._is_readable, Deadline(timeout), read_delay
+        )
+
+    async def await_readable(self, timeout: float | None = None) -> bool:
+        """Await an event, without taking it: `wait_readable` for a task."""
+        timeout = _checked(timeout, None)
+        await _awaiting.running_backend().checkpoint()
+        if self._is_readable():
+            return True
+        return timeout != 0 and await self._await(self._is_readable, Deadline(timeout))
 
     def wake(self) -> None:
         """Let every `read` and `aread` that waits return ``[]`` at once.
@@ -351,52 +386,59 @@ class INotify(io.FileIO):
             if rest <= 0:
                 break
 
-    def _append_later(
-        self, events: list[Event], deadline: Deadline, read_delay: float | None
-    ) -> None:
+    def _wait(
+        self, look: Callable[[], bool], deadline: Deadline, read_delay: float | None
+    ) -> bool:
+        """Wait until ``look`` is content; False when time ran out, or at a wake()."""
         waiter = self._waiters.take()
         woken = False
         try:
             self._waiters.begin(waiter)
-            while not events:
-                if waiter.woken:
-                    woken = True
-                    return
+            while not waiter.woken:
                 seconds = deadline.seconds_left()
                 if seconds <= 0:
-                    return
+                    return False
                 if not waiter.wait(seconds):
                     continue
                 if read_delay is not None and not waiter.woken:
                     waiter.wait_for_bell(read_delay / 1000)
                 if not waiter.woken:
-                    self._append_now(events)
-                    if not events:  # another reader was faster, or a nudge
-                        waiter.silence()
+                    if look():
+                        return True
+                    waiter.silence()  # another reader was faster, or a nudge
+            woken = True
+            return False
         finally:
             self._waiters.end(waiter, told=woken)
 
-    async def _append_when_ready(
-        self, events: list[Event], deadline: Deadline, backend: _awaiting.Backend
-    ) -> None:
+    async def _await(self, look: Callable[[], bool], deadline: Deadline) -> bool:
+        """`_wait` for a task."""
+        backend = _awaiting.running_backend()
         waiter = self._waiters.take()
         woken = False
         try:
             self._waiters.begin(waiter)
-            while not events:
-                if waiter.woken:
-                    woken = True
-                    return
+            while not waiter.woken:
                 seconds = deadline.seconds_left()
                 if seconds <= 0:
-                    return
+                    return False
                 await backend.readable(waiter.fileno(), seconds)
                 if not waiter.woken:
-                    self._append_now(events)
-                    if not events:
-                        waiter.silence()
+                    if look():
+                        return True
+                    waiter.silence()
+            woken = True
+            return False
         finally:
             self._waiters.end(waiter, told=woken)
+
+    def _is_readable(self) -> bool:
+        if self._undelivered:
+            return True
+        queued = lib.instance_queued_bytes(self._instance)
+        if queued < 0:
+            self._raise(queued)
+        return queued > 0
 
     def _keep(self, events: list[Event]) -> None:
         """Keep what was taken from the queue for the next read."""
@@ -419,8 +461,12 @@ class INotify(io.FileIO):
         syscalls.raise_os_error(-result, path)
 
 
-def _length_of_time(timeout: float) -> float | None:
-    """Return the timeout that a negative one stands for; refuse NaN."""
+def _checked(timeout: float | None, read_delay: float | None) -> float | None:
+    """Return the timeout, None for a negative one; refuse what is no time."""
+    if read_delay is not None and not read_delay >= 0:
+        raise ValueError(f"read_delay is no length of time: {read_delay!r}")
+    if timeout is None or timeout >= 0:
+        return timeout
     if timeout < 0:
         return None
     raise ValueError(f"timeout is no length of time: {timeout!r}")

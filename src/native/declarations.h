@@ -69,6 +69,7 @@ struct queued {
     char data[...];
 };
 void instance_read(struct instance *instance, struct queued *queued, int more);
+ssize_t instance_queued_bytes(struct instance *instance);
 int instance_join_epoll(struct instance *instance, int epoll);
 int instance_never_block(struct instance *instance);
 

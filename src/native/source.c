@@ -215,6 +215,15 @@ static void instance_read(struct instance *instance, struct queued *queued, int 
     leave(instance);
 }
 
+static ssize_t instance_queued_bytes(struct instance *instance)
+{
+    if (!enter(instance))
+        return -CLOSED;
+    ssize_t bytes = queued_bytes(instance->fd);
+    leave(instance);
+    return bytes;
+}
+
 static int instance_join_epoll(struct instance *instance, int epoll)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = instance->fd};
