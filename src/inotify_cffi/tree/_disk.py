@@ -1,0 +1,137 @@
+"""Looking at the disk, however long the path."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LONGEST_PATH = 4000  # bytes; PATH_MAX is 4096 with the NUL, and a name is 255
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+# Kinds of file system on which the kernel sees the changes made on this machine
+# alone, or none at all.
+LOCAL_CHANGES_ONLY = frozenset(
+    [
+        "9p",
+        "afs",
+        "ceph",
+        "cifs",
+        "coda",
+        "fuse",
+        "fuseblk",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "smb3",
+        "smbfs",
+        "virtiofs",
+    ]
+)
+NO_CHANGES = frozenset(["proc", "sysfs"])
+
+
+@contextmanager
+def reachable(place: str) -> Iterator[str]:
+    """Give a path that the kernel takes, also where ``place`` is too long for it."""
+    if len(os.fsencode(place)) <= _LONGEST_PATH:
+        yield place
+        return
+    fd = os.open("/", _OPEN | os.O_PATH)
+    try:
+        names = place.strip("/").split("/")
+        while names:
+            step = names.pop(0)
+            while names and len(os.fsencode(step)) < _LONGEST_PATH - 256:
+                step = f"{step}/{names.pop(0)}"
+            below = os.open(step, _OPEN | os.O_PATH | os.O_NOFOLLOW, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        yield f"/proc/self/fd/{fd}/."
+    finally:
+        os.close(fd)
+
+
+def listing(path: str) -> dict[str, bool]:
+    """Return the names in a directory, each with whether it is a directory."""
+    with os.scandir(path) as entries:
+        return {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+
+
+def find(path: str, name: str) -> dict[str, bool]:
+    """`listing` for one name."""
+    kind = _kind(f"{path}/{name}")
+    return {} if kind is None else {name: kind}
+
+
+def exists(place: str) -> bool | None:
+    """Return whether it is a directory; None where there is nothing."""
+    with reachable(os.path.dirname(place)) as above:
+        return _kind(f"{above}/{os.path.basename(place)}")
+
+
+def _kind(path: str) -> bool | None:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def let_renames_finish(place: str) -> None:
+    """Return when every rename out of this directory has queued all its events.
+
+    A rename holds the lock of both directories until its two halves are in the
+    queue, and listing takes that lock. What cannot be listed has nothing to wait
+    for.
+    """
+    try:
+        with reachable(place) as path, os.scandir(path) as entries:
+            next(entries, None)
+    except OSError:
+        pass
+
+
+def count_directories(places: list[str]) -> int:
+    """Count directories and all below them, as far as they can be read."""
+    count = 0
+    stack = list(places)
+    while stack:
+        place = stack.pop()
+        count += 1
+        try:
+            with reachable(place) as path, os.scandir(path) as entries:
+                stack.extend(
+                    f"{place}/{entry.name}"
+                    for entry in entries
+                    if entry.is_dir(follow_symlinks=False)
+                )
+        except OSError:
+            continue
+    return count
+
+
+def identity(place: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(place)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def kind_of_file_system(place: str) -> str | None:
+    """Return the type of the file system as the list of mounts names it."""
+    try:
+        device = os.stat(place).st_dev
+        wanted = f"{os.major(device)}:{os.minor(device)}"
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            for line in mounts:
+                before, _, after = line.partition(" - ")
+                if before.split()[2] == wanted:
+                    return after.split()[0]
+    except OSError:
+        pass
+    return None

@@ -1,0 +1,261 @@
+"""`TreeWatcher`: the public face; threads, tasks, waiting."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import deque
+from types import TracebackType
+from typing import Callable
+
+from .._waiting import Deadline
+from ..events import masks
+from ..instance import INotify
+from ._narrator import DEFAULT_MASK, Narrator, TreeEvent
+
+
+class TreeWatcher:
+    """Watch whole trees: who applies its events to a picture has the true trees.
+
+    Parameters:
+        paths: the roots: str, bytes or PathLike; directories, or files, which
+            are followed by their names. More can be added.
+        mask: what is told: `flags`, or'ed. By default CREATE, DELETE, MOVE,
+            MODIFY, ATTRIB, CLOSE_WRITE, DELETE_SELF and MOVE_SELF.
+        exclude: is given a path and returns whether to leave it out, with all
+            below it. Asked when a path is first met; costs no watch.
+        initial: tell what the roots hold already, as synthetic CREATEs.
+
+    Raises:
+        OSError: a root does not exist or cannot be watched; ENOSPC, the limit
+            of watches, with the sysctl, its value and how many are wanted.
+        ValueError: ``mask`` asks for what cannot be told.
+
+    Warns:
+        LocalChangesOnlyWarning: a root is on a file system such as NFS or FUSE.
+        UnreadableDirectoryWarning: a directory may not be read.
+
+    What the events mean:
+
+    * CREATE, DELETE, MODIFY and so on: as inotify(7) has them.
+    * MOVED_TO with ``old_path``: renamed inside the trees, with all below it. It
+      replaces what was at ``path``.
+    * MOVED_FROM: renamed to somewhere outside; gone, with all below it.
+    * MOVED_TO without ``old_path``: came from outside. For a directory, a
+      synthetic CREATE for each thing in it follows.
+    * Q_OVERFLOW, one for each root: events are missing. Forget what was known
+      below ``path``; synthetic CREATEs tell all that is there.
+    * DELETE_SELF, MOVE_SELF or UNMOUNT of a root: the tree is not watched any
+      more. When no root is left, `read` returns at once, and iteration ends.
+
+    **Threads.** Every method may be called from any thread. **Signals.** `wake`
+    and `close` may be called from a signal handler.
+
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as root, TreeWatcher(root) as watcher:
+    ...     os.makedirs(f"{root}/a/b")
+    ...     [event.path[len(root) :] for event in watcher.read()]
+    ['/a', '/a/b']
+    """
+
+    def __init__(
+        self,
+        *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        mask: int = DEFAULT_MASK,
+        exclude: Callable[[str], bool] | None = None,
+        initial: bool = False,
+    ) -> None:
+        if mask & ~masks.ALL_EVENTS or not mask:
+            raise ValueError(f"mask {mask:#x} has bits that are no event")
+        self._initial = initial
+        # Reentrant, so that a signal handler that reads does not wait for the
+        # read that it interrupted; it is told nothing (see _advance).
+        self._lock = threading.RLock()
+        self._advancing = False
+        self._undelivered: deque[TreeEvent] = deque()
+        self._inotify = INotify(nonblocking=True)
+        try:
+            self._narrator = Narrator(self._inotify, int(mask), exclude)
+            for path in paths:
+                self.add(path)
+        except BaseException:
+            self._inotify.close()
+            raise
+
+    def add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
+        """Add a root. It is watched, to its last directory, when this returns.
+
+        What happened below it meanwhile is not told, unless ``initial`` was
+        asked for.
+
+        Parameters:
+            path: as for the class. A root inside another is part of that one's
+                tree: what happens in it is told once.
+
+        Raises:
+            As the class. After ENOSPC this watches what it could.
+        """
+        root = os.fsdecode(path)
+        with self._lock:
+            before = len(self._narrator.told)
+            self._narrator.add_root(root, silent=not self._initial)
+            try:
+                self._advance()
+            finally:
+                if not self._initial:
+                    self._forget_told(root, before)
+        self._warn()
+
+    def remove(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
+        """Remove a root, and the watches that only it needs.
+
+        Parameters:
+            path: a root, as it was given.
+
+        Raises:
+            ValueError: it is no root.
+        """
+        root = os.fsdecode(path)
+        with self._lock:
+            if root not in self._narrator.roots:
+                raise ValueError(f"{root!r} is not a root")
+            self._narrator.remove_root(root)
+        self._inotify.wake()  # a read that waits may have no root left
+
+    def read(
+        self, timeout: float | None = None, read_delay: float | None = None
+    ) -> list[TreeEvent]:
+        """Return what happened; wait until something has when nothing did.
+
+        Parameters:
+            timeout: how long to wait at most, in milliseconds. None or a
+                negative number: until there is an event. 0: not at all; all
+                that was caused by operations which had returned before this
+                was called is told.
+            read_delay: when it had to wait, how long to go on waiting after
+                the first event, in milliseconds, for more to gather.
+
+        Returns:
+            The events, in order. None when time ran out, at `wake`, or when no
+            root is left.
+
+        Raises:
+            OSError: ENOSPC, the limit of watches, once for what is beyond it;
+                EMFILE and the like while directories cannot be listed.
+            ValueError: the watcher is closed, or is closed while this waits.
+        """
+        deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
+        while True:
+            told = self._take_told()
+            seconds = deadline.seconds_left()
+            if told or seconds <= 0 or not self._narrator.roots:
+                return told
+            if not self._inotify.wait_readable(seconds * 1000, read_delay):
+                if deadline.seconds_left() > 0:  # woken
+                    return []
+
+    async def aread(self, timeout: float | None = None) -> list[TreeEvent]:
+        """Await what happens: `read` for a task, under asyncio, uvloop or trio."""
+        deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
+        await self._inotify.await_readable(0)  # lets other tasks run
+        while True:
+            told = self._take_told()
+            seconds = deadline.seconds_left()
+            if told or seconds <= 0 or not self._narrator.roots:
+                return told
+            if not await self._inotify.await_readable(seconds * 1000):
+                if deadline.seconds_left() > 0:
+                    return []
+
+    def wake(self) -> None:
+        """Let every `read` and `aread` that waits return ``[]``: `INotify.wake`."""
+        self._inotify.wake()
+
+    def close(self) -> None:
+        """Close the watcher: `INotify.close`."""
+        self._inotify.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._inotify.closed
+
+    def fileno(self) -> int:
+        """Return the inotify descriptor, for an event loop of one's own: when it
+        is readable, call ``read(timeout=0)``."""
+        return self._inotify.fileno()
+
+    def __enter__(self) -> TreeWatcher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> TreeWatcher:
+        return self
+
+    def __next__(self) -> TreeEvent:
+        """Return the next event; wait for it. Ends when closed, or without a root."""
+        while not self._undelivered:
+            try:
+                self._undelivered.extend(self.read())
+            except ValueError:
+                if self.closed:
+                    raise StopIteration from None
+                raise
+            if not self._undelivered and not self._narrator.roots:
+                raise StopIteration
+        return self._undelivered.popleft()
+
+    def __aiter__(self) -> TreeWatcher:
+        return self
+
+    async def __anext__(self) -> TreeEvent:
+        while not self._undelivered:
+            try:
+                self._undelivered.extend(await self.aread())
+            except ValueError:
+                if self.closed:
+                    raise StopAsyncIteration from None
+                raise
+            if not self._undelivered and not self._narrator.roots:
+                raise StopAsyncIteration
+        return self._undelivered.popleft()
+
+    def _take_told(self) -> list[TreeEvent]:
+        with self._lock:
+            self._advance()
+            told = list(self._undelivered)
+            self._undelivered.clear()
+            told += self._narrator.told
+            self._narrator.told = []
+        self._warn()
+        return told
+
+    def _advance(self) -> None:
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            self._narrator.advance()
+        finally:
+            self._advancing = False
+
+    def _forget_told(self, root: str, before: int) -> None:
+        told = self._narrator.told
+        inside = (root, root + "/") if not root.endswith("/") else (root, root)
+        told[before:] = [
+            event
+            for event in told[before:]
+            if event.path != inside[0] and not event.path.startswith(inside[1])
+        ]
+
+    def _warn(self) -> None:
+        while self._narrator.warnings:
+            warnings.warn(self._narrator.warnings.pop(0), stacklevel=3)
