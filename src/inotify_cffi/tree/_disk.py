@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST_PATH = 4000  # bytes; PATH_MAX is 4096 with the NUL, and a name is 255
+SURELY_SHORT = _LONGEST_PATH // 4  # characters
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 # Kinds of file system on which the kernel sees the changes made on this machine

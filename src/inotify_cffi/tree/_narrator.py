@@ -166,6 +166,7 @@ class Narrator:
         self._later: dict[Directory, bool] = {}
         self._views: dict[Directory, _View] = {}
         self._moved: set[Directory] = set()  # since the views were opened
+        self._drops = 0
         self._halves: dict[int, list[_Half]] = {}
         self._half_of: dict[Directory, _Half] = {}
         # The name that the last structural event of a watch brought, when that was
@@ -183,6 +184,17 @@ class Narrator:
         self._strays: set[int] = set()  # watches that nobody in the picture has
         self._leaving: Counter[int] = Counter()  # removed; IGNORED will come
         self._interrupted = False
+
+    def close(self) -> None:
+        """Let the memory of the picture go: its directories refer to each other."""
+        for root in self.roots.values():
+            for directory in list(root.with_all_below()):
+                directory.parent = directory.children = None
+        self.roots.clear()
+        self._picture.forget_all_watches()
+        for state in (self._hollow, self._later, self._views, self._halves):
+            state.clear()
+        self._half_of.clear()
 
     # ---- roots ---------------------------------------------------------------
 
@@ -301,11 +313,19 @@ class Narrator:
                 continue
             self._found[doubt] = _disk.exists(join(self._picture.place(parent), name))
             looked = True
+        above: Directory | None = None
+        place_above = ""
         for _ in range(min(len(self._hollow), _LOOKS_AT_ONCE)):
-            directory, silent = self._hollow.popitem()
             looked = True
+            directory, silent = self._hollow.popitem()
+            parent = directory.parent
+            if parent is None or parent is not above:
+                above, place = parent, self._picture.place(directory)
+                place_above = os.path.dirname(place)
+            else:  # walking up once for all neighbours
+                place = join(place_above, directory.name)
             try:
-                self._views[directory] = self._look_at(directory, silent)
+                self._views[directory] = self._look_at(directory, place, silent)
             except OSError as failure:
                 if failure.errno == errno.ENOSPC:
                     self._raise_limit(directory, failure)
@@ -315,18 +335,22 @@ class Narrator:
                 self._views[directory] = _View(directory, silent, {}, failure)
         return looked
 
-    def _look_at(self, directory: Directory, silent: bool) -> _View:
-        place = self._picture.place(directory)
-        how = self._watched_for
-        if directory.parent is not None:
-            how |= _NO_LINKS
-        with _disk.reachable(place) as path:
-            wd = self._inotify.add_watch(path, how)
-            self._strays.add(wd)
-            if isinstance(directory, FileRoot):
-                names = _disk.find(path, directory.base)
-            else:
-                names = _disk.listing(path)
+    def _look_at(self, directory: Directory, place: str, silent: bool) -> _View:
+        if len(place) > _disk.SURELY_SHORT or isinstance(directory, Root):
+            with _disk.reachable(place) as path:
+                return self._watch_and_list(directory, path, silent)
+        return self._watch_and_list(directory, place, silent)
+
+    def _watch_and_list(self, directory: Directory, path: str, silent: bool) -> _View:
+        if isinstance(directory, Root) and directory.parent is None:
+            wd = self._inotify.add_watch(path, self._watched_for)
+        else:
+            wd = self._inotify.add_watch(path, self._watched_for | _NO_LINKS)
+        self._strays.add(wd)  # until the listing has succeeded, too
+        if isinstance(directory, FileRoot):
+            names = _disk.find(path, directory.base)
+        else:
+            names = _disk.listing(path)
         self._strays.discard(wd)
         self._picture.own(directory, wd)
         return _View(directory, silent, names)
@@ -357,8 +381,9 @@ class Narrator:
 
     def _end_windows(self) -> None:
         views, self._views = self._views, {}
+        drops = self._drops
         for directory, view in views.items():
-            if directory.root is None:
+            if self._drops != drops and directory.root is None:
                 self._let_go(directory)
             elif self._moved and not self._moved.isdisjoint(directory.with_all_above()):
                 self._let_go(directory)
@@ -382,8 +407,8 @@ class Narrator:
                 self._unreadable.add(directory)
                 self.warnings.append(
                     UnreadableDirectoryWarning(
-                        f"cannot read {self._picture.path(directory)!r}: "
-                        f"{failure.strerror}; nothing in it is told until it can be read"
+                        f"waiting to read {self._picture.path(directory)!r}: "
+                        f"{failure.strerror}; nothing in it is told until then"
                     )
                 )
             return
@@ -440,6 +465,11 @@ class Narrator:
         content: dict[str, list[int]],
         silent: bool,
     ) -> None:
+        if silent and self._exclude is None and len(self.roots) == 1:
+            for name, is_directory in names.items():  # the start of most watchers
+                if is_directory:
+                    self._hollow[directory.add(name)] = True
+            return
         for name, is_directory in names.items():
             self._take_doubt(directory, name)
             if silent and not is_directory:
@@ -545,9 +575,12 @@ class Narrator:
                 self._tell(mask, directory.given)
         elif mask & _MOVE_SELF and directory.parent is not None:
             half = self._half_of.get(directory.parent)
-            if half is not None and half.child is directory:
-                if not half.second_is_laid_by:
-                    self._leave(half)
+            if (
+                half is not None
+                and half.child is directory
+                and not half.second_is_laid_by
+            ):
+                self._leave(half)
         if mask & _ATTRIB:
             self._try_unreadable()
 
@@ -697,6 +730,7 @@ class Narrator:
 
     def _drop(self, top: Directory) -> None:
         """Forget a directory and all below it, and remove their watches."""
+        self._drops += 1
         for directory in list(top.with_all_below()):
             self._hollow.pop(directory, None)
             self._later.pop(directory, None)
@@ -756,6 +790,7 @@ class Narrator:
 
     def _start_anew(self) -> None:
         """After an overflow: tell it, forget everything, look at all roots again."""
+        self._drops += 1
         self._strays |= self._picture.forget_all_watches()
         for state in (self._hollow, self._later, self._views, self._halves):
             state.clear()

@@ -151,9 +151,9 @@ class TreeWatcher:
             seconds = deadline.seconds_left()
             if told or seconds <= 0 or not self._narrator.roots:
                 return told
-            if not self._inotify.wait_readable(seconds * 1000, read_delay):
-                if deadline.seconds_left() > 0:  # woken
-                    return []
+            readable = self._inotify.wait_readable(seconds * 1000, read_delay)
+            if not readable and deadline.seconds_left() > 0:  # woken
+                return []
 
     async def aread(self, timeout: float | None = None) -> list[TreeEvent]:
         """Await what happens: `read` for a task, under asyncio, uvloop or trio."""
@@ -164,9 +164,9 @@ class TreeWatcher:
             seconds = deadline.seconds_left()
             if told or seconds <= 0 or not self._narrator.roots:
                 return told
-            if not await self._inotify.await_readable(seconds * 1000):
-                if deadline.seconds_left() > 0:
-                    return []
+            readable = await self._inotify.await_readable(seconds * 1000)
+            if not readable and deadline.seconds_left() > 0:
+                return []
 
     def wake(self) -> None:
         """Let every `read` and `aread` that waits return ``[]``: `INotify.wake`."""
@@ -175,6 +175,13 @@ class TreeWatcher:
     def close(self) -> None:
         """Close the watcher: `INotify.close`."""
         self._inotify.close()
+        # Whoever is at work with the picture, perhaps the code that a signal
+        # handler interrupts with this, lets it go on finding that it is closed.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._forget_picture()
+            finally:
+                self._lock.release()
 
     @property
     def closed(self) -> bool:
@@ -230,7 +237,11 @@ class TreeWatcher:
 
     def _take_told(self) -> list[TreeEvent]:
         with self._lock:
-            self._advance()
+            try:
+                self._advance()
+            except ValueError:
+                self._forget_picture()
+                raise
             told = list(self._undelivered)
             self._undelivered.clear()
             told += self._narrator.told
@@ -246,6 +257,10 @@ class TreeWatcher:
             self._narrator.advance()
         finally:
             self._advancing = False
+
+    def _forget_picture(self) -> None:
+        if self.closed and not self._advancing:
+            self._narrator.close()
 
     def _forget_told(self, root: str, before: int) -> None:
         told = self._narrator.told
