@@ -307,12 +307,7 @@ class Narrator:
         self._moved = {half.child for half in self._half_of.values() if half.child}
         looked = self._wait_for_renames()
         for doubt in self._doubts:
-            parent, name = doubt
-            half = self._half_of.get(parent)
-            if parent.root is None or (half is not None and half.name == name):
-                continue
-            self._found[doubt] = _disk.exists(join(self._picture.place(parent), name))
-            looked = True
+            looked = self._look_for_doubted(*doubt) or looked
         above: Directory | None = None
         place_above = ""
         for _ in range(min(len(self._hollow), _LOOKS_AT_ONCE)):
@@ -320,7 +315,8 @@ class Narrator:
             directory, silent = self._hollow.popitem()
             parent = directory.parent
             if parent is None or parent is not above:
-                above, place = parent, self._picture.place(directory)
+                above = parent
+                place = self._picture.place(directory)
                 place_above = os.path.dirname(place)
             else:  # walking up once for all neighbours
                 place = join(place_above, directory.name)
@@ -334,6 +330,14 @@ class Narrator:
                     raise
                 self._views[directory] = _View(directory, silent, {}, failure)
         return looked
+
+    def _look_for_doubted(self, parent: Directory, name: str) -> bool:
+        half = self._half_of.get(parent)
+        if parent.root is None or (half is not None and half.name == name):
+            return False
+        place = join(self._picture.place(parent), name)
+        self._found[parent, name] = _disk.exists(place)
+        return True
 
     def _look_at(self, directory: Directory, place: str, silent: bool) -> _View:
         if len(place) > _disk.SURELY_SHORT or isinstance(directory, Root):
