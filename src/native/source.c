@@ -19,9 +19,14 @@
 #endif
 
 /* The size of a buffer hardly matters to the kernel (190 ns an event with
-   4 KiB, 192 with 16, 185 with 256); this one fits the L1 cache and the stack
-   of a thread under musl (128 KiB). */
+   4 KiB, 192 with 16, 185 with 256).  On CPython it has to fit the stack of a
+   thread under musl (128 KiB) beside everything else; on PyPy it belongs to the
+   instance, and fewer turns of the loop in Python save 5 % of a drain. */
+#ifdef PYPY_VERSION
+#define READ_SIZE 65536
+#else
 #define READ_SIZE 16384
+#endif
 /* read(2) stops only when the queue is empty or the next event does not fit,
    and no event is longer than 16 + 256 bytes: a shorter read emptied it. */
 #define SURELY_EMPTIED (READ_SIZE - 272)

@@ -15,6 +15,9 @@ from ..instance import INotify
 from ._narrator import DEFAULT_MASK, Narrator, TreeEvent
 
 
+_NO_WAIT = Deadline(0)
+
+
 class TreeWatcher:
     """Watch whole trees: who applies its events to a picture has the true trees.
 
@@ -73,6 +76,7 @@ class TreeWatcher:
         # read that it interrupted; it is told nothing (see _advance).
         self._lock = threading.RLock()
         self._advancing = False
+        self._waiting = 0  # reads that wait; under the lock
         self._undelivered: deque[TreeEvent] = deque()
         self._inotify = INotify(nonblocking=True)
         try:
@@ -105,6 +109,7 @@ class TreeWatcher:
             finally:
                 if not self._initial:
                     self._forget_told(root, before)
+                self._wake_reader()
         self._warn()
 
     def remove(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
@@ -121,7 +126,7 @@ class TreeWatcher:
             if root not in self._narrator.roots:
                 raise ValueError(f"{root!r} is not a root")
             self._narrator.remove_root(root)
-        self._inotify.wake()  # a read that waits may have no root left
+            self._wake_reader()
 
     def read(
         self, timeout: float | None = None, read_delay: float | None = None
@@ -147,26 +152,30 @@ class TreeWatcher:
         """
         deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
         while True:
-            told = self._take_told()
-            seconds = deadline.seconds_left()
-            if told or seconds <= 0 or not self._narrator.roots:
+            told, seconds = self._take_told(deadline)
+            if told or seconds <= 0:
                 return told
-            readable = self._inotify.wait_readable(seconds * 1000, read_delay)
+            try:
+                readable = self._inotify.wait_readable(seconds * 1000, read_delay)
+            finally:
+                self._end_wait()
             if not readable and deadline.seconds_left() > 0:  # woken
-                return []
+                return self._take_told(_NO_WAIT)[0]
 
     async def aread(self, timeout: float | None = None) -> list[TreeEvent]:
         """Await what happens: `read` for a task, under asyncio, uvloop or trio."""
         deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
         await self._inotify.await_readable(0)  # lets other tasks run
         while True:
-            told = self._take_told()
-            seconds = deadline.seconds_left()
-            if told or seconds <= 0 or not self._narrator.roots:
+            told, seconds = self._take_told(deadline)
+            if told or seconds <= 0:
                 return told
-            readable = await self._inotify.await_readable(seconds * 1000)
+            try:
+                readable = await self._inotify.await_readable(seconds * 1000)
+            finally:
+                self._end_wait()
             if not readable and deadline.seconds_left() > 0:
-                return []
+                return self._take_told(_NO_WAIT)[0]
 
     def wake(self) -> None:
         """Let every `read` and `aread` that waits return ``[]``: `INotify.wake`."""
@@ -235,7 +244,9 @@ class TreeWatcher:
                 raise StopAsyncIteration
         return self._undelivered.popleft()
 
-    def _take_told(self) -> list[TreeEvent]:
+    def _take_told(self, deadline: Deadline) -> tuple[list[TreeEvent], float]:
+        """Return what is told, and how long to wait for more, in seconds."""
+        seconds = 0.0
         with self._lock:
             try:
                 self._advance()
@@ -246,8 +257,21 @@ class TreeWatcher:
             self._undelivered.clear()
             told += self._narrator.told
             self._narrator.told = []
+            if not told and self._narrator.roots:
+                seconds = deadline.seconds_left()
+                if seconds > 0:
+                    self._waiting += 1
         self._warn()
-        return told
+        return told, seconds
+
+    def _end_wait(self) -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    def _wake_reader(self) -> None:
+        """End the wait of a read that has something to tell, or no root left."""
+        if self._waiting and (self._narrator.told or not self._narrator.roots):
+            self._inotify.wake()
 
     def _advance(self) -> None:
         if self._advancing:
