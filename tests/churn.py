@@ -1,17 +1,20 @@
 """Churn a tree at random, and hold what TreeWatcher tells against the real tree.
 
-    python tests/churn.py --runs 100 --writers 3 --seconds 2 --manner full
+    python tests/churn.py --all --runs 200
+    python tests/churn.py --manner overflow --writers 3 --seconds 2 --seed 7
 
 A strict mirror applies each event to a picture of the tree. An event that does
 not apply is *unclean*; a picture that differs from the tree once the queue is
-empty is *untrue*; and the kernel's watches have to be those of the directories
-that are there, and a file made in each directory at last be told at its path.
-The seed of a run that fails is printed, and repeats the writers' operations.
+empty is *untrue*. A rename that the kernel told with both halves has to be one
+event; the kernel's watches have to be those of the directories that are there;
+and a file made in each directory at last has to be told at its path. The seed of
+a run that fails is printed, and repeats the writers' operations.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import os
 import random
@@ -21,66 +24,107 @@ import sys
 import tempfile
 import time
 import warnings
-from typing import Optional
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, NamedTuple, Optional, Union
 
-from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str
+from inotify_cffi import Event, TreeEvent, TreeWatcher, flags, mask_str, masks
 
 MANNERS = ("full", "pauses", "stopped", "overflow")
-RENAME_EXCHANGE = 2
+# The table of --all: manner and number of writers.
+TABLE = [("full", 1), ("pauses", 1), ("full", 3), ("stopped", 2), ("overflow", 2)]
 MAX_QUEUED_EVENTS = "/proc/sys/fs/inotify/max_queued_events"
+GONE = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT
+
+Tree = dict[str, Optional["Tree"]]  # directories are dicts, files None
+Path = Union[str, "os.PathLike[str]"]
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two names change places, in one step: renameat2(2)."""
+    names = os.fsencode(one), os.fsencode(other)
+    if _libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), one, None, other)
 
 
 class Mirror:
-    """What a consumer knows of a tree: directories are dicts, files None."""
+    """What a consumer knows of some trees, and what it was told amiss."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self.tree: dict[str, Optional[dict]] = {}  # type: ignore[type-arg]
+    def __init__(self, *roots: str) -> None:
+        self.trees: dict[str, Tree] = {root: {} for root in roots}
         self.unclean: list[str] = []
         self.overflows = 0
         self.events = 0
+        # A file may be written to under the name that it just lost, where one
+        # process writes and another renames.
+        self.names_are_sure = True
+        # An unmount takes all below it with one synthetic DELETE.
+        self.unmounts = False
 
     def apply(self, event: TreeEvent) -> None:
         self.events += 1
-        mask = event.mask
-        kind: Optional[dict] = {} if mask & flags.ISDIR else None  # type: ignore[type-arg]
-        if event.path == self.root:
-            if mask & flags.Q_OVERFLOW:
-                self.tree = {}
-                self.overflows += 1
+        if event.path in self.trees:
+            self._apply_to_root(event)
             return
         above, name = self._find(event, event.path)
         if above is None:
             return
+        mask = event.mask
+        kind: Tree | None = {} if mask & flags.ISDIR else None
         if mask & flags.CREATE:
             if name in above:
                 self._note(event, "is there already")
             above[name] = kind
         elif mask & (flags.DELETE | flags.MOVED_FROM):
-            if name not in above:
-                self._note(event, "is not there")
-            elif mask & flags.DELETE and above[name]:
-                self._note(event, f"is not empty: {list(above[name])[:3]}")  # type: ignore[arg-type]
-            above.pop(name, None)
+            self._take(event, above, name, kind)
         elif mask & flags.MOVED_TO:
             if event.old_path is not None:
                 old_above, old_name = self._find(event, event.old_path)
                 if old_above is None:
                     return
-                if old_name not in old_above:
-                    self._note(event, "old path is not there")
-                    return
-                kind = old_above.pop(old_name)
+                kind = self._take(event, old_above, old_name, kind)
             above[name] = kind
+        elif name not in above and self.names_are_sure and name[0] != "#":
+            self._note(event, "is not there")  # O_TMPFILE has such a name: #123
 
-    def _find(self, event: TreeEvent, path: str):  # type: ignore[no-untyped-def]
-        if not path.startswith(self.root + "/"):
-            self._note(event, "is outside the root")
+    def _apply_to_root(self, event: TreeEvent) -> None:
+        if event.mask & flags.Q_OVERFLOW:
+            self.trees[event.path] = {}
+            self.overflows += 1
+        elif event.mask & GONE:
+            del self.trees[event.path]
+        elif event.mask & (flags.CREATE | flags.DELETE | masks.MOVE):
+            self._note(event, "is a root")
+
+    def _take(
+        self, event: TreeEvent, above: Tree, name: str, kind: Tree | None
+    ) -> Tree | None:
+        if name not in above:
+            self._note(event, "is not there" if event.old_path is None else "was not")
+            return kind
+        taken = above.pop(name)
+        if (taken is None) != (kind is None):
+            self._note(event, "is of the other kind")
+        elif event.mask & flags.DELETE and taken and not self._may_unmount(event):
+            self._note(event, f"is not empty: {list(taken)[:3]}")
+        return taken
+
+    def _may_unmount(self, event: TreeEvent) -> bool:
+        return self.unmounts and event.synthetic
+
+    def _find(self, event: TreeEvent, path: str) -> tuple[Tree | None, str]:
+        root = next((root for root in self.trees if path.startswith(root + "/")), None)
+        if root is None:
+            self._note(event, "is outside the roots")
             return None, ""
-        *names, name = path[len(self.root) + 1 :].split("/")
-        above = self.tree
+        *names, name = path[len(root) + 1 :].split("/")
+        above = self.trees[root]
         for step in names:
             below = above.get(step)
             if below is None:
@@ -93,17 +137,19 @@ class Mirror:
         self.unclean.append(f"{mask_str(event.mask)} {event}: {why}")
 
 
-def real_tree(path: str) -> dict:  # type: ignore[type-arg]
+def real_tree(path: str, left_out: frozenset[str] = frozenset()) -> Tree:
+    """What is there. ``left_out`` are paths that are not to be told."""
     with os.scandir(path) as entries:
         return {
-            entry.name: real_tree(entry.path)
+            entry.name: real_tree(entry.path, left_out)
             if entry.is_dir(follow_symlinks=False)
             else None
             for entry in entries
+            if entry.path not in left_out
         }
 
 
-def difference(told: dict, real: dict, path: str = "") -> list[str]:  # type: ignore[type-arg]
+def difference(told: Tree, real: Tree, path: str = "") -> list[str]:
     found = []
     for name in sorted(set(told) | set(real)):
         here = f"{path}/{name}"
@@ -111,15 +157,151 @@ def difference(told: dict, real: dict, path: str = "") -> list[str]:  # type: ig
             found.append(f"told, not there: {here}")
         elif name not in told:
             found.append(f"there, not told: {here}")
-        elif (told[name] is None) != (real[name] is None):
-            found.append(f"another kind: {here}")
-        elif told[name] is not None:
-            found += difference(told[name], real[name], here)
+        else:
+            below, really_below = told[name], real[name]
+            if below is not None and really_below is not None:
+                found += difference(below, really_below, here)
+            elif below is not really_below:
+                found.append(f"another kind: {here}")
     return found
 
 
-def directories(path: str) -> list[str]:
-    return [path, *(above for above, _, _ in os.walk(path) if above != path)]
+def directories(path: str, tree: Tree) -> list[str]:
+    """The paths of a directory and of all below it."""
+    found = [path]
+    for name, below in tree.items():
+        if below is not None:
+            found += directories(f"{path}/{name}", below)
+    return found
+
+
+def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
+    """Device and inode of all that the kernel watches for a watcher."""
+    found = []
+    with open(f"/proc/self/fdinfo/{watcher.fileno()}") as fdinfo:
+        for line in fdinfo:
+            if line.startswith("inotify "):
+                _, _, inode, device, *_ = line.split()
+                number = int(device[len("sdev:") :], 16)
+                device_number = os.makedev(number >> 20, number & 0xFFFFF)
+                found.append((device_number, int(inode[len("ino:") :], 16)))
+    return sorted(found)
+
+
+class Consumer:
+    """A watcher, and a strict mirror of what it tells.
+
+    As a context it is checked at its end: clean, true, and no watch too many or
+    too few. ``left_out`` are paths that are there and must not be told.
+    """
+
+    def __init__(self, *roots: Path, left_out: Iterable[Path] = (), **options: Any):
+        self.left_out = frozenset(os.fspath(path) for path in left_out)
+        self.file_roots: list[str] = []
+        self.raw: list[Event] = []
+        self.left: list[str] = []  # the names that were told as leaving
+        self.mirror = Mirror(*[os.fspath(root) for root in roots])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self.watcher = TreeWatcher(*roots, **options)
+        if not options.get("initial"):
+            for root in self.mirror.trees:
+                self.mirror.trees[root] = real_tree(root, self.left_out)
+        # What the kernel tells it, batch by batch.
+        read = self.watcher._inotify.read
+
+        def listen(*arguments: Any, **options: Any) -> list[Event]:
+            batch = read(*arguments, **options)
+            self.raw += batch
+            return batch
+
+        vars(self.watcher._inotify)["read"] = listen
+
+    def __enter__(self) -> Consumer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.check()
+        finally:
+            self.watcher.close()
+
+    def read(self, timeout: float | None = 0) -> list[TreeEvent]:
+        events = self.watcher.read(timeout=timeout)
+        for event in events:
+            self.mirror.apply(event)
+            if event.mask & flags.MOVED_FROM:
+                self.left.append(os.path.basename(event.path))
+        return events
+
+    def lines(self, timeout: float | None = 0) -> list[str]:
+        """Read, and tell the events in words, below the first root."""
+        return [in_words(event, next(iter(self.mirror.trees))) for event in self.read()]
+
+    def check(self) -> None:
+        """Read what there is, and assert that nothing is wrong."""
+        self.read()
+        wrong = self.wrong()
+        assert not wrong, "\n".join(wrong[:20])
+
+    def wrong(self) -> list[str]:
+        """What is wrong, once all has been read."""
+        wrong = [f"unclean: {note}" for note in self.mirror.unclean]
+        there = set()
+        for root, tree in self.mirror.trees.items():
+            real = real_tree(root, self.left_out)
+            wrong += [f"untrue: {line}" for line in difference(tree, real, root)]
+            for directory in directories(root, real):
+                status = os.stat(directory)
+                there.add((status.st_dev, status.st_ino))
+        for path in self.file_roots:
+            status = os.stat(os.path.dirname(path))
+            there.add((status.st_dev, status.st_ino))
+        watched = kernel_watches(self.watcher)
+        if watched != sorted(there):
+            wrong.append(f"watches: {len(watched)} for {len(there)} directories")
+        return wrong + self.split_renames()
+
+    def split_renames(self) -> list[str]:
+        """What was told as leaving though the kernel told both halves.
+
+        Left out are two renames that change a pair of places and change it back:
+        that is what an exchange of two names looks like, too.
+        """
+        old_places: dict[int, tuple[int, str]] = {}
+        renames: set[tuple[tuple[int, str], tuple[int, str]]] = set()
+        left: Counter[str] = Counter()
+        for event in self.raw:
+            place = event.wd, event.name
+            if event.mask & flags.MOVED_FROM:
+                old_places[event.cookie] = place
+                left[event.name] += 1
+            elif event.mask & flags.MOVED_TO and event.cookie in old_places:
+                old_place = old_places.pop(event.cookie)
+                renames.add((old_place, place))
+                left[old_place[1]] -= 1
+                if (place, old_place) in renames:
+                    left.update((old_place[1], place[1]))
+        told = Counter(self.left)
+        return [
+            f"split: {told[name] - left[name]} renames of {name!r}"
+            for name in told
+            if told[name] > left[name]
+        ]
+
+
+def in_words(event: TreeEvent, root: str) -> str:
+    """An event as ``MOVED_TO | ISDIR /new from /old``, below a root."""
+    words = f"{mask_str(event.mask)} {event.path[len(root) :]}".rstrip()
+    if event.old_path is not None:
+        words += f" from {event.old_path[len(root) :]}"
+    return f"{words}, synthetic" if event.synthetic else words
 
 
 class Writer:
@@ -148,10 +330,8 @@ class Writer:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for _ in range(50):
-                try:
+                with contextlib.suppress(OSError):  # another writer was first
                     self.random.choice(actions)()
-                except OSError:
-                    pass  # another writer was there first
 
     def place(self, top: str, depth: int = 4) -> str:
         names = [
@@ -186,8 +366,7 @@ class Writer:
         os.rename(path + "~", path)
 
     def exchange(self) -> None:
-        old, new = (os.fsencode(self.place(self.root)) for _ in range(2))
-        _libc.renameat2(-100, old, -100, new, RENAME_EXCHANGE)
+        exchange(self.place(self.root), self.place(self.root))
 
     def remove(self) -> None:
         path = self.place(self.root)
@@ -226,66 +405,65 @@ def start_writer(writer: Writer, seconds: float, stop_reader: bool) -> int:
         os._exit(status)
 
 
-def one_run(options: argparse.Namespace, seed: int) -> tuple[list[str], Mirror]:
+class Run(NamedTuple):
+    manner: str
+    writers: int
+    seconds: float
+    directory: str | None
+    seed: int
+
+
+def one_run(run: Run) -> tuple[list[str], Mirror]:
     """Run once; return what was wrong, and the mirror."""
-    chance = random.Random(seed)
-    top = tempfile.mkdtemp(prefix="churn-", dir=options.directory)
+    chance = random.Random(run.seed)
+    top = tempfile.mkdtemp(prefix="churn-", dir=run.directory)
     root, outside = f"{top}/root", f"{top}/outside"
     os.mkdir(root)
     os.mkdir(outside)
     writers = [
-        Writer(root, outside, chance.getrandbits(32)) for _ in range(options.writers)
+        Writer(root, outside, chance.getrandbits(32)) for _ in range(run.writers)
     ]
     for writer in writers:
         for _ in range(20):
-            try:
+            with contextlib.suppress(OSError):
                 writer.make_deep()
-            except OSError:
-                pass
+    length = chance.choice((64, 128, 256)) if run.manner == "overflow" else None
     try:
-        with (
-            short_queue(options.manner == "overflow", chance),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("error")
-            watcher = TreeWatcher(root, initial=True)
-        with watcher:
-            return follow(options, watcher, writers, root, chance)
+        with short_queue(length):
+            consumer = Consumer(root, initial=True)
+        consumer.mirror.names_are_sure = run.writers == 1
+        with consumer.watcher:
+            return follow(run, consumer, writers, chance), consumer.mirror
     finally:
         shutil.rmtree(top, ignore_errors=True)
 
 
-class short_queue:
-    """Make the next inotify instance one with a short queue; needs root."""
+@contextlib.contextmanager
+def short_queue(length: int | None) -> Iterator[None]:
+    """Make the instances that are made meanwhile ones with a short queue.
 
-    def __init__(self, wanted: bool, chance: random.Random) -> None:
-        self.length = chance.choice((64, 128, 256)) if wanted else 0
-
-    def __enter__(self) -> None:
-        if self.length:
-            with open(MAX_QUEUED_EVENTS) as sysctl:
-                self.before = sysctl.read()
-            with open(MAX_QUEUED_EVENTS, "w") as sysctl:
-                sysctl.write(str(self.length))
-
-    def __exit__(self, *_: object) -> None:
-        if self.length:
-            with open(MAX_QUEUED_EVENTS, "w") as sysctl:
-                sysctl.write(self.before)
+    Needs root: the limit is the machine's.
+    """
+    if length is None:
+        yield
+        return
+    with open(MAX_QUEUED_EVENTS) as sysctl:
+        before = sysctl.read()
+    with open(MAX_QUEUED_EVENTS, "w") as sysctl:
+        sysctl.write(str(length))
+    try:
+        yield
+    finally:
+        with open(MAX_QUEUED_EVENTS, "w") as sysctl:
+            sysctl.write(before)
 
 
 def follow(
-    options: argparse.Namespace,
-    watcher: TreeWatcher,
-    writers: list[Writer],
-    root: str,
-    chance: random.Random,
-) -> tuple[list[str], Mirror]:
-    mirror = Mirror(root)
-    for event in watcher.read(timeout=0):
-        mirror.apply(event)
+    run: Run, consumer: Consumer, writers: list[Writer], chance: random.Random
+) -> list[str]:
+    consumer.read()
     running = [
-        start_writer(writer, options.seconds, options.manner == "stopped" and not index)
+        start_writer(writer, run.seconds, run.manner == "stopped" and not index)
         for index, writer in enumerate(writers)
     ]
     while running:
@@ -294,72 +472,77 @@ def follow(
             if ended:
                 running.remove(pid)
                 assert status == 0, f"a writer failed: {status}"
-        if options.manner == "pauses":
+        if run.manner == "pauses":
             time.sleep(chance.random() * 0.05)
-        for event in watcher.read(timeout=5):
-            mirror.apply(event)
-    for event in watcher.read(timeout=0):
-        mirror.apply(event)
-    wrong = [f"unclean: {note}" for note in mirror.unclean]
-    wrong += [f"untrue: {line}" for line in difference(mirror.tree, real_tree(root))]
-    wrong += check_watches(watcher, root)
-    wrong += probe(watcher, root)
-    return wrong, mirror
+        consumer.read(timeout=5)
+    consumer.read()
+    return consumer.wrong() + probe(consumer)
 
 
-def check_watches(watcher: TreeWatcher, root: str) -> list[str]:
-    with open(f"/proc/self/fdinfo/{watcher.fileno()}") as fdinfo:
-        watched = sorted(
-            int(line.split()[2][len("ino:") :], 16)
-            for line in fdinfo
-            if line.startswith("inotify ")
-        )
-    there = sorted(os.stat(path).st_ino for path in directories(root))
-    if watched == there:
-        return []
-    return [f"watches: {len(watched)} for {len(there)} directories"]
-
-
-def probe(watcher: TreeWatcher, root: str) -> list[str]:
+def probe(consumer: Consumer) -> list[str]:
+    """Make a file in each directory; return what was not told of them alone."""
     expected = []
     told: list[str] = []
-    for number, path in enumerate(directories(root)):
+    (root,) = consumer.mirror.trees
+    for number, path in enumerate(directories(root, real_tree(root))):
         expected.append(f"{path}/probe{number}")
         os.close(os.open(expected[-1], os.O_CREAT | os.O_WRONLY))
         if number % 20 == 0:
-            told += created(watcher)
-    told += created(watcher)
+            told += created(consumer)
+    told += created(consumer)
     return [] if told == expected else [f"probes: {len(told)} told of {len(expected)}"]
 
 
-def created(watcher: TreeWatcher) -> list[str]:
-    events = watcher.read(timeout=0)
-    return [event.path for event in events if event.mask & flags.CREATE]
+def created(consumer: Consumer) -> list[str]:
+    return [event.path for event in consumer.read() if event.mask & flags.CREATE]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--writers", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--manner", choices=MANNERS, default="full")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--directory", help="where to make the tree")
-    options = parser.parse_args()
-    failed = events = overflows = 0
-    for seed in range(options.seed, options.seed + options.runs):
-        wrong, mirror = one_run(options, seed)
+def many_runs(runs: Iterable[Run]) -> int:
+    """Run, print what was wrong and a line of the table; return how many failed."""
+    count = failed = events = overflows = 0
+    begun = time.monotonic()
+    for run in runs:
+        wrong, mirror = one_run(run)
+        count += 1
         events += mirror.events
         overflows += mirror.overflows
         if wrong:
             failed += 1
-            print(
-                f"seed {seed}: {len(wrong)} wrong", *wrong[:5], sep="\n  ", flush=True
-            )
+            print(run, f"{len(wrong)} wrong", *wrong[:5], sep="\n  ", flush=True)
+    seconds = time.monotonic() - begun
     print(
-        f"{options.runs} runs {options.manner}, {options.writers} writers: "
-        f"{failed} failed, {events} events, {overflows} overflows"
+        f"{run.manner:<10}{run.writers:>7}{count:>8}{failed:>8}"
+        f"{events:>12,}{overflows:>11,}{seconds:>9.0f}",
+        flush=True,
     )
+    return failed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--all", action="store_true", help="each manner of a table")
+    parser.add_argument("--runs", type=int, default=10, help="runs of each manner")
+    parser.add_argument("--writers", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--manner", choices=MANNERS, default="full")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--directory", action="append", help="where to make the tree; several in turn"
+    )
+    options = parser.parse_args()
+    places: list[str | None] = options.directory or [None]
+    print(
+        f"{'manner':<10}{'writers':>7}{'runs':>8}{'failed':>8}{'events':>12}"
+        f"{'overflows':>11}{'seconds':>9}"
+    )
+    failed = 0
+    for manner, writers in (
+        TABLE if options.all else [(options.manner, options.writers)]
+    ):
+        failed += many_runs(
+            Run(manner, writers, options.seconds, places[seed % len(places)], seed)
+            for seed in range(options.seed, options.seed + options.runs)
+        )
     sys.exit(1 if failed else 0)
 
 

@@ -622,6 +622,8 @@ class Narrator:
         elif mask & _MOVED_TO:
             self._follow_second_half(parent, mask, cookie, name, path)
         else:
+            if self._doubts and self._is_there(parent, name):
+                self._tell_found(parent, {name: bool(mask & _ISDIR)}, {}, silent=False)
             self._tell(mask, path)
             if mask & _ATTRIB and mask & _ISDIR:
                 self._try_unreadable()
@@ -716,6 +718,13 @@ class Narrator:
             return False
         self._doubts.discard((parent, name))
         return True
+
+    def _is_there(self, parent: Directory, name: str) -> bool:
+        """Let an event of something's content end the doubt about its name."""
+        half = self._half_of.get(parent)
+        if half is not None and half.name == name:
+            return False  # the consumer still has it
+        return self._take_doubt(parent, name)
 
     def _try_unreadable(self) -> None:
         for directory in self._unreadable:

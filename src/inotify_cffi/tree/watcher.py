@@ -14,7 +14,6 @@ from ..events import masks
 from ..instance import INotify
 from ._narrator import DEFAULT_MASK, Narrator, TreeEvent
 
-
 _NO_WAIT = Deadline(0)
 
 
