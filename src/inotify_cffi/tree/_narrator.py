@@ -590,11 +590,12 @@ class Narrator:
             return True
         if mask & _MOVED_TO and cookie in self._delayed_cookies:
             return True
-        if not mask & _STRUCTURAL:
-            return False
-        return (directory, name) in self._half_at or directory.child(
-            name
-        ) in self._delayed
+        if mask & _STRUCTURAL and (directory, name) in self._half_at:
+            return True
+        if mask & (_DELETE | _MOVED_TO):
+            child = directory.child(name)
+            return child in self._delayed and child not in self._views
+        return False
 
     def _suspect_exchange(self, parent: Directory, mask: int, name: str) -> None:
         """Doubt that a name is gone when it left right after something came to it.
