@@ -109,6 +109,7 @@ class _Half:
         "is_directory",
         "name",
         "parent",
+        "second_is_laid_by",
         "waited_for",
     )
 
@@ -122,13 +123,14 @@ class _Half:
         self.child = parent.child(name)
         # The consumer does not have what is renamed (see _suspect_exchange).
         self.ghost = is_directory != (self.child is not None)
+        self.second_is_laid_by = False
         self.waited_for = False
 
 
 class _View:
-    """What a look found, and what the events of its window have made of it."""
+    """What a look found, and the events since."""
 
-    __slots__ = ("content", "directory", "failure", "names", "silent", "told")
+    __slots__ = ("directory", "failure", "laid_by", "names", "silent")
 
     def __init__(
         self,
@@ -139,23 +141,9 @@ class _View:
     ) -> None:
         self.directory = directory
         self.silent = silent
+        self.names = names
         self.failure = failure
-        self.names = names  # not told yet; each with whether it is a directory
-        self.told: set[str] = set()  # names that were renamed to here in the window
-        self.content: dict[str, list[int]] = {}  # masks to tell after the creation
-
-    def follow(self, mask: int, name: str) -> None:
-        """Follow an event of the window, about what the consumer does not know."""
-        if mask & (_CREATE | _MOVED_TO):
-            self.names[name] = bool(mask & _ISDIR)
-            self.content.pop(name, None)
-        elif mask & (_DELETE | _MOVED_FROM):
-            # Of the other kind, it is what was exchanged for this one.
-            if self.names.get(name) == bool(mask & _ISDIR):
-                del self.names[name]
-                self.content.pop(name, None)
-        else:
-            self.content.setdefault(name, []).append(mask)
+        self.laid_by: list[Event] = []
 
 
 class Narrator:
@@ -181,14 +169,8 @@ class Narrator:
         self._drops = 0
         self._halves: dict[int, list[_Half]] = {}
         self._half_of: dict[Directory, _Half] = {}
-        # Events laid by until the windows end, in their order: those of the views,
-        # and, from the first one on that depends on them, of other directories.
-        self._laid_by: list[tuple[Directory, Event]] = []
-        self._delayed: set[Directory] = set()
-        self._delayed_cookies: set[int] = set()  # of first halves
-        self._half_at: dict[tuple[Directory, str], _Half] = {}  # second is laid by
         # The name that the last structural event of a directory brought, when that
-        # was MOVED_TO; and whether a directory was there.
+        # was MOVED_TO; and whether another directory was there.
         self._arrived: dict[Directory, tuple[str, bool]] = {}
         # Those where one was, each with whether that rename has finished.
         self._replaced: dict[Directory, bool] = {}
@@ -409,29 +391,6 @@ class Narrator:
 
     def _end_windows(self) -> None:
         views, self._views = self._views, {}
-        valid = self._valid_views(views)
-        laid_by, self._laid_by = self._laid_by, []
-        self._delayed.clear()
-        self._delayed_cookies.clear()
-        for directory, (_, mask, cookie, name) in laid_by:
-            if directory in valid:
-                self._follow_in_window(valid[directory], mask, cookie, name)
-            elif directory not in views and directory.root is not None:
-                self._follow_entry(directory, mask, cookie, name)
-            elif mask & _MOVED_TO:  # to where nobody knows, as far as is known
-                for half in list(self._halves.get(cookie, ())):
-                    if self._half_at.get((half.parent, half.name)) is half:
-                        self._leave(half)
-        for half in list(self._half_at.values()):
-            self._leave(half)
-        for directory, view in valid.items():
-            if directory.root is not None:
-                self._tell_found(directory, view.names, view.content, view.silent)
-        if self._doubts or self._found:
-            self._end_doubts()
-
-    def _valid_views(self, views: dict[Directory, _View]) -> dict[Directory, _View]:
-        valid: dict[Directory, _View] = {}
         drops = self._drops
         for directory, view in views.items():
             if self._drops != drops and directory.root is None:
@@ -445,8 +404,11 @@ class Narrator:
                 self._hollow[directory] = view.silent
             else:
                 self._unreadable.discard(directory)
-                valid[directory] = view
-        return valid
+                self._end_window(view)
+        for half in self._half_of.values():
+            half.second_is_laid_by = False
+        if self._doubts or self._found:
+            self._end_doubts()
 
     def _end_failed_look(self, view: _View, failure: OSError) -> None:
         directory = view.directory
@@ -472,22 +434,39 @@ class Narrator:
             self._tell(_DELETE | _ISDIR, self._picture.path(directory), synthetic=True)
             self._drop(directory)
 
-    def _follow_in_window(self, view: _View, mask: int, cookie: int, name: str) -> None:
+    def _end_window(self, view: _View) -> None:
         directory = view.directory
-        is_file_root = isinstance(directory, FileRoot)
-        if name in view.told:
-            self._follow_entry(directory, mask, cookie, name)
-            if mask & (_DELETE | _MOVED_FROM):
-                view.told.discard(name)
-        elif mask & _MOVED_TO and cookie in self._halves and not is_file_root:
-            self._follow_entry(directory, mask, cookie, name)
-            view.names.pop(name, None)
-            view.content.pop(name, None)
-            view.told.add(name)
-        else:
-            view.follow(mask, name)
-            if mask & _STRUCTURAL and not is_file_root:
-                self._suspect_exchange(directory, mask, name)
+        names = view.names
+        told: set[str] = set()
+        content: dict[str, list[int]] = {}
+        for event in view.laid_by:
+            _, mask, cookie, name = event
+            if name in told:
+                self._follow_entry(directory, mask, cookie, name)
+                if mask & (_DELETE | _MOVED_FROM):
+                    told.discard(name)
+            elif (
+                mask & _MOVED_TO
+                and cookie in self._halves
+                and not isinstance(directory, FileRoot)
+            ):
+                self._follow_entry(directory, mask, cookie, name)
+                names.pop(name, None)
+                content.pop(name, None)
+                told.add(name)
+            elif mask & (_CREATE | _MOVED_TO):
+                names[name] = bool(mask & _ISDIR)
+                content.pop(name, None)
+            elif mask & (_DELETE | _MOVED_FROM):
+                # Of the other kind, it is what was exchanged for this one.
+                if names.get(name) == bool(mask & _ISDIR):
+                    del names[name]
+                    content.pop(name, None)
+            else:
+                content.setdefault(name, []).append(mask)
+        for name in told:
+            names.pop(name, None)
+        self._tell_found(directory, names, content, view.silent)
 
     def _tell_found(
         self,
@@ -557,45 +536,22 @@ class Narrator:
                 self._lose_watch(wd)
                 continue
             for directory in owners_of(wd):
+                self._over_directory = False
                 if not name:
                     self._follow_self(directory, mask)
                 elif isinstance(directory, FileRoot) and name != directory.base:
                     pass
-                elif directory in self._views or (
-                    self._laid_by and self._depends(directory, mask, cookie, name)
-                ):
-                    self._lay_by(directory, event)
+                elif directory in self._views:
+                    self._views[directory].laid_by.append(event)
+                    if mask & _MOVED_TO:
+                        for half in self._halves.get(cookie, ()):
+                            half.second_is_laid_by = True
+                    self._suspect_exchange(directory, mask, name)
                 elif isinstance(directory, FileRoot):
                     self._tell(mask, directory.given)
                 else:
                     self._follow_entry(directory, mask, cookie, name)
-
-    def _lay_by(self, directory: Directory, event: Event) -> None:
-        self._laid_by.append((directory, event))
-        self._delayed.add(directory)
-        child = directory.child(event.name)
-        if child is not None and event.mask & _STRUCTURAL:
-            self._moved.add(child)  # no look below it is valid, as it would not be
-        if event.mask & _MOVED_FROM:
-            self._delayed_cookies.add(event.cookie)
-        elif event.mask & _MOVED_TO:
-            for half in self._halves.get(event.cookie, ()):
-                if self._half_of.get(half.parent) is half:
-                    del self._half_of[half.parent]
-                    self._half_at[half.parent, half.name] = half
-
-    def _depends(self, directory: Directory, mask: int, cookie: int, name: str) -> bool:
-        """Return whether an event comes after one that is laid by, in its place."""
-        if directory in self._delayed:
-            return True
-        if mask & _MOVED_TO and cookie in self._delayed_cookies:
-            return True
-        if mask & _STRUCTURAL and (directory, name) in self._half_at:
-            return True
-        if mask & (_DELETE | _MOVED_TO):
-            child = directory.child(name)
-            return child in self._delayed and child not in self._views
-        return False
+                    self._suspect_exchange(directory, mask, name)
 
     def _suspect_exchange(self, parent: Directory, mask: int, name: str) -> None:
         """Doubt that a name is gone when it left right after something came to it.
@@ -605,6 +561,8 @@ class Narrator:
         an exchange the name is there in the end. And of two directories that were
         exchanged, it cannot be told which one is where.
         """
+        if not mask & _STRUCTURAL:
+            return
         arrived = self._arrived.pop(parent, None)
         self._replaced.pop(parent, None)
         if mask & _MOVED_TO:
@@ -617,7 +575,8 @@ class Narrator:
                 return  # the consumer still has what came
             if half is not None and half.child is not None and arrived[1]:
                 self._leave(half)
-            self._doubts.add((parent, name))
+            if not isinstance(parent, FileRoot):
+                self._doubts.add((parent, name))
 
     def _follow_self(self, directory: Directory, mask: int) -> None:
         """Follow an event of a directory's own watch, about itself."""
@@ -630,7 +589,11 @@ class Narrator:
                 self._tell(mask, directory.given)
         elif mask & _MOVE_SELF and directory.parent is not None:
             half = self._half_of.get(directory.parent)
-            if half is not None and half.child is directory:
+            if (
+                half is not None
+                and half.child is directory
+                and not half.second_is_laid_by
+            ):
                 self._leave(half)
         if mask & _ATTRIB:
             self._try_unreadable()
@@ -639,7 +602,6 @@ class Narrator:
         self, parent: Directory, mask: int, cookie: int, name: str
     ) -> None:
         path = self._path(parent, name)
-        self._over_directory = False
         if mask & _STRUCTURAL:
             waiting = self._half_of.get(parent)
             if waiting is not None and not (
@@ -675,8 +637,6 @@ class Narrator:
             self._tell(mask, path)
             if mask & _ATTRIB and mask & _ISDIR:
                 self._try_unreadable()
-            return
-        self._suspect_exchange(parent, mask, name)
 
     def _follow_first_half(
         self, parent: Directory, mask: int, cookie: int, name: str
@@ -738,8 +698,6 @@ class Narrator:
                 del self._halves[half.cookie]
         if self._half_of.get(half.parent) is half:
             del self._half_of[half.parent]
-        if self._half_at.get((half.parent, half.name)) is half:
-            del self._half_at[half.parent, half.name]
 
     def _leave(self, half: _Half) -> None:
         """Tell that what a half names has left: there is no second half."""
@@ -755,7 +713,7 @@ class Narrator:
 
     def _end_halves_below(self, top: Directory) -> None:
         """Before a directory goes, end what waits in it: nothing can follow."""
-        for half in [*self._half_of.values(), *self._half_at.values()]:
+        for half in list(self._half_of.values()):
             if top in half.parent.with_all_above():
                 self._leave(half)
 
@@ -779,7 +737,7 @@ class Narrator:
     def _is_there(self, parent: Directory, name: str) -> bool:
         """Let an event of something's content end the doubt about its name."""
         half = self._half_of.get(parent)
-        if (parent, name) in self._half_at or (half is not None and half.name == name):
+        if half is not None and half.name == name:
             return False  # the consumer still has it
         return self._take_doubt(parent, name)
 
@@ -811,6 +769,9 @@ class Narrator:
             self._unmounted.discard(directory)
             self._arrived.pop(directory, None)
             self._replaced.pop(directory, None)
+            half = self._half_of.get(directory)
+            if half is not None:
+                self._forget_half(half)
             wd = directory.wd
             if self._picture.disown(directory):
                 self._remove_watch(wd)
@@ -818,9 +779,6 @@ class Narrator:
                 directory.lost = True
                 self.roots.pop(directory.given, None)
         top.detach()
-        for half in [*self._half_of.values(), *self._half_at.values()]:
-            if half.parent.root is None:
-                self._forget_half(half)
         self._picture.paths_changed()
 
     def _let_go(self, directory: Directory) -> None:
@@ -867,10 +825,6 @@ class Narrator:
         for state in (self._hollow, self._later, self._views, self._halves):
             state.clear()
         self._half_of.clear()
-        self._half_at.clear()
-        self._laid_by.clear()
-        self._delayed.clear()
-        self._delayed_cookies.clear()
         self._found.clear()
         self._doubts.clear()
         self._arrived.clear()
