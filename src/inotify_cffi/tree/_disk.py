@@ -63,16 +63,17 @@ def listing(path: str) -> dict[str, bool]:
         return {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
 
 
-def find(path: str, name: str) -> dict[str, bool]:
-    """`listing` for one name."""
-    kind = _kind(f"{path}/{name}")
-    return {} if kind is None else {name: kind}
+def find(directory: str, name: str) -> bool | None:
+    """Return whether a name is a directory; None where there is nothing.
 
-
-def exists(place: str) -> bool | None:
-    """Return whether it is a directory; None where there is nothing."""
-    with reachable(os.path.dirname(place)) as above:
-        return _kind(f"{above}/{os.path.basename(place)}")
+    What this sees is in the queue when it returns. Asking for a name alone takes
+    no lock: it can show what has just been created, or has come, before the event
+    of that is queued.
+    """
+    with reachable(directory) as path:
+        kind = _kind(f"{path}/{name}")
+    let_changes_finish(directory)
+    return kind
 
 
 def _kind(path: str) -> bool | None:
@@ -82,12 +83,12 @@ def _kind(path: str) -> bool | None:
         return None
 
 
-def let_renames_finish(place: str) -> None:
-    """Return when every rename out of this directory has queued all its events.
+def let_changes_finish(place: str) -> None:
+    """Return when every change of this directory so far has queued all its events.
 
-    A rename holds the lock of both directories until its two halves are in the
-    queue, and listing takes that lock. What cannot be listed has nothing to wait
-    for.
+    A change holds the lock of the directory until its event is in the queue, a
+    rename those of both until its two halves are, and listing takes that lock.
+    What cannot be listed has nothing to wait for.
     """
     try:
         with reachable(place) as path, os.scandir(path) as entries:

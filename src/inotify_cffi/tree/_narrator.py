@@ -110,6 +110,7 @@ class _Half:
         "name",
         "parent",
         "second_is_laid_by",
+        "suspect",
         "waited_for",
     )
 
@@ -124,6 +125,23 @@ class _Half:
         # The consumer does not have what is renamed (see _suspect_exchange).
         self.ghost = is_directory != (self.child is not None)
         self.second_is_laid_by = False
+        self.suspect = False  # may be the second rename of an exchange
+        self.waited_for = False
+
+
+class _Undecided:
+    """A rename of a directory that may be the second of an exchange.
+
+    Whose MOVE_SELF comes next tells: the directory's own, or that of another.
+    """
+
+    __slots__ = ("half", "mask", "name", "parent", "waited_for")
+
+    def __init__(self, half: _Half, parent: Directory, name: str, mask: int) -> None:
+        self.half = half
+        self.parent = parent
+        self.name = name
+        self.mask = mask
         self.waited_for = False
 
 
@@ -169,6 +187,7 @@ class Narrator:
         self._drops = 0
         self._halves: dict[int, list[_Half]] = {}
         self._half_of: dict[Directory, _Half] = {}
+        self._undecided: list[_Undecided] = []
         # The name that the last structural event of a directory brought, when that
         # was MOVED_TO; and whether another directory was there.
         self._arrived: dict[Directory, tuple[str, bool]] = {}
@@ -336,8 +355,12 @@ class Narrator:
         half = self._half_of.get(parent)
         if parent.root is None or (half is not None and half.name == name):
             return False
-        place = join(self._picture.place(parent), name)
-        self._found[parent, name] = _disk.exists(place)
+        if any(
+            (rename.half.parent, rename.half.name) == (parent, name)
+            for rename in self._undecided
+        ):
+            return False
+        self._found[parent, name] = _disk.find(self._picture.place(parent), name)
         return True
 
     def _look_at(self, directory: Directory, place: str, silent: bool) -> _View:
@@ -353,7 +376,8 @@ class Narrator:
             wd = self._inotify.add_watch(path, self._watched_for | _NO_LINKS)
         self._strays.add(wd)  # until the listing has succeeded, too
         if isinstance(directory, FileRoot):
-            names = _disk.find(path, directory.base)
+            kind = _disk.find(path, directory.base)
+            names = {} if kind is None else {directory.base: kind}
         else:
             names = _disk.listing(path)
         self._strays.discard(wd)
@@ -364,11 +388,16 @@ class Narrator:
         waiting = [half for half in self._half_of.values() if not half.waited_for]
         looked = bool(waiting)
         for half in waiting:
-            _disk.let_renames_finish(self._picture.place(half.parent))
+            _disk.let_changes_finish(self._picture.place(half.parent))
             half.waited_for = True
+        for rename in self._undecided:
+            if rename.parent.root is not None and not rename.waited_for:
+                _disk.let_changes_finish(self._picture.place(rename.parent))
+                looked = True
+            rename.waited_for = True
         for directory, finished in self._replaced.items():
             if not finished and directory.root is not None:
-                _disk.let_renames_finish(self._picture.place(directory))
+                _disk.let_changes_finish(self._picture.place(directory))
                 self._replaced[directory] = looked = True
         return looked
 
@@ -535,6 +564,8 @@ class Narrator:
             if mask & _IGNORED:
                 self._lose_watch(wd)
                 continue
+            if self._undecided:
+                self._decide(wd, mask)
             for directory in owners_of(wd):
                 self._over_directory = False
                 if not name:
@@ -573,8 +604,8 @@ class Narrator:
             half = self._half_of.get(parent)
             if half is not None and half.ghost:
                 return  # the consumer still has what came
-            if half is not None and half.child is not None and arrived[1]:
-                self._leave(half)
+            if half is not None and half.child is not None and half.child.wd:
+                half.suspect = arrived[1]
             if not isinstance(parent, FileRoot):
                 self._doubts.add((parent, name))
 
@@ -667,18 +698,47 @@ class Narrator:
             if mask & _ISDIR:
                 self._later[parent.add(name)] = False
             return
-        child = half.child
+        if half.suspect:
+            self._undecided.append(_Undecided(half, parent, name, mask))
+            return
+        self._follow_rename(half, parent, name, mask)
+
+    def _follow_rename(
+        self, half: _Half, parent: Directory, name: str, mask: int
+    ) -> None:
+        child, victim = half.child, parent.child(name)
         if child is not None and child in parent.with_all_above():
             self._start_anew()  # cannot be: what it is based on is wrong
             return
         old_path = self._path(half.parent, half.name)
-        if victim is not None:
+        if victim is not None and victim is not child:
             self._drop(victim)
         if child is not None:
             child.move(parent, name)
             self._moved.add(child)
             self._picture.paths_changed()
-        self._tell(mask, path, old_path)
+        self._tell(mask, self._path(parent, name), old_path)
+
+    def _decide(self, wd: int, mask: int) -> None:
+        """Let an event of the queue decide what is undecided."""
+        for rename in list(self._undecided):
+            child = rename.half.child
+            if child is not None and mask & _MOVE_SELF and child.wd == wd:
+                self._undecided.remove(rename)
+                self._follow_rename(
+                    rename.half, rename.parent, rename.name, rename.mask
+                )
+            elif mask & _STRUCTURAL and wd in (rename.parent.wd, rename.half.parent.wd):
+                self._end_exchange(rename)
+
+    def _end_exchange(self, rename: _Undecided) -> None:
+        """It was another directory that moved; the one that came stays."""
+        self._undecided.remove(rename)
+        parent, name = rename.parent, rename.name
+        self._take_doubt(rename.half.parent, rename.half.name)
+        if parent.root is not None and parent.child(name) is None:
+            self._tell(rename.mask, self._path(parent, name))
+            self._hollow[parent.add(name)] = False
 
     def _take_half(self, cookie: int, parent: Directory) -> _Half | None:
         """Take the first half with this cookie; of the same root, if it can be."""
@@ -721,6 +781,9 @@ class Narrator:
         for half in list(self._half_of.values()):
             if half.waited_for:
                 self._leave(half)
+        for rename in list(self._undecided):
+            if rename.waited_for:
+                self._end_exchange(rename)
         for directory, finished in list(self._replaced.items()):
             if finished:  # and it was no exchange
                 del self._replaced[directory]
@@ -825,6 +888,7 @@ class Narrator:
         for state in (self._hollow, self._later, self._views, self._halves):
             state.clear()
         self._half_of.clear()
+        self._undecided.clear()
         self._found.clear()
         self._doubts.clear()
         self._arrived.clear()
