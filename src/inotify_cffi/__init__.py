@@ -3,12 +3,15 @@
 from . import syscalls
 from .events import Event, flags, mask_str, masks, parse_events
 from .instance import INotify, Watch
-from .tree import (
-    LocalChangesOnlyWarning,
-    TreeEvent,
-    TreeWatcher,
-    UnreadableDirectoryWarning,
-)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .tree import (
+        LocalChangesOnlyWarning,
+        TreeEvent,
+        TreeWatcher,
+        UnreadableDirectoryWarning,
+    )
 
 __all__ = [
     "Event",
@@ -24,3 +27,16 @@ __all__ = [
     "parse_events",
     "syscalls",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Who only watches directories does not pay for importing trees.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import tree
+
+    return getattr(tree, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

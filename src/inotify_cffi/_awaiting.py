@@ -6,15 +6,17 @@ Neither is imported here unless it is running already.
 from __future__ import annotations
 
 import sys
-from typing import Any, Protocol
 
+TYPE_CHECKING = False  # typing takes longer to import than all of this package
+if TYPE_CHECKING:
+    from typing import Any, Protocol
 
-class Backend(Protocol):
-    async def checkpoint(self) -> None:
-        """Let other tasks run, and be cancelled here if that is due."""
+    class Backend(Protocol):
+        async def checkpoint(self) -> None:
+            """Let other tasks run, and be cancelled here if that is due."""
 
-    async def readable(self, fd: int, seconds: float) -> None:
-        """Wait until ``fd`` is readable, or for ``seconds``."""
+        async def readable(self, fd: int, seconds: float) -> None:
+            """Wait until ``fd`` is readable, or for ``seconds``."""
 
 
 class _Asyncio:

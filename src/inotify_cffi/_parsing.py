@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import Any, Callable
 
 from ._inotify import ffi, lib
 
-# Appends what one read takes to a list of events. Returns how many bytes of what
-# was queued are queued still, or -errno.
-Append = Callable[[list[Any]], int]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    # Appends what one read takes to a list of events. Returns how many bytes of
+    # what was queued are queued still, or -errno.
+    Append = Callable[[list[Any]], int]
 
 HEADER_SIZE = ffi.sizeof("struct inotify_event")
 

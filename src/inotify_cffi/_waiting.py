@@ -17,10 +17,13 @@ import os
 import select
 import time
 from collections import deque
-from typing import Callable
 
 from . import syscalls
 from ._inotify import lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
 
 CLOSED_MESSAGE = "I/O operation on closed file"  # io.FileIO's words
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait(2) takes milliseconds in an int

@@ -6,9 +6,12 @@ import argparse
 import os
 import signal
 import sys
-from typing import NoReturn
 
 from . import INotify, flags, mask_str, masks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -12,26 +12,31 @@ Some facts about events (inotify(7), and ``fs/notify/inotify`` of the kernel):
 
 from __future__ import annotations
 
+from collections import namedtuple
 from enum import IntEnum
-from typing import Any, NamedTuple
 
 from . import _parsing
 from ._inotify import ffi, lib
 
+TYPE_CHECKING = False  # typing takes longer to import than all of this package
+if TYPE_CHECKING:
+    from typing import Any, NamedTuple
 
-class Event(NamedTuple):
-    """An inotify event, as `INotify.read` and `parse_events` give it."""
+    class Event(NamedTuple):
+        wd: int
+        mask: int
+        cookie: int
+        name: str
 
-    wd: int
-    """The watch descriptor that the event is for; -1 for Q_OVERFLOW."""
-    mask: int
-    """What happened: bits of `flags`."""
-    cookie: int
-    """The number that the two halves of a rename share; else 0."""
-    name: str
-    """The name inside the watched directory, as `os.fsdecode` gives it: bytes
-    that are not text come back whole through `os.fsencode`. Empty when the
-    event is for the watched object itself."""
+else:
+    Event = namedtuple("Event", ["wd", "mask", "cookie", "name"])
+    Event.__doc__ = "An inotify event, as `INotify.read` and `parse_events` give it."
+    Event.wd.__doc__ = "The watch descriptor it is for; -1 for Q_OVERFLOW."
+    Event.mask.__doc__ = "What happened: bits of `flags`."
+    Event.cookie.__doc__ = "The number that both halves of a rename have; else 0."
+    Event.name.__doc__ = """The name inside the watched directory, as `os.fsdecode`
+        gives it: bytes that are not text come back whole through `os.fsencode`.
+        Empty when the event is for the watched object itself."""
 
 
 class _Named(IntEnum):

@@ -7,14 +7,33 @@ import io
 import operator
 import os
 import warnings
-from collections import deque
-from typing import Any, Callable, NamedTuple, NoReturn
+from collections import deque, namedtuple
 
 from . import _awaiting, syscalls
 from ._inotify import ffi, lib
 from ._parsing import reader_of
 from ._waiting import CLOSED_MESSAGE, Deadline, Waiters
 from .events import Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NamedTuple, NoReturn
+
+    class Watch(NamedTuple):
+        wd: int
+        inode: int
+        device: int
+        mask: int
+
+else:
+    Watch = namedtuple("Watch", ["wd", "inode", "device", "mask"])
+    Watch.__doc__ = "A watch as the kernel lists it: see `INotify.watches`."
+    Watch.wd.__doc__ = "The watch descriptor."
+    Watch.inode.__doc__ = "The inode number of what is watched, as in `os.stat`."
+    Watch.device.__doc__ = """The device that is on: ``st_dev`` of `os.stat`, except
+        where a file system such as btrfs shows user space another one than it has."""
+    Watch.mask.__doc__ = """What is watched for; from Linux 5.19 on with ONESHOT and
+        EXCL_UNLINK."""
 
 _SURELY_EMPTIED = lib.SURELY_EMPTIED
 # A global is found faster than an attribute: a fifth of what Python adds to a
@@ -23,20 +42,6 @@ _ENCODING = syscalls.ENCODING
 _ERRORS = syscalls.ERRORS
 _encode_path = syscalls.encode_path
 _add_watch = lib.instance_add_watch
-
-
-class Watch(NamedTuple):
-    """A watch as the kernel lists it: see `INotify.watches`."""
-
-    wd: int
-    """The watch descriptor."""
-    inode: int
-    """The inode number of what is watched: ``st_ino`` of `os.stat`."""
-    device: int
-    """The device it is on: ``st_dev`` of `os.stat`, except where a file system
-    such as btrfs shows user space another one than it has."""
-    mask: int
-    """What is watched for; from Linux 5.19 on with ONESHOT and EXCL_UNLINK."""
 
 
 class INotify(io.FileIO):
@@ -195,14 +200,13 @@ class INotify(io.FileIO):
             timeout = _checked(timeout, read_delay)
         events: list[Event] = []
         try:
-            self._append_now(events)
+            if self._undelivered:
+                self._append_undelivered(events)
+            rest = self._append_queued(events)
+            if rest:
+                self._append_rest(events, rest)
             if not events and timeout != 0:
-
-                def look() -> bool:
-                    self._append_now(events)
-                    return bool(events)
-
-                self._wait(look, Deadline(timeout), read_delay)
+                self._wait_for_events(events, timeout, read_delay)
             return events
         except BaseException:
             self._keep(events)
@@ -363,8 +367,6 @@ class INotify(io.FileIO):
             self._append_undelivered(events)
         rest = self._append_queued(events)
         if rest:
-            if rest < 0:
-                self._raise(rest)
             self._append_rest(events, rest)
 
     def _append_undelivered(self, events: list[Event]) -> None:
@@ -379,12 +381,23 @@ class INotify(io.FileIO):
 
         A read that does not empty the queue takes more than _SURELY_EMPTIED
         bytes, so this many reads are enough, and a writer that is faster than
-        this loop cannot keep it going.
+        this loop cannot keep it going. A negative ``rest`` is an errno.
         """
+        if rest < 0:
+            self._raise(rest)
         for _ in range(rest // _SURELY_EMPTIED + 1):
             rest = self._append_more(events)
             if rest <= 0:
                 break
+
+    def _wait_for_events(
+        self, events: list[Event], timeout: float | None, read_delay: float | None
+    ) -> None:
+        def look() -> bool:
+            self._append_now(events)
+            return bool(events)
+
+        self._wait(look, Deadline(timeout), read_delay)
 
     def _wait(
         self, look: Callable[[], bool], deadline: Deadline, read_delay: float | None

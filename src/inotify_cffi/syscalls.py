@@ -10,10 +10,34 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import NamedTuple, NoReturn, Union
+from collections import namedtuple
 
 from . import _parsing
 from ._inotify import ffi, lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple, NoReturn, Union
+
+    Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+
+    class Event(NamedTuple):
+        wd: int
+        mask: int
+        cookie: int
+        len: int
+        name: str
+
+else:
+    Event = namedtuple("Event", ["wd", "mask", "cookie", "len", "name"])
+    Event.__doc__ = (
+        "An event as `read_events` gives it: py-inotify's, with its ``len``."
+    )
+    Event.wd.__doc__ = "The watch descriptor it is for; -1 for ``IN_Q_OVERFLOW``."
+    Event.mask.__doc__ = "What happened: bits of ``IN_*``."
+    Event.cookie.__doc__ = "The number that both halves of a rename have; else 0."
+    Event.len.__doc__ = "The bytes of the name as the kernel padded it; 0 without one."
+    Event.name.__doc__ = "The name in the watched directory, as `os.fsdecode` gives it."
 
 IN_ACCESS: int = lib.IN_ACCESS
 IN_MODIFY: int = lib.IN_MODIFY
@@ -43,26 +67,9 @@ IN_ONESHOT: int = lib.IN_ONESHOT
 IN_CLOEXEC: int = lib.IN_CLOEXEC
 IN_NONBLOCK: int = lib.IN_NONBLOCK
 
-Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-
 ENCODING = sys.getfilesystemencoding()
 ERRORS = sys.getfilesystemencodeerrors()
 _LONGEST_EVENT = _parsing.HEADER_SIZE + 256  # NAME_MAX and its NUL
-
-
-class Event(NamedTuple):
-    """An event as `read_events` gives it: py-inotify's, with its ``len``."""
-
-    wd: int
-    """The watch descriptor that the event is for; -1 for ``IN_Q_OVERFLOW``."""
-    mask: int
-    """What happened: bits of ``IN_*``."""
-    cookie: int
-    """The number that the two halves of a rename share; else 0."""
-    len: int
-    """The size of the name in bytes as the kernel padded it; 0 without one."""
-    name: str
-    """The name inside the watched directory, as `os.fsdecode` gives it."""
 
 
 def encode_path(path: Path) -> bytes:
