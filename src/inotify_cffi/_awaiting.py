@@ -23,6 +23,7 @@ class _Asyncio:
     async def checkpoint(self) -> None:
         import asyncio
 
+        asyncio.get_running_loop()  # sleep(0) alone would not miss it
         await asyncio.sleep(0)
 
     async def readable(self, fd: int, seconds: float) -> None:

@@ -19,11 +19,11 @@ import time
 from collections import deque
 
 from . import syscalls
-from ._inotify import lib
+from ._inotify import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Any
 
 CLOSED_MESSAGE = "I/O operation on closed file"  # io.FileIO's words
 _LONGEST_WAIT = 86400.0  # seconds; epoll_wait(2) takes milliseconds in an int
@@ -49,20 +49,23 @@ class Deadline:
 class Waiter:
     """One wait at a time: for the instance, or for its bell."""
 
-    def __init__(self, join_epoll: Callable[[int], None]) -> None:
-        self._bell = -1
+    def __init__(self, instance: Any) -> None:
         self.process = os.getpid()
         self._armed: list[bool] = []
-        self._epoll = select.epoll()
+        self._bell = ffi.new("struct bell *")
+        self._bell_fd = lib.bell_open(self._bell)
+        if self._bell_fd < 0:
+            syscalls.raise_os_error(-self._bell_fd)
         try:
-            join_epoll(self._epoll.fileno())
-            bell = lib.bell_open()
-            if bell < 0:
-                syscalls.raise_os_error(-bell)
-            self._bell = bell
-            self._epoll.register(bell, select.EPOLLIN)
+            self._epoll = select.epoll()
+            self._epoll.register(self._bell_fd, select.EPOLLIN)
+            result = lib.instance_join_epoll(instance, self._epoll.fileno())
+            if result == -lib.CLOSED:
+                raise ValueError(CLOSED_MESSAGE)
+            if result < 0:
+                syscalls.raise_os_error(-result)
         except BaseException:
-            self.close()
+            lib.bell_close(self._bell)
             raise
 
     def fileno(self) -> int:
@@ -83,8 +86,7 @@ class Waiter:
         return not self._armed
 
     def ring(self) -> None:
-        # In a forked child the bell is still the parent's.
-        if self._bell != -1 and self.process == os.getpid():
+        if self.process == os.getpid():  # forked: the bell is still the parent's
             lib.bell_ring(self._bell)
 
     def silence(self) -> None:
@@ -100,17 +102,16 @@ class Waiter:
     def wait_for_bell(self, seconds: float) -> None:
         """Wait, whatever the instance has, until the bell or the time ends it."""
         bell = select.poll()  # select.select() refuses descriptors above 1023
-        bell.register(self._bell, select.POLLIN)
+        bell.register(self._bell_fd, select.POLLIN)
         bell.poll(seconds * 1000)
 
     def close(self) -> None:
         self._epoll.close()
-        bell, self._bell = self._bell, -1
-        if bell != -1:
-            os.close(bell)
+        lib.bell_close(self._bell)
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_epoll"):  # __init__ went that far
+            self.close()
 
 
 class Waiters:
@@ -121,8 +122,8 @@ class Waiters:
     it strikes.
     """
 
-    def __init__(self, join_epoll: Callable[[int], None]) -> None:
-        self._join_epoll = join_epoll
+    def __init__(self, instance: Any) -> None:
+        self._instance = instance
         self._waiting: set[Waiter] = set()
         self._spare: deque[Waiter] = deque()
         self._closed = False
@@ -133,7 +134,7 @@ class Waiters:
             try:
                 waiter = self._spare.pop()
             except IndexError:
-                return Waiter(self._join_epoll)
+                return Waiter(self._instance)
             if waiter.process == os.getpid():
                 return waiter
             waiter.close()  # forked: its epoll and its bell are the parent's

@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 128 + signal.SIGPIPE
     except OSError as error:
-        print(f"inotify-cffi: {_describe(error)}", file=sys.stderr)
+        if sys.stderr is not None:  # else print() would take standard output
+            print(f"inotify-cffi: {_describe(error)}", file=sys.stderr)
         status = 1
     sys.exit(status)
 
@@ -49,7 +50,13 @@ def _describe(error: OSError) -> str:
 
 
 def _printable(path: str) -> str:
-    return os.fsencode(path).decode(sys.stdout.encoding, "backslashreplace")
+    """Return a path as one line that can be written, whatever is in it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = os.fsencode(path).decode(encoding, "backslashreplace")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def _print_events(inotify: INotify, paths: list[str]) -> None:
@@ -57,8 +64,11 @@ def _print_events(inotify: INotify, paths: list[str]) -> None:
     for path in paths:
         watched[inotify.add_watch(path, masks.ALL_EVENTS)] = path
     for event in inotify:
-        path = os.path.join(watched.get(event.wd, ""), event.name)
-        print(_printable(path.rstrip("/") or "/"), mask_str(event.mask), flush=True)
+        words = [mask_str(event.mask)]
+        if event.wd in watched:
+            path = os.path.join(watched[event.wd], event.name)
+            words.insert(0, _printable(path.rstrip("/") or "/"))
+        print(*words, flush=True)
         if event.mask & flags.IGNORED:
             watched.pop(event.wd, None)
             if not watched:

@@ -90,17 +90,17 @@ class INotify(io.FileIO):
         flags = (0 if inheritable else lib.IN_CLOEXEC) | (
             lib.IN_NONBLOCK if nonblocking else 0
         )
-        result = lib.instance_open(instance, flags, bool(closefd))
-        if result < 0:
-            syscalls.raise_init_error(-result)
+        fd = lib.instance_open(instance, flags, bool(closefd))
+        if fd < 0:
+            syscalls.raise_init_error(-fd)
         try:
             # What FileIO closes it closes at once, perhaps under a system call
             # of another thread; the compiled instance waits for the last one.
-            super().__init__(instance.fd, mode="rb", closefd=False)
+            super().__init__(fd, mode="rb", closefd=False)
             self._closefd = bool(closefd)
             self._append_queued, self._append_more = reader_of(Event, instance)
             self._undelivered: deque[Event] = deque()
-            self._waiters = Waiters(self._join_epoll)
+            self._waiters = Waiters(instance)
             self._instance = instance
         except BaseException:
             lib.instance_close(instance)
@@ -327,7 +327,7 @@ class INotify(io.FileIO):
             except IndexError:
                 pass
             try:
-                self._undelivered.extend(self.read())
+                self._leave_for_later(self.read())
             except ValueError:
                 if self.closed:
                     raise StopIteration from None
@@ -343,7 +343,7 @@ class INotify(io.FileIO):
             except IndexError:
                 pass
             try:
-                self._undelivered.extend(await self.aread())
+                self._leave_for_later(await self.aread())
             except ValueError:
                 if self.closed:
                     raise StopAsyncIteration from None
@@ -453,16 +453,16 @@ class INotify(io.FileIO):
             self._raise(queued)
         return queued > 0
 
+    def _leave_for_later(self, events: list[Event]) -> None:
+        self._undelivered.extend(events)
+        if len(events) > 1:
+            self._waiters.nudge()  # others may take what the caller leaves
+
     def _keep(self, events: list[Event]) -> None:
         """Keep what was taken from the queue for the next read."""
         if events:
             self._undelivered.extendleft(reversed(events))
             self._waiters.nudge()
-
-    def _join_epoll(self, epoll: int) -> None:
-        result = lib.instance_join_epoll(self._instance, epoll)
-        if result < 0:
-            self._raise(result)
 
     def _raise_unless_interrupted(self, result: int, path: syscalls.Path) -> None:
         if result != -errno.EINTR:

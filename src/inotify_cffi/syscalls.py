@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import sys
 from collections import namedtuple
 
@@ -111,8 +112,7 @@ def raise_init_error(number: int) -> NoReturn:
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
-        import resource  # only here, off the path of every import
-
+        # (Importing resource here would need a descriptor, too.)
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         raise OSError(
             number,

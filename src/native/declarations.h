@@ -56,9 +56,9 @@ ssize_t queued_bytes(int fd);
 #define CLOSED ...
 #define SURELY_EMPTIED ...
 struct instance {
-    int fd;
     ...;
 };
+/* The descriptor, or -errno. */
 int instance_open(struct instance *instance, int flags, int closefd);
 void instance_close(struct instance *instance);
 int instance_add_watch(struct instance *instance, const char *path, uint32_t mask);
@@ -73,10 +73,14 @@ ssize_t instance_queued_bytes(struct instance *instance);
 int instance_join_epoll(struct instance *instance, int epoll);
 int instance_never_block(struct instance *instance);
 
-/* An eventfd that ends a wait. */
-int bell_open(void);
-int bell_ring(int bell);
-void bell_silence(int bell);
+/* An eventfd that ends a wait; guarded like an instance. */
+struct bell {
+    ...;
+};
+int bell_open(struct bell *bell);
+void bell_close(struct bell *bell);
+void bell_ring(struct bell *bell);
+void bell_silence(struct bell *bell);
 
 /* CPython only; see the end of source.c. */
 void exchange_builtins(uintptr_t list);

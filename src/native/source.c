@@ -64,15 +64,13 @@ static ssize_t queued_bytes(int fd)
     return ioctl(fd, FIONREAD, &bytes) == -1 ? -errno : bytes;
 }
 
-/* ---- an instance and its users ---------------------------------------- */
+/* ---- a descriptor and its users ---------------------------------------- */
 
-struct instance {
+struct guard {
     int fd;
     int closefd;
-    int blocking;            /* read(2) would wait: ask poll(2) first */
-    unsigned forks;          /* the process that `users` and `reading` are of */
-    uint32_t users;          /* calls inside; CLOSING once close() was called */
-    pthread_mutex_t reading; /* poll and read as one step */
+    unsigned forks; /* the process that `users` is of */
+    uint32_t users; /* calls inside; CLOSING once it was closed */
 };
 
 /* A forked child inherits the counts and locks of threads that it has not.
@@ -93,78 +91,100 @@ __attribute__((constructor)) static void count_forks(void)
     pthread_atfork(before_fork, in_parent, in_child);
 }
 
-static void forget_other_threads(struct instance *instance)
+static void guard_open(struct guard *guard, int fd, int closefd)
+{
+    guard->fd = fd;
+    guard->closefd = closefd;
+    guard->forks = forks;
+    guard->users = fd < 0 ? CLOSING : 0;
+}
+
+static void forget_other_threads(struct guard *guard, pthread_mutex_t *lock)
 {
     pthread_mutex_lock(&putting_right);
-    if (instance->forks != forks) {
-        instance->users &= CLOSING;
-        pthread_mutex_init(&instance->reading, NULL);
-        __atomic_store_n(&instance->forks, forks, __ATOMIC_RELEASE);
+    if (guard->forks != forks) {
+        if (guard->users > CLOSING && guard->closefd)
+            close(guard->fd); /* the one who would have is not here */
+        guard->users &= CLOSING;
+        if (lock)
+            pthread_mutex_init(lock, NULL);
+        __atomic_store_n(&guard->forks, forks, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&putting_right);
 }
 
-static int enter(struct instance *instance)
+static int enter(struct guard *guard, pthread_mutex_t *lock)
 {
-    if (__atomic_load_n(&instance->forks, __ATOMIC_ACQUIRE) != forks)
-        forget_other_threads(instance);
-    uint32_t users = __atomic_load_n(&instance->users, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&guard->forks, __ATOMIC_ACQUIRE) != forks)
+        forget_other_threads(guard, lock);
+    uint32_t users = __atomic_load_n(&guard->users, __ATOMIC_RELAXED);
     do {
         if (users & CLOSING)
             return 0;
-    } while (!__atomic_compare_exchange_n(&instance->users, &users, users + 1, 1,
+    } while (!__atomic_compare_exchange_n(&guard->users, &users, users + 1, 1,
                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
     return 1;
 }
 
-static void leave(struct instance *instance)
+static void leave(struct guard *guard)
 {
-    if (__atomic_sub_fetch(&instance->users, 1, __ATOMIC_ACQ_REL) == CLOSING
-        && instance->closefd)
-        close(instance->fd);
+    if (__atomic_sub_fetch(&guard->users, 1, __ATOMIC_ACQ_REL) == CLOSING
+        && guard->closefd)
+        close(guard->fd);
+}
+
+/* Whoever is inside last closes the descriptor: its number is not given to
+   another file while a system call may still use it. */
+static void guard_close(struct guard *guard, pthread_mutex_t *lock)
+{
+    if (enter(guard, lock)) {
+        __atomic_or_fetch(&guard->users, CLOSING, __ATOMIC_ACQ_REL);
+        leave(guard);
+    }
+}
+
+/* ---- an instance -------------------------------------------------------- */
+
+struct instance {
+    struct guard guard;
+    int blocking;            /* read(2) would wait: ask first */
+    pthread_mutex_t reading; /* asking and reading as one step */
+};
+
+static int instance_enter(struct instance *instance)
+{
+    return enter(&instance->guard, &instance->reading);
 }
 
 static int instance_open(struct instance *instance, int flags, int closefd)
 {
     int fd = init1(flags);
-    if (fd < 0) {
-        instance->users = CLOSING;
-        return fd;
-    }
-    instance->fd = fd;
-    instance->closefd = closefd;
+    guard_open(&instance->guard, fd, closefd);
     instance->blocking = !(flags & IN_NONBLOCK);
-    instance->forks = forks;
-    instance->users = 0;
     pthread_mutex_init(&instance->reading, NULL);
-    return 0;
+    return fd;
 }
 
-/* Whoever is inside last closes the descriptor: its number is not given to
-   another file while a system call may still use it. */
 static void instance_close(struct instance *instance)
 {
-    if (enter(instance)) {
-        __atomic_or_fetch(&instance->users, CLOSING, __ATOMIC_ACQ_REL);
-        leave(instance);
-    }
+    guard_close(&instance->guard, &instance->reading);
 }
 
 static int instance_add_watch(struct instance *instance, const char *path, uint32_t mask)
 {
-    if (!enter(instance))
+    if (!instance_enter(instance))
         return -CLOSED;
-    int wd = add_watch(instance->fd, path, mask);
-    leave(instance);
+    int wd = add_watch(instance->guard.fd, path, mask);
+    leave(&instance->guard);
     return wd;
 }
 
 static int instance_rm_watch(struct instance *instance, int wd)
 {
-    if (!enter(instance))
+    if (!instance_enter(instance))
         return -CLOSED;
-    int result = rm_watch(instance->fd, wd);
-    leave(instance);
+    int result = rm_watch(instance->guard.fd, wd);
+    leave(&instance->guard);
     return result;
 }
 
@@ -192,7 +212,7 @@ static void instance_read(struct instance *instance, struct queued *queued, int 
 {
     ssize_t ready = 0;
     queued->rest = 0;
-    if (!enter(instance)) {
+    if (!instance_enter(instance)) {
         queued->size = -CLOSED;
         return;
     }
@@ -200,13 +220,13 @@ static void instance_read(struct instance *instance, struct queued *queued, int 
         /* Between the two calls another thread could take what the first one
            saw, and the second would wait for the next event. */
         pthread_mutex_lock(&instance->reading);
-        ready = queued->size = bytes_ready(instance->fd, more);
+        ready = queued->size = bytes_ready(instance->guard.fd, more);
         if (ready > 0)
-            queued->size = read_queue(instance->fd, queued->data, READ_SIZE);
+            queued->size = read_queue(instance->guard.fd, queued->data, READ_SIZE);
         pthread_mutex_unlock(&instance->reading);
     }
     else
-        queued->size = read_queue(instance->fd, queued->data, READ_SIZE);
+        queued->size = read_queue(instance->guard.fd, queued->data, READ_SIZE);
     if (queued->size == -EAGAIN || queued->size == -EINTR)
         queued->size = 0;
     if (queued->size > SURELY_EMPTIED) {
@@ -215,28 +235,28 @@ static void instance_read(struct instance *instance, struct queued *queued, int 
         else if (ready > 0)
             queued->rest = ready - queued->size;
         else
-            queued->rest = queued_bytes(instance->fd);
+            queued->rest = queued_bytes(instance->guard.fd);
     }
-    leave(instance);
+    leave(&instance->guard);
 }
 
 static ssize_t instance_queued_bytes(struct instance *instance)
 {
-    if (!enter(instance))
+    if (!instance_enter(instance))
         return -CLOSED;
-    ssize_t bytes = queued_bytes(instance->fd);
-    leave(instance);
+    ssize_t bytes = queued_bytes(instance->guard.fd);
+    leave(&instance->guard);
     return bytes;
 }
 
 static int instance_join_epoll(struct instance *instance, int epoll)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = instance->fd};
-    if (!enter(instance))
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = instance->guard.fd};
+    if (!instance_enter(instance))
         return -CLOSED;
-    int result = epoll_ctl(epoll, EPOLL_CTL_ADD, instance->fd, &event);
+    int result = epoll_ctl(epoll, EPOLL_CTL_ADD, instance->guard.fd, &event);
     result = (int)result_or_errno(result);
-    leave(instance);
+    leave(&instance->guard);
     return result;
 }
 
@@ -244,34 +264,48 @@ static int instance_never_block(struct instance *instance)
 {
     if (!__atomic_load_n(&instance->blocking, __ATOMIC_RELAXED))
         return 0;
-    if (!enter(instance))
+    if (!instance_enter(instance))
         return -CLOSED;
-    int flags = fcntl(instance->fd, F_GETFL);
+    int flags = fcntl(instance->guard.fd, F_GETFL);
     if (flags != -1)
-        flags = fcntl(instance->fd, F_SETFL, flags | O_NONBLOCK);
+        flags = fcntl(instance->guard.fd, F_SETFL, flags | O_NONBLOCK);
     int result = (int)result_or_errno(flags);
     if (result == 0)
         __atomic_store_n(&instance->blocking, 0, __ATOMIC_RELAXED);
-    leave(instance);
+    leave(&instance->guard);
     return result;
 }
 
 /* ---- a bell: ends a wait ------------------------------------------------ */
 
-static int bell_open(void)
+struct bell {
+    struct guard guard;
+};
+
+static int bell_open(struct bell *bell)
 {
-    return (int)result_or_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    int fd = (int)result_or_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    guard_open(&bell->guard, fd, 1);
+    return fd;
 }
 
-static int bell_ring(int bell)
+static void bell_close(struct bell *bell) { guard_close(&bell->guard, NULL); }
+
+static void bell_ring(struct bell *bell)
 {
-    return eventfd_write(bell, 1) == -1 && errno != EAGAIN ? -errno : 0;
+    if (enter(&bell->guard, NULL)) {
+        (void)eventfd_write(bell->guard.fd, 1); /* EAGAIN: it rings as it is */
+        leave(&bell->guard);
+    }
 }
 
-static void bell_silence(int bell)
+static void bell_silence(struct bell *bell)
 {
     eventfd_t rings;
-    (void)eventfd_read(bell, &rings);
+    if (enter(&bell->guard, NULL)) {
+        (void)eventfd_read(bell->guard.fd, &rings);
+        leave(&bell->guard);
+    }
 }
 
 /* ---- CPython: from bytes to named tuples -------------------------------- */
