@@ -200,11 +200,11 @@ class Consumer:
         self.file_roots: list[str] = []
         self.raw: list[Event] = []
         self.left: list[str] = []  # the names that were told as leaving
-        # Whether the kernel's halves show what is one rename. They do not where
-        # names are left out or a directory is in the trees twice.
+        # Whether two halves from the kernel always are a rename inside the trees.
+        # They are not where directories leave, as their watches live on for a
+        # while, nor where names are left out, or a directory is there twice; and
+        # an exchange looks like two renames, to a place and back.
         self.halves_are_sure = "exclude" not in options
-        # An exchange looks like two renames, to a place and back.
-        self.exchanges = False
         self.mirror = Mirror(*[os.fspath(root) for root in roots])
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -277,20 +277,13 @@ class Consumer:
         """What was told as leaving though the kernel told both halves."""
         if not self.halves_are_sure:
             return []
-        old_places: dict[int, tuple[int, str]] = {}
-        renames: set[tuple[tuple[int, str], tuple[int, str]]] = set()
-        left: Counter[str] = Counter()
+        first_halves: dict[int, str] = {}
         for event in self.raw:
-            place = event.wd, event.name
             if event.mask & flags.MOVED_FROM:
-                old_places[event.cookie] = place
-                left[event.name] += 1
-            elif event.mask & flags.MOVED_TO and event.cookie in old_places:
-                old_place = old_places.pop(event.cookie)
-                renames.add((old_place, place))
-                left[old_place[1]] -= 1
-                if self.exchanges and (place, old_place) in renames:
-                    left.update((old_place[1], place[1]))
+                first_halves[event.cookie] = event.name
+            elif event.mask & flags.MOVED_TO:
+                first_halves.pop(event.cookie, None)
+        left = Counter(first_halves.values())
         told = Counter(self.left)
         return [
             f"split: {told[name] - left[name]} renames of {name!r}"
@@ -311,10 +304,10 @@ class Writer:
     """One process's random operations, at full speed, in a tree and outside."""
 
     def __init__(
-        self, root: str, outside: str, seed: int, exchanges: bool = True
+        self, root: str, outside: str, seed: int, everything: bool = True
     ) -> None:
         self.root = root
-        self.exchanges = exchanges
+        self.everything = everything  # moves out and exchanges, too
         self.outside = outside
         self.random = random.Random(seed)
         self.names = [f"{letter}{number}" for letter in "abc" for number in range(3)]
@@ -324,10 +317,10 @@ class Writer:
             (self.make, 6),
             (self.make_deep, 3),
             (self.rename_inside, 6),
-            (self.rename_out, 2),
+            (self.rename_out, 2 * self.everything),
             (self.rename_in, 3),
             (self.replace, 2),
-            (self.exchange, int(self.exchanges)),
+            (self.exchange, 1 * self.everything),
             (self.remove, 3),
             (self.remove_tree, 1),
             (self.recreate, 1),
@@ -364,7 +357,10 @@ class Writer:
         os.rename(self.place(self.root), self.place(self.outside, 1))
 
     def rename_in(self) -> None:
-        os.rename(self.place(self.outside, 2), self.place(self.root))
+        path = self.place(self.outside, 2)
+        if not self.everything:  # nothing has come there from the tree
+            os.makedirs(path, exist_ok=True)
+        os.rename(path, self.place(self.root))
 
     def replace(self) -> None:
         path = self.place(self.root)
@@ -417,18 +413,19 @@ class Run(NamedTuple):
     seconds: float
     directory: str | None
     seed: int
+    split: bool = False
 
 
 def one_run(run: Run) -> tuple[list[str], Mirror]:
     """Run once; return what was wrong, and the mirror."""
     chance = random.Random(run.seed)
-    exchanges = run.seed % 2 == 0
+    everything = run.seed % 2 == 0
     top = tempfile.mkdtemp(prefix="churn-", dir=run.directory)
     root, outside = f"{top}/root", f"{top}/outside"
     os.mkdir(root)
     os.mkdir(outside)
     writers = [
-        Writer(root, outside, chance.getrandbits(32), exchanges)
+        Writer(root, outside, chance.getrandbits(32), everything)
         for _ in range(run.writers)
     ]
     for writer in writers:
@@ -440,7 +437,7 @@ def one_run(run: Run) -> tuple[list[str], Mirror]:
         with short_queue(length):
             consumer = Consumer(root, initial=True)
         consumer.mirror.names_are_sure = run.writers == 1
-        consumer.exchanges = exchanges
+        consumer.halves_are_sure = run.split and not everything
         with consumer.watcher:
             return follow(run, consumer, writers, chance), consumer.mirror
     finally:
@@ -540,6 +537,12 @@ def main() -> None:
     parser.add_argument(
         "--directory", action="append", help="where to make the tree; several in turn"
     )
+    parser.add_argument(
+        "--split",
+        action="store_true",
+        help="also hold that no rename is told in two, on odd seeds; not yet so where"
+        " one goes into a directory that is just being listed",
+    )
     options = parser.parse_args()
     places: list[str | None] = options.directory or [None]
     print(
@@ -551,7 +554,14 @@ def main() -> None:
         TABLE if options.all else [(options.manner, options.writers)]
     ):
         failed += many_runs(
-            Run(manner, writers, options.seconds, places[seed % len(places)], seed)
+            Run(
+                manner,
+                writers,
+                options.seconds,
+                places[seed % len(places)],
+                seed,
+                options.split,
+            )
             for seed in range(options.seed, options.seed + options.runs)
         )
     sys.exit(1 if failed else 0)

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
         TreeWatcher,
         UnreadableDirectoryWarning,
     )
+else:
+
+    def __getattr__(name: str) -> object:
+        # Who only watches directories does not pay for importing trees.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import tree
+
+        return getattr(tree, name)
+
 
 __all__ = [
     "Event",
@@ -27,15 +37,6 @@ __all__ = [
     "parse_events",
     "syscalls",
 ]
-
-
-def __getattr__(name: str) -> object:
-    # Who only watches directories does not pay for importing trees.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import tree
-
-    return getattr(tree, name)
 
 
 def __dir__() -> list[str]:

@@ -40,6 +40,9 @@ else:
 
 
 class _Named(IntEnum):
+    # Else Python 3.9 would format what __str__ gives, and refuse `{flag:#x}`.
+    __format__ = int.__format__  # type: ignore[assignment]
+
     def __str__(self) -> str:  # int's own since Python 3.11
         return f"{self.__class__.__name__}.{self._name_}"
 
@@ -130,12 +133,15 @@ def parse_events(data: Any) -> list[Event]:
     >>> parse_events(bytes.fromhex("01000000 00010000 00000000 04000000 61620000"))
     [Event(wd=1, mask=256, cookie=0, name='ab')]
     """
-    memory = ffi.from_buffer(data)
-    size = len(memory)
     events: list[Event] = []
-    offset = _parsing.append_events(events, Event, False, memory, size)
-    if offset != size:
-        raise ValueError(_malformation(memory, offset, size))
+    # Released at once: a ValueError's traceback would hold it, and a bytearray
+    # that is held cannot be resized.
+    with ffi.from_buffer(data) as memory:
+        size = len(memory)
+        offset = _parsing.append_events(events, Event, False, memory, size)
+        malformation = offset != size and _malformation(memory, offset, size)
+    if malformation:
+        raise ValueError(malformation)
     return events
 
 

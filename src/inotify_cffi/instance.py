@@ -115,9 +115,10 @@ class INotify(io.FileIO):
 
     def __repr__(self) -> str:
         name = type(self).__qualname__
-        if self._instance is None or self.closed:
+        try:
+            return f"<{name} fd={self.fileno()} closefd={self._closefd}>"
+        except ValueError:
             return f"<{name} [closed]>"
-        return f"<{name} fd={self.fileno()} closefd={self._closefd}>"
 
     def add_watch(self, path: syscalls.Path, mask: int) -> int:
         """Watch ``path``, or change its watch: inotify_add_watch(2).
@@ -313,8 +314,16 @@ class INotify(io.FileIO):
             OSError: /proc is not mounted.
             ValueError: this object is closed.
         """
-        with open(f"/proc/self/fdinfo/{self.fileno()}") as fdinfo:
-            return [_watch(line) for line in fdinfo if line.startswith("inotify wd:")]
+        lines = []
+        try:
+            with open(f"/proc/self/fdinfo/{self.fileno()}") as fdinfo:
+                lines = fdinfo.readlines()
+        except FileNotFoundError:
+            if not self.closed:
+                raise
+        if self.closed:  # then the number may be another file's
+            raise ValueError(CLOSED_MESSAGE)
+        return [_watch(line) for line in lines if line.startswith("inotify wd:")]
 
     def __iter__(self) -> INotify:  # type: ignore[override]
         return self

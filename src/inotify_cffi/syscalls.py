@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 from collections import namedtuple
+from operator import index
 
 from . import _parsing
 from ._inotify import ffi, lib
@@ -166,7 +167,7 @@ def init1(flags: int = 0) -> int:
             text tells which limit it was.
         TypeError, OverflowError: ``flags`` is no int, or none that C can hold.
     """
-    fd = lib.init1(flags)
+    fd = lib.init1(index(flags))
     if fd < 0:
         raise_init_error(-fd)
     return fd
@@ -192,6 +193,7 @@ def add_watch(fd: int, pathname: Path, mask: int) -> int:
         TypeError, OverflowError: ``mask`` or ``fd`` is no int, or out of range.
         ValueError: a NUL in ``pathname``.
     """
+    fd, mask = index(fd), index(mask)  # cffi would take a Decimal
     encoded = encode_path(pathname)
     while True:
         wd = lib.add_watch(fd, encoded, mask)
@@ -215,7 +217,7 @@ def rm_watch(fd: int, wd: int) -> int:
         OSError: EINVAL, there is no such watch; EBADF.
         TypeError, OverflowError: an argument is no int, or out of range.
     """
-    result = lib.rm_watch(fd, wd)
+    result = lib.rm_watch(index(fd), index(wd))
     if result < 0:
         raise_os_error(-result)
     return result
@@ -240,6 +242,7 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
         TypeError: an argument is no int.
         ValueError, OverflowError: ``max_bytes`` is negative, or too large.
     """
+    fd, max_bytes = index(fd), index(max_bytes)
     if max_bytes < 0:
         raise ValueError(f"max_bytes is negative: {max_bytes}")
     queued = lib.queued_bytes(fd)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _LONGEST_PATH = 4000  # bytes; PATH_MAX is 4096 with the NUL, and a name is 255
 SURELY_SHORT = _LONGEST_PATH // 4  # characters
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_O_PATH = getattr(os, "O_PATH", 0)  # PyPy 3.9 has it not
 
 # Kinds of file system on which the kernel sees the changes made on this machine
 # alone, or none at all.
@@ -42,14 +43,14 @@ def reachable(place: str) -> Iterator[str]:
     if len(os.fsencode(place)) <= _LONGEST_PATH:
         yield place
         return
-    fd = os.open("/", _OPEN | os.O_PATH)
+    fd = os.open("/", _OPEN | _O_PATH)
     try:
         names = place.strip("/").split("/")
         while names:
             step = names.pop(0)
             while names and len(os.fsencode(step)) < _LONGEST_PATH - 256:
                 step = f"{step}/{names.pop(0)}"
-            below = os.open(step, _OPEN | os.O_PATH | os.O_NOFOLLOW, dir_fd=fd)
+            below = os.open(step, _OPEN | _O_PATH | os.O_NOFOLLOW, dir_fd=fd)
             os.close(fd)
             fd = below
         yield f"/proc/self/fd/{fd}/."

@@ -213,6 +213,7 @@ class Narrator:
                 directory.parent = directory.children = None
         self.roots.clear()
         self._picture.forget_all_watches()
+        self._picture.paths_changed()
         for state in (self._hollow, self._later, self._views, self._halves):
             state.clear()
         self._half_of.clear()
@@ -228,6 +229,9 @@ class Narrator:
         self._warn_of_file_system(root)
         if self._root_around(root) is None:
             self._hollow[root] = silent
+        for other in self.roots.values():
+            if isinstance(other, FileRoot) and other.wd and self._root_around(other):
+                self._let_go(other)
 
     def remove_root(self, path: str) -> None:
         """Remove a root; what other roots have of its tree stays theirs."""
@@ -408,7 +412,7 @@ class Narrator:
         self._later.clear()
         self._beyond_limit.update(unwatched)
         wanted = len(self._picture) + _disk.count_directories(
-            [self._picture.place(hollow) for hollow in unwatched]
+            [self._picture.place(without) for without in self._beyond_limit]
         )
         raise OSError(
             errno.ENOSPC,
@@ -564,6 +568,8 @@ class Narrator:
             if mask & _IGNORED:
                 self._lose_watch(wd)
                 continue
+            if self._unmounted and not mask & _UNMOUNT:
+                self._look_behind_mounts()
             if self._undecided:
                 self._decide(wd, mask)
             for directory in owners_of(wd):
@@ -792,6 +798,7 @@ class Narrator:
 
     def _take_doubt(self, parent: Directory, name: str) -> bool:
         """Return whether there was a doubt about a name; there is none any more."""
+        self._found.pop((parent, name), None)  # what was seen is past
         if (parent, name) not in self._doubts:
             return False
         self._doubts.discard((parent, name))
@@ -928,8 +935,10 @@ class Narrator:
     def _root_around(self, root: Root) -> Root | None:
         """Return the root in whose tree a root is, by the words of its path."""
         for path, other in self.roots.items():
-            if not isinstance(other, FileRoot) and root.given.startswith(
-                join(path, "")
+            if (
+                other is not root
+                and not isinstance(other, FileRoot)
+                and root.given.startswith(join(path, ""))
             ):
                 return other
         return None

@@ -69,7 +69,7 @@ class TreeWatcher:
         initial: bool = False,
     ) -> None:
         if mask & ~masks.ALL_EVENTS or not mask:
-            raise ValueError(f"mask {mask:#x} has bits that are no event")
+            raise ValueError(f"mask {int(mask):#x} has bits that are no event")
         self._initial = initial
         # Reentrant, so that a signal handler that reads does not wait for the
         # read that it interrupted; it is told nothing (see _advance).
@@ -81,7 +81,7 @@ class TreeWatcher:
         try:
             self._narrator = Narrator(self._inotify, int(mask), exclude)
             for path in paths:
-                self.add(path)
+                self._add(path)
         except BaseException:
             self._inotify.close()
             raise
@@ -99,6 +99,9 @@ class TreeWatcher:
         Raises:
             As the class. After ENOSPC this watches what it could.
         """
+        self._add(path)
+
+    def _add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         root = os.fsdecode(path)
         with self._lock:
             before = len(self._narrator.told)
@@ -296,4 +299,4 @@ class TreeWatcher:
 
     def _warn(self) -> None:
         while self._narrator.warnings:
-            warnings.warn(self._narrator.warnings.pop(0), stacklevel=3)
+            warnings.warn(self._narrator.warnings.pop(0), stacklevel=4)

@@ -1,0 +1,80 @@
+"""Directories to watch, and what happens in them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Protocol
+
+IN_MODIFY = 0x00000002
+IN_CREATE = 0x00000100
+NAME_LENGTH = 8
+EVENT_SIZE = 32  # a header, and a name of 8 characters padded to 16 bytes
+
+
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[str]:
+    """A new directory on tmpfs, where there is one, removed in the end."""
+    shared_memory = "/dev/shm"
+    parent = shared_memory if os.access(shared_memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="inotify-", dir=parent) as directory:
+        yield directory
+
+
+def longest_queue() -> int:
+    """Return how many events the kernel queues before it drops any."""
+    with open("/proc/sys/fs/inotify/max_queued_events") as limit:
+        return int(limit.read())
+
+
+class Happening(Protocol):
+    """Makes the same events each time it is called."""
+
+    directory: str
+    mask: int
+    batch: int
+
+    def __call__(self) -> None: ...
+
+
+class Creations:
+    """A batch of files is created, after those of the last time are gone."""
+
+    mask = IN_CREATE
+
+    def __init__(self, parent: str, batch: int) -> None:
+        self.directory = tempfile.mkdtemp(dir=parent)
+        self.batch = batch
+        self._paths = [f"{self.directory}/f{number:07}" for number in range(batch)]
+
+    def __call__(self) -> None:
+        self.remove()
+        for path in self._paths:
+            os.mknod(path)
+
+    def remove(self) -> None:
+        for name in os.listdir(self.directory):
+            os.unlink(f"{self.directory}/{name}")
+
+
+class Write:
+    """A file is written to: one event."""
+
+    mask = IN_MODIFY
+    batch = 1
+
+    def __init__(self, parent: str) -> None:
+        self.directory = tempfile.mkdtemp(dir=parent)
+        self.path = f"{self.directory}/written1"
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __call__(self) -> None:
+        os.pwrite(self.fd, b"x", 0)
+
+    def __enter__(self) -> Write:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)

@@ -1,0 +1,266 @@
+"""One adapter a library: how its user would ask for the same work.
+
+What is timed is given as source, in the library's own words: see `timed`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from .events import EVENT_SIZE, Happening
+
+_FLOOR_READ = 65536
+
+
+class Library:
+    """An instance that watches one directory."""
+
+    name: ClassVar[str]
+    module: ClassVar[str]
+    add: ClassVar[str] = "result = add(path, mask)"
+    add_and_remove: ClassVar[str] = "remove(add(parent, mask))"
+    parse: ClassVar[str] = ""
+    """How to parse ``data``; like the others empty when it cannot be asked."""
+
+    def __init__(self, directory: str, mask: int, **options: bool) -> None:
+        """Open an instance, with ``options`` instead of its defaults."""
+        raise NotImplementedError
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        try:
+            importlib.import_module(cls.module)
+        except ImportError:
+            return False
+        return True
+
+    @classmethod
+    def read(cls, batch: int) -> str:
+        """Return the statement that reads the ``batch`` events that are queued."""
+        raise NotImplementedError
+
+    def names(self, batch: int) -> dict[str, Any]:
+        """Return what the statements name."""
+        raise NotImplementedError
+
+    def count(self, result: Any) -> int:
+        """Return how many events a statement left in ``result``."""
+        return len(result)
+
+    def wait(self) -> None:
+        """Wait for an event and read it."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class INotifyLike(Library):
+    """A library with inotify_simple's face."""
+
+    parse = "result = parse_events(data)"
+
+    def __init__(self, directory: str, mask: int, **options: bool) -> None:
+        self._module: Any = importlib.import_module(self.module)
+        self._inotify = self.open(**options)
+        self._path, self._mask = directory, mask
+        self._inotify.add_watch(directory, mask)
+
+    def open(self, **options: bool) -> Any:
+        return self._module.INotify(**options)
+
+    @classmethod
+    def read(cls, batch: int) -> str:
+        return "result = read(timeout=0)"
+
+    def names(self, batch: int) -> dict[str, Any]:
+        return {
+            "add": self._inotify.add_watch,
+            "mask": self._mask,
+            "parent": os.path.dirname(self._path),
+            "parse_events": self._module.parse_events,
+            "path": self._path,
+            "read": self._inotify.read,
+            "remove": self._inotify.rm_watch,
+        }
+
+    def wait(self) -> None:
+        self._inotify.read()
+
+    def close(self) -> None:
+        self._inotify.close()
+
+
+class InotifyCffi(INotifyLike):
+    name = module = "inotify_cffi"
+
+
+class Ctypes(INotifyLike):
+    name = "ctypes"
+    module = "benchmarks.ctypes_inotify"
+
+
+class InotifySimple(INotifyLike):
+    name = module = "inotify_simple"
+
+
+class Floor(INotifyLike):
+    """`os.read` and nothing else: what any library must spend at least.
+
+    Up to 128 events it reads with a buffer of 4 KiB, which holds them, and
+    else with one of 64 KiB: larger ones cost more to allocate than they save.
+    """
+
+    name = "os.read"
+    module = Ctypes.module  # to open an instance with
+    parse = ""
+
+    @classmethod
+    def read(cls, batch: int) -> str:
+        if batch * EVENT_SIZE <= 4096:
+            return "result = (os_read(fd, 4096),)"
+        if batch * EVENT_SIZE <= _FLOOR_READ:
+            return f"result = (os_read(fd, {_FLOOR_READ}),)"
+        return (
+            "result = []\n"
+            "while size > 0:\n"
+            f"    result.append(os_read(fd, {_FLOOR_READ}))\n"
+            "    size -= len(result[-1])\n"
+            f"size = {batch * EVENT_SIZE}"
+        )
+
+    def names(self, batch: int) -> dict[str, Any]:
+        size = batch * EVENT_SIZE
+        return {"os_read": os.read, "fd": self._inotify.fileno(), "size": size}
+
+    def count(self, result: Any) -> int:
+        return sum(len(chunk) for chunk in result) // EVENT_SIZE
+
+    def wait(self) -> None:
+        os.read(self._inotify.fileno(), 4096)
+
+
+class Asyncinotify(Library):
+    """One event a call, without the event loop: that is its cheapest way."""
+
+    name = module = "asyncinotify"
+
+    def __init__(self, directory: str, mask: int, **options: bool) -> None:
+        module: Any = importlib.import_module(self.module)
+        self._path, self._mask = directory, module.Mask(mask)
+        self._inotify = module.Inotify()
+        self._inotify.add_watch(directory, self._mask)
+
+    @classmethod
+    def read(cls, batch: int) -> str:
+        return "result = [get() for _ in range(batch)]"
+
+    def names(self, batch: int) -> dict[str, Any]:
+        return {
+            "add": self._inotify.add_watch,
+            "batch": batch,
+            "get": self._inotify.sync_get,
+            "mask": self._mask,
+            "parent": os.path.dirname(self._path),
+            "path": self._path,
+            "remove": self._inotify.rm_watch,
+        }
+
+    def wait(self) -> None:
+        self._inotify.sync_timeout = 3600  # seconds; None, and -1, would not wait
+        self._inotify.sync_get()
+
+    def close(self) -> None:
+        self._inotify.close()
+
+
+class _Callback:
+    def on_event(self, event: object) -> None: ...
+
+    def on_watch_deleted(self, wd: int) -> None: ...
+
+
+class Watchdog(Library):
+    """The class that reads the descriptor, below watchdog's threads and queues.
+
+    It is private to watchdog, and differs between its versions: InotifyFD since
+    7.0, Inotify before, which also makes a path for each event.
+    """
+
+    name = "watchdog"
+    module = "watchdog.observers.inotify_c"
+    # Watching again what is watched is a mistake to it, and costs a warning.
+    add = ""
+
+    def __init__(self, directory: str, mask: int, **options: bool) -> None:
+        module: Any = importlib.import_module(self.module)
+        path = os.fsencode(directory)
+        self._names: dict[str, Any] = {"parent": os.path.dirname(path), "mask": mask}
+        if hasattr(module, "InotifyFD"):
+            self._inotify = module.InotifyFD()
+            self._names["callback"] = callback = _Callback()
+            self._names["add"] = self._inotify.add_callback
+            self._names["remove"] = self._inotify.remove_callbacks
+            self._inotify.add_callback(path, mask, callback, 0)
+        else:
+            self._inotify = module.Inotify(path, event_mask=mask)
+            self._names["add"] = self._inotify.add_watch
+            self._names["remove"] = self._inotify.remove_watch
+
+    @classmethod
+    def read(cls, batch: int) -> str:
+        # One call reads 96 KiB at most, and blocks when nothing is queued.
+        return "result = read()\nwhile len(result) < batch:\n    result += read()"
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        if not super().is_installed():
+            return False
+        module = importlib.import_module(cls.module)
+        cls.add_and_remove = (
+            "remove([(add(parent, mask, callback, 1), 1)])"
+            if hasattr(module, "InotifyFD")
+            else "add(parent)\nremove(parent)"
+        )
+        return True
+
+    def names(self, batch: int) -> dict[str, Any]:
+        return {**self._names, "read": self._inotify.read_events, "batch": batch}
+
+    def wait(self) -> None:
+        self._inotify.read_events()
+
+    def close(self) -> None:
+        # Before its first read it takes itself to be reading, in a thread that
+        # would close the descriptor.
+        self._inotify._is_reading = False
+        self._inotify.close()
+
+
+ALL: tuple[type[Library], ...] = (
+    Floor,
+    InotifyCffi,
+    Ctypes,
+    InotifySimple,
+    Asyncinotify,
+    Watchdog,
+)
+
+
+def installed() -> list[type[Library]]:
+    return [library for library in ALL if library.is_installed()]
+
+
+@contextlib.contextmanager
+def watching(
+    library: type[Library], happening: Happening, **options: bool
+) -> Iterator[Library]:
+    instance = library(happening.directory, happening.mask, **options)
+    try:
+        yield instance
+    finally:
+        instance.close()

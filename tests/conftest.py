@@ -1,0 +1,268 @@
+"""What several test files share: fixtures, and what must hold after every test."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Callable, Protocol, TypeVar, Union
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from inotify_cffi import Event, INotify, syscalls
+
+# How long anything may take before it counts as stuck, in seconds.
+PATIENCE = 60
+
+# How fast the machine is says nothing about the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+
+T = TypeVar("T")
+Argument = Union[str, bytes, "os.PathLike[str]"]
+
+
+class InThread(Protocol):
+    def __call__(self, function: Callable[[], T]) -> Callable[[], T]: ...
+
+
+class RunPython(Protocol):
+    def __call__(
+        self,
+        code: str,
+        *arguments: Argument,
+        prefix: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> str: ...
+
+
+class Start(Protocol):
+    def __call__(self, *command: Argument) -> subprocess.Popen[str]: ...
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that listed them
+            found[number] = os.readlink(f"/proc/self/fd/{number}")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """Fail the test that leaves a descriptor or a thread behind."""
+    descriptors, threads = _descriptors(), set(threading.enumerate())
+    yield
+    if _descriptors() != descriptors:
+        for _ in range(3):  # PyPy closes what nobody refers to, but later
+            gc.collect()
+    assert _descriptors() == descriptors
+    assert set(threading.enumerate()) == threads
+
+
+@pytest.fixture
+def inotify() -> Iterator[INotify]:
+    """An instance, closed afterwards."""
+    with INotify() as instance:
+        yield instance
+
+
+@pytest.fixture
+def nonblocking_fd() -> Iterator[int]:
+    """The descriptor of a non-blocking instance, closed afterwards."""
+    fd = syscalls.init1(syscalls.IN_NONBLOCK | syscalls.IN_CLOEXEC)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def blocking_fd() -> Iterator[int]:
+    """The descriptor of a blocking instance, closed afterwards."""
+    fd = syscalls.init1(syscalls.IN_CLOEXEC)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def names() -> Callable[[Iterable[Event]], list[str]]:
+    """The function that gives the names of events."""
+    return lambda events: [event.name for event in events]
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any]], None]:
+    """The function that waits for a condition nobody signals."""
+
+    def wait(condition: Callable[[], Any]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.001)
+
+    return wait
+
+
+@pytest.fixture
+def until_waiting(
+    until: Callable[[Callable[[], Any]], None],
+) -> Callable[[INotify], None]:
+    """The function that returns once a reader found the queue empty and waits."""
+    return lambda inotify: until(lambda: inotify._waiters._waiting)
+
+
+@pytest.fixture
+def until_watching(
+    until: Callable[[Callable[[], Any]], None],
+) -> Callable[[int, int], None]:
+    """The function that returns once a process watches so many objects."""
+
+    def count(process: int) -> int:
+        found = 0
+        for fdinfo in Path(f"/proc/{process}/fdinfo").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                found += fdinfo.read_text().count("inotify wd:")
+        return found
+
+    return lambda process, watches: until(lambda: count(process) == watches)
+
+
+@pytest.fixture
+def in_thread() -> Iterator[InThread]:
+    """The function that starts a thread and returns how to get its result."""
+    threads = []
+
+    def start(function: Callable[[], T]) -> Callable[[], T]:
+        results: list[T] = []
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                results.append(function())
+            except BaseException as error:
+                errors.append(error)
+
+        def result() -> T:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "the thread is stuck"
+            if errors:
+                raise errors.pop()
+            return results[0]
+
+        # A daemon, so that a stuck one does not keep the tests from ending.
+        thread = threading.Thread(target=run, daemon=True)
+        threads.append(thread)
+        thread.start()
+        return result
+
+    yield start
+    for thread in threads:
+        thread.join(PATIENCE)
+
+
+@pytest.fixture
+def run_python() -> RunPython:
+    """The function that runs code in an interpreter of its own.
+
+    Warnings are errors there. It returns what the code printed, and fails when
+    the code did, or when it wrote to standard error.
+    """
+
+    def run(
+        code: str,
+        *arguments: Argument,
+        prefix: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> str:
+        command = [*prefix, sys.executable, "-W", "error", "-c", textwrap.dedent(code)]
+        finished = subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            timeout=10 * PATIENCE,
+            check=False,
+        )
+        errors = finished.stderr.decode(errors="backslashreplace")
+        assert (errors, finished.returncode) == ("", 0)
+        return finished.stdout.decode()
+
+    return run
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """The function that starts a process, which is killed when it gets stuck."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*command: Argument) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            timer = threading.Timer(PATIENCE, process.kill)
+            timer.start()
+            for clean_up in (timer.join, timer.cancel, process.kill):
+                stack.callback(clean_up)
+            return process
+
+        yield start
+
+
+def _unshare(*namespaces: str) -> list[str]:
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        pytest.skip("util-linux's unshare is not installed")
+    prefix = [unshare, "--user", "--map-root-user", *namespaces]
+    attempt = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    if attempt.returncode != 0:
+        pytest.skip(f"no user namespace here: {attempt.stderr.decode().strip()}")
+    return prefix
+
+
+@pytest.fixture
+def user_namespace() -> list[str]:
+    """A prefix of commands: root over limits that nobody else has."""
+    return _unshare()
+
+
+@pytest.fixture
+def mount_namespace() -> list[str]:
+    """A prefix of commands: root over mounts that nobody else sees."""
+    return _unshare("--mount")
+
+
+@pytest.fixture(scope="session")
+def compile_c(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Path]:
+    """The function that compiles C and returns the path of the result."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+
+    def compile_c(source: str, *options: str) -> Path:
+        folder = tmp_path_factory.mktemp("compiled")
+        (folder / "source.c").write_text(textwrap.dedent(source))
+        subprocess.run(
+            [compiler, *options, "-o", "result", "source.c"], cwd=folder, check=True
+        )
+        return folder / "result"
+
+    return compile_c

@@ -1,0 +1,53 @@
+"""A short share of the churn: `python tests/churn.py --all` is the whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+CHURN = Path(__file__).with_name("churn.py")
+MAX_QUEUED_EVENTS = "/proc/sys/fs/inotify/max_queued_events"
+ARGUMENTS = ["--all", "--runs", "2", "--seconds", "0.4", "--directory"]
+
+# A file system that only this command sees, and the command in it.
+OVERLAY = """
+set -e
+mount -t tmpfs none "$1"
+cd "$1"
+mkdir lower upper work merged
+mkdir -p lower/b lower/c
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work none merged
+shift
+exec "$@" "$PWD/merged"
+"""
+
+
+def _churn(*directory: str | Path, prefix: Sequence[str | Path] = ()) -> None:
+    if not os.access(MAX_QUEUED_EVENTS, os.W_OK):
+        pytest.skip("only root may shorten the queue, as one manner of churn does")
+    command = [*prefix, sys.executable, "-W", "error", CHURN, *ARGUMENTS, *directory]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.stderr.startswith("mount:"):
+        pytest.skip(f"no overlayfs here: {finished.stderr}")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_on_tmpfs() -> None:
+    """On tmpfs, every manner of churn ends true and clean."""
+    _churn("/dev/shm")
+
+
+def test_on_disk(tmp_path: Path) -> None:
+    """Where temporary files are, every manner of churn ends true and clean."""
+    _churn(tmp_path)
+
+
+def test_on_overlay(tmp_path: Path) -> None:
+    """On overlayfs, every manner of churn ends true and clean."""
+    # It adds the directory to the command itself.
+    _churn(prefix=["unshare", "--mount", "sh", "-c", OVERLAY, "sh", tmp_path])
