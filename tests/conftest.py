@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -58,6 +59,12 @@ def _descriptors() -> dict[str, str]:
         with contextlib.suppress(OSError):  # the one that listed them
             found[number] = os.readlink(f"/proc/self/fd/{number}")
     return found
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """Let Ctrl-C reach what is tested: a shell starts background jobs without it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
