@@ -58,6 +58,10 @@ class Waiter:
             syscalls.raise_os_error(-self._bell_fd)
         try:
             self._epoll = select.epoll()
+        except BaseException:
+            lib.bell_close(self._bell)
+            raise
+        try:
             self._epoll.register(self._bell_fd, select.EPOLLIN)
             result = lib.instance_join_epoll(instance, self._epoll.fileno())
             if result == -lib.CLOSED:
@@ -65,7 +69,7 @@ class Waiter:
             if result < 0:
                 syscalls.raise_os_error(-result)
         except BaseException:
-            lib.bell_close(self._bell)
+            self.close()
             raise
 
     def fileno(self) -> int:
