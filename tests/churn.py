@@ -540,8 +540,8 @@ def main() -> None:
     parser.add_argument(
         "--split",
         action="store_true",
-        help="also hold that no rename is told in two, on odd seeds; not yet so where"
-        " one goes into a directory that is just being listed",
+        help="also count renames told in two, on odd seeds; some are expected: into a"
+        " directory that moves while it is looked at, or that had been let go",
     )
     options = parser.parse_args()
     places: list[str | None] = options.directory or [None]

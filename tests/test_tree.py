@@ -357,13 +357,7 @@ def test_every_rename_is_one_event(
 @pytest.mark.parametrize(
     "again",
     [
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(
-                reason="told as MOVED_FROM and a synthetic CREATE when the old name is"
-                " taken again before the listing is told"
-            ),
-        ),
+        True,
         False,
     ],
 )

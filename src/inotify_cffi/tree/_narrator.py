@@ -7,12 +7,16 @@ queue is still telling the past. Everything here serves to join the two without 
 seam:
 
 * A directory that has been told of, but not looked at, is *hollow*.
-* Looking is: watch it, list it, then read the queue once more. Until that is
-  done, the events of the directory itself are laid by; this is its *window*.
+* Looking is: watch it, list it, then make a *mark* in the queue (the IGNORED of
+  a watch that is added and removed), and read the queue up to that. Until then,
+  the events of the directory itself are laid by; this is its *window*.
 * At the end of the window the look is either *valid* or not. It is when nothing
   in the window moved or removed the directory, or one above it: then its path
   led to it at the time, as every directory above it is watched. If not, the look
   is dropped and taken again; nothing of it has been told.
+* What is renamed into the directory meanwhile, from a place that the consumer
+  knows, is told at once where the rest of the window, which is in the same read,
+  leaves the look valid; from then on all that happens to that name is.
 * The list, with the events of the window applied to it, is what the directory
   held at the end of the window. Whatever took a name away or brought one was
   queued before (the lock that a change holds until its event is queued is the
@@ -30,7 +34,7 @@ import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from ..events import Event, flags
@@ -67,6 +71,9 @@ _NEEDED = _STRUCTURAL | _ATTRIB | _DELETE_SELF | _MOVE_SELF
 # already before it sets the new one, and an event of that instant is lost.
 _HOW = int(flags.ONLYDIR | flags.MASK_ADD | flags.EXCL_UNLINK)
 _NO_LINKS = int(flags.DONT_FOLLOW)
+
+# Only directories are watched, so nothing else waits for the events of this.
+_NO_DIRECTORY = "/dev/null"
 
 # Directories in one look: the more, the fewer reads of the queue; but the longer
 # the window, the more looks a rename makes invalid.
@@ -148,7 +155,7 @@ class _Undecided:
 class _View:
     """What a look found, and the events since."""
 
-    __slots__ = ("directory", "failure", "laid_by", "names", "silent")
+    __slots__ = ("directory", "failure", "laid_by", "names", "silent", "told")
 
     def __init__(
         self,
@@ -162,6 +169,7 @@ class _View:
         self.names = names
         self.failure = failure
         self.laid_by: list[Event] = []
+        self.told: set[str] = set()  # the names of which the consumer knows
 
 
 class Narrator:
@@ -184,6 +192,9 @@ class Narrator:
         self._later: dict[Directory, bool] = {}
         self._views: dict[Directory, _View] = {}
         self._moved: set[Directory] = set()  # since the views were opened
+        self._mark = 0  # the wd whose IGNORED ends their windows
+        self._ahead: Sequence[Event] = ()  # the events of their windows
+        self._moving: set[Directory] | None = None  # in these, once looked for
         self._drops = 0
         self._halves: dict[int, list[_Half]] = {}
         self._half_of: dict[Directory, _Half] = {}
@@ -353,7 +364,17 @@ class Narrator:
                     self._hollow[directory] = silent
                     raise
                 self._views[directory] = _View(directory, silent, {}, failure)
+        if looked:
+            self._make_mark()
         return looked
+
+    def _make_mark(self) -> None:
+        """Queue an event that comes after all that the looks can have seen."""
+        try:
+            self._mark = self._inotify.add_watch(_NO_DIRECTORY, _DELETE_SELF)
+            self._inotify.rm_watch(self._mark)
+        except OSError:
+            self._mark = 0  # then the windows are longer: they end with the read
 
     def _look_for_doubted(self, parent: Directory, name: str) -> bool:
         half = self._half_of.get(parent)
@@ -424,6 +445,7 @@ class Narrator:
 
     def _end_windows(self) -> None:
         views, self._views = self._views, {}
+        self._ahead, self._moving = (), None
         drops = self._drops
         for directory, view in views.items():
             if self._drops != drops and directory.root is None:
@@ -470,23 +492,21 @@ class Narrator:
     def _end_window(self, view: _View) -> None:
         directory = view.directory
         names = view.names
-        told: set[str] = set()
         content: dict[str, list[int]] = {}
+        told: set[str] = set()
         for event in view.laid_by:
             _, mask, cookie, name = event
+            if name in view.told:
+                continue  # it was before the name was told of
             if name in told:
                 self._follow_entry(directory, mask, cookie, name)
-                if mask & (_DELETE | _MOVED_FROM):
-                    told.discard(name)
             elif (
                 mask & _MOVED_TO
                 and cookie in self._halves
                 and not isinstance(directory, FileRoot)
             ):
-                self._follow_entry(directory, mask, cookie, name)
-                names.pop(name, None)
-                content.pop(name, None)
                 told.add(name)
+                self._follow_entry(directory, mask, cookie, name)
             elif mask & (_CREATE | _MOVED_TO):
                 names[name] = bool(mask & _ISDIR)
                 content.pop(name, None)
@@ -497,7 +517,7 @@ class Narrator:
                     content.pop(name, None)
             else:
                 content.setdefault(name, []).append(mask)
-        for name in told:
+        for name in told | view.told:
             names.pop(name, None)
         self._tell_found(directory, names, content, view.silent)
 
@@ -552,8 +572,9 @@ class Narrator:
 
     # ---- following the kernel's events -----------------------------------------
 
-    def _follow(self, batch: Iterable[Event]) -> None:
+    def _follow(self, batch: Sequence[Event]) -> None:
         owners_of = self._picture.owners
+        self._ahead = batch
         for event in batch:
             wd, mask, cookie, name = event
             if wd == -1:
@@ -566,7 +587,11 @@ class Narrator:
                         del self._leaving[wd]
                 continue
             if mask & _IGNORED:
-                self._lose_watch(wd)
+                if wd == self._mark:
+                    self._end_windows()
+                    self._end_halves()
+                else:
+                    self._lose_watch(wd)
                 continue
             if self._unmounted and not mask & _UNMOUNT:
                 self._look_behind_mounts()
@@ -578,7 +603,7 @@ class Narrator:
                     self._follow_self(directory, mask)
                 elif isinstance(directory, FileRoot) and name != directory.base:
                     pass
-                elif directory in self._views:
+                elif directory in self._views and not self._is_told(directory, event):
                     self._views[directory].laid_by.append(event)
                     if mask & _MOVED_TO:
                         for half in self._halves.get(cookie, ()):
@@ -588,7 +613,44 @@ class Narrator:
                     self._tell(mask, directory.given)
                 else:
                     self._follow_entry(directory, mask, cookie, name)
+                    if directory in self._views:
+                        self._over_directory = True  # for all that is known
                     self._suspect_exchange(directory, mask, name)
+
+    def _is_told(self, directory: Directory, event: Event) -> bool:
+        """Whether an event of a window's own directory can be told at once."""
+        view = self._views[directory]
+        if (
+            event.mask & _MOVED_TO
+            and event.cookie in self._halves
+            and view.failure is None
+            and not isinstance(directory, FileRoot)
+            and self._stays_where_it_is(directory)
+        ):
+            view.told.add(event.name)
+        return event.name in view.told
+
+    def _stays_where_it_is(self, directory: Directory) -> bool:
+        """Whether nothing in the window moves or removes it, or one above it."""
+        if self._moving is None:
+            self._moving = set()
+            for wd, mask, _, name in self._ahead:
+                if mask & _IGNORED and wd == self._mark:
+                    break
+                if wd == -1:
+                    self._moving.update(self.roots.values())
+                    break
+                for owner in self._picture.owners(wd):
+                    if not name and mask & (
+                        _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
+                    ):
+                        self._moving.add(owner)
+                    elif mask & _STRUCTURAL:
+                        child = owner.child(name)
+                        if child is not None:
+                            self._moving.add(child)
+        above = set(directory.with_all_above())
+        return self._moving.isdisjoint(above) and self._moved.isdisjoint(above)
 
     def _suspect_exchange(self, parent: Directory, mask: int, name: str) -> None:
         """Doubt that a name is gone when it left right after something came to it.
