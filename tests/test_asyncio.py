@@ -397,12 +397,13 @@ def test_wake_from_a_signal_handler(inotify: INotify, run: Run) -> None:
     """A handler that interrupts the loop may end the aread() that waits in it."""
 
     def wake(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         inotify.wake()
 
     async def main() -> None:
         for _ in range(50):
             (reader,) = await _waiting(inotify, inotify.aread())
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.002))
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.002), 0.05)
             assert await reader == []
 
     before = signal.signal(signal.SIGALRM, wake)

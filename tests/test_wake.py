@@ -106,12 +106,13 @@ def test_from_a_signal_handler(inotify: INotify) -> None:
     """A handler may end the read() that it interrupts."""
 
     def wake(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         inotify.wake()
 
     before = signal.signal(signal.SIGALRM, wake)
     try:
         for _ in range(ROUNDS):
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.002))
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.002), 0.05)
             assert inotify.read() == []
     finally:
         signal.signal(signal.SIGALRM, before)
