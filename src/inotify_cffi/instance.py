@@ -84,8 +84,8 @@ class INotify(io.FileIO):
         nonblocking: bool = False,
         closefd: bool = True,
     ) -> None:
-        if self._instance is not None:
-            self.close()
+        # Not close(): PyPy's io.FileIO cannot be opened again after that.
+        self._close_instance()
         instance = ffi.new("struct instance *")
         flags = (0 if inheritable else lib.IN_CLOEXEC) | (
             lib.IN_NONBLOCK if nonblocking else 0
@@ -303,9 +303,7 @@ class INotify(io.FileIO):
         nothing.
         """
         super().close()
-        if self._instance is not None:
-            lib.instance_close(self._instance)
-            self._waiters.close()
+        self._close_instance()
 
     def watches(self) -> list[Watch]:
         """Return what the kernel says is watched, from ``/proc/self/fdinfo``.
@@ -369,6 +367,11 @@ class INotify(io.FileIO):
                 source=self,
             )
         self.close()
+
+    def _close_instance(self) -> None:
+        if self._instance is not None:
+            lib.instance_close(self._instance)
+            self._waiters.close()
 
     def _append_now(self, events: list[Event]) -> None:
         """Append all that is queued, without waiting."""
