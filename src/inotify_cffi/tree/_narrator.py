@@ -363,6 +363,7 @@ class Narrator:
                 if failure.errno in _NO_MEANS:
                     self._hollow[directory] = silent
                     raise
+                self._let_its_way_finish(directory)
                 self._views[directory] = _View(directory, silent, {}, failure)
         if looked:
             self._make_mark()
@@ -385,8 +386,21 @@ class Narrator:
             for rename in self._undecided
         ):
             return False
-        self._found[parent, name] = _disk.find(self._picture.place(parent), name)
+        found = _disk.find(self._picture.place(parent), name)
+        if found is None:
+            self._let_its_way_finish(parent)
+        self._found[parent, name] = found
         return True
+
+    def _let_its_way_finish(self, directory: Directory) -> None:
+        """Return when every change of a directory above has queued its events.
+
+        A path leads elsewhere, or nowhere, a moment before the event of that is
+        queued.
+        """
+        for above in directory.with_all_above():
+            if above is not directory:
+                _disk.let_changes_finish(self._picture.place(above))
 
     def _look_at(self, directory: Directory, place: str, silent: bool) -> _View:
         if len(place) > _disk.SURELY_SHORT or isinstance(directory, Root):
@@ -405,6 +419,8 @@ class Narrator:
             names = {} if kind is None else {directory.base: kind}
         else:
             names = _disk.listing(path)
+        if self._picture.owners(wd):  # it may be what just was exchanged for this
+            self._let_its_way_finish(directory)
         self._strays.discard(wd)
         self._picture.own(directory, wd)
         return _View(directory, silent, names)
