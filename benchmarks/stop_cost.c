@@ -16,10 +16,10 @@ static void read_guarded(void) { instance_read(&instance, &queued, 0); }
 
 static void read_bare(void)
 {
-    ssize_t ready = queued.size = bytes_ready(instance.fd, 0);
+    ssize_t ready = queued.size = bytes_ready(instance.guard.fd, 0);
     queued.rest = 0;
     if (ready > 0)
-        queued.size = read_queue(instance.fd, queued.data, READ_SIZE);
+        queued.size = read_queue(instance.guard.fd, queued.data, READ_SIZE);
     if (queued.size > SURELY_EMPTIED)
         queued.rest = ready - queued.size;
 }
@@ -28,7 +28,7 @@ static void time_reads(void (*read_all)(void), long batch, long loops)
 {
     int64_t total = 0, cost = cost_of_now();
     if (instance_open(&instance, IN_CLOEXEC, 1) < 0
-        || add_watch(instance.fd, watched, IN_CREATE) < 0)
+        || add_watch(instance.guard.fd, watched, IN_CREATE) < 0)
         fail("inotify");
     for (long i = 0; i < loops; i++) {
         create_files(batch);
