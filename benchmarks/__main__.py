@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -20,12 +21,15 @@ from . import (
     bench_parse,
     bench_start,
     bench_stop_cost,
+    bench_tree,
+    bench_tree_load,
+    bench_tree_memory,
+    bench_tree_million,
     bench_wakeup,
     bench_watch,
     plot,
     report,
 )
-from .pace import FAST, FULL
 from .report import Results
 
 MODULES = (
@@ -36,8 +40,14 @@ MODULES = (
     bench_wakeup,
     bench_start,
     bench_stop_cost,
+    bench_tree,
+    bench_tree_million,
+    bench_tree_memory,
+    bench_tree_load,
 )
 QUESTIONS = {module.QUESTION.name: module for module in MODULES}
+_ONLY_BY_NAME = {bench_tree_million.QUESTION.name}
+_LONGEST_ANSWER = 1800  # seconds
 _ROOT = Path(__file__).parent.parent
 
 
@@ -62,7 +72,12 @@ class Interpreter:
     def _run(self, *arguments: str) -> str:
         command = [self.path, *arguments]
         return subprocess.run(
-            command, cwd=_ROOT, stdout=subprocess.PIPE, check=True, text=True
+            command,
+            cwd=_ROOT,
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+            timeout=_LONGEST_ANSWER,
         ).stdout
 
 
@@ -71,23 +86,32 @@ _SAY_LABEL = "from benchmarks import interpreter; print(interpreter.label())"
 
 def measure(
     question: str, interpreters: Sequence[Interpreter], fast: bool, directory: Path
-) -> None:
-    """Ask all interpreters in turn, several times; write pyperf's JSON."""
+) -> list[str]:
+    """Ask all interpreters in turn, several times; write pyperf's JSON.
+
+    Return what failed; what else was answered is kept.
+    """
+    failures = []
     suites: dict[str, Any] = {}
-    for number in range((FAST if fast else FULL).processes):
+    for number in range(QUESTIONS[question].QUESTION.pace(fast).processes):
         for interpreter in interpreters:
-            said = f"{question}, {interpreter.label}, process {number + 1} "
-            print(said, end="", file=sys.stderr, flush=True)
-            suite = interpreter.ask(question, fast)
+            said = f"{question}, {interpreter.label}, process {number + 1}"
+            print(said, end=" ", file=sys.stderr, flush=True)
+            try:
+                suite = interpreter.ask(question, fast)
+            except (subprocess.SubprocessError, ValueError) as failure:
+                print(failure, file=sys.stderr)
+                failures.append(said)
+                continue
+            print(file=sys.stderr)
             if interpreter.label in suites:
                 suites[interpreter.label].add_runs(suite)
             else:
                 suites[interpreter.label] = suite
-            print(file=sys.stderr)
-    for label, suite in suites.items():
-        path = json_path(directory, label, question)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        suite.dump(str(path), compact=True, replace=True)
+            path = json_path(directory, interpreter.label, question)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            suites[interpreter.label].dump(str(path), compact=True, replace=True)
+    return failures
 
 
 def json_path(directory: Path, label: str, question: str) -> Path:
@@ -95,7 +119,9 @@ def json_path(directory: Path, label: str, question: str) -> Path:
     return directory / folder / f"{question}.json"
 
 
-def write_report(labels: Sequence[str], directory: Path, fast: bool) -> str:
+def write_report(
+    labels: Sequence[str], directory: Path, fast: bool, failures: Sequence[str]
+) -> str:
     """Write the table and the plot of all that was measured; return the table."""
     answers: dict[str, list[Results]] = {}
     for name in QUESTIONS:
@@ -109,7 +135,9 @@ def write_report(labels: Sequence[str], directory: Path, fast: bool) -> str:
     parts = ["# What it costs\n", report.circumstances(everything)]
     if fast:
         parts.append("A `--fast` look: too rough to be quoted.\n")
-    parts.append(report.ratios(everything))
+    parts += [f"FAILED, and so not in here: {failure}.\n" for failure in failures]
+    rows = report.ratios(everything)
+    parts.append(report.ratio_table(rows))
     drained = answers.get("drain")
     if drained and draw(drained, directory / "drain.svg"):
         parts.append("![ns an event against the size of the queue](drain.svg)\n")
@@ -117,6 +145,8 @@ def write_report(labels: Sequence[str], directory: Path, fast: bool) -> str:
         parts.append(report.table(QUESTIONS[name].QUESTION, results))
     text = "\n".join(parts)
     (directory / "results.md").write_text(text)
+    summary = {**report.machines_and_builds(everything), "ratios": rows}
+    (directory / "results.json").write_text(json.dumps(summary, indent=1) + "\n")
     return text
 
 
@@ -141,7 +171,8 @@ def main() -> None:
         choices=QUESTIONS,
         metavar="QUESTION",
         help="ask these, or none, and take the other answers from the last time: "
-        + ", ".join(QUESTIONS),
+        + ", ".join(QUESTIONS)
+        + "; tree_million is asked only so",
     )
     parser.add_argument(
         "--interpreters",
@@ -164,9 +195,15 @@ def main() -> None:
     labels = [interpreter.label for interpreter in interpreters]
     if len(set(labels)) < len(labels):
         parser.error(f"two interpreters of the same name: {', '.join(labels)}")
-    for question in QUESTIONS if options.only is None else options.only:
-        measure(question, interpreters, options.fast, directory)
-    print(write_report(labels, directory, options.fast))
+    questions = options.only
+    if questions is None:
+        questions = [name for name in QUESTIONS if name not in _ONLY_BY_NAME]
+    failures = []
+    for question in questions:
+        failures += measure(question, interpreters, options.fast, directory)
+    print(write_report(labels, directory, options.fast, failures))
+    if failures:
+        parser.exit(1, f"failed: {'; '.join(failures)}\n")
 
 
 if __name__ == "__main__":

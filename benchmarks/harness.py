@@ -14,7 +14,7 @@ import pyperf
 
 from . import interpreter
 from .contestants import CLOCK, Contestant
-from .pace import FAST, FULL, Pace
+from .pace import Pace, pace
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Case:
 
 
 Cases = Iterator[Case]
+_UNITS_A_SECOND = {"ns": 1e9, "us": 1e6, "ms": 1e3}
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,25 @@ class Question:
     title: str
     cases: Callable[[Pace], Cases]
     unit: str
-    """'ns', 'us' or 'ms', and of what."""
+    """'ns', 'us' or 'ms', and of what; or what else is counted."""
     percentiles: tuple[int, ...] = ()
     """What the table shows instead of the median and the minimum."""
     notes: tuple[str, ...] = field(default=())
     """Who is not asked, and why; what the columns mean."""
+    heavy_rounds: int = 0
+    """How many values to take where each takes seconds: in one process."""
+
+    def pace(self, fast: bool) -> Pace:
+        return pace(fast, self.heavy_rounds)
 
     @property
-    def units_a_second(self) -> float:
-        return {"ns": 1e9, "us": 1e6, "ms": 1e3}[self.unit.split()[0]]
+    def is_of_time(self) -> bool:
+        return self.unit.split()[0] in _UNITS_A_SECOND
+
+    @property
+    def units(self) -> float:
+        """How many units are in what pyperf is given: a second, or one."""
+        return _UNITS_A_SECOND.get(self.unit.split()[0], 1.0)
 
 
 class _Times:
@@ -83,17 +94,18 @@ def benchmarks_of(question: Question, pace: Pace, note: str) -> list[Any]:
                 continue
             cost = clock if contestant.on_our_clock else 0.0
 
-            def seconds(value: float, cost: float = cost, case: Case = case) -> float:
-                return round(max((value - cost) / case.inner, 0.1) * 1e-9, 10)
+            def one(value: float, cost: float = cost, case: Case = case) -> float:
+                value = max((value - cost) / case.inner, 0.1)  # pyperf takes no 0
+                return round(value * 1e-9, 10) if question.is_of_time else value
 
             kept = times[contestant.name]
             run = pyperf.Run(
-                [seconds(value) for value in kept.values],
-                warmups=[(case.loops, seconds(value)) for value in kept.warmups],
+                [one(value) for value in kept.values],
+                warmups=[(case.loops, one(value)) for value in kept.warmups],
                 metadata={
                     **facts,
                     "name": f"{question.name}/{case.label}/{contestant.name}",
-                    "unit": "second",
+                    "unit": "second" if question.is_of_time else "integer",
                     "loops": case.loops,
                     "inner_loops": case.inner,
                 },
@@ -111,7 +123,7 @@ def main(question: Question) -> None:
     parser.add_argument("--note", default="", help="say this of the interpreter")
     parser.add_argument("--output", help="write pyperf's JSON there, print nothing")
     options = parser.parse_args()
-    pace = FAST if options.fast else FULL
+    pace = question.pace(options.fast)
     suite = pyperf.BenchmarkSuite(benchmarks_of(question, pace, options.note))
     if options.output:
         suite.dump(options.output, compact=True, replace=True)

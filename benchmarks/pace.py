@@ -24,8 +24,15 @@ class Pace:
         return max(1, self.events // batch)
 
 
-FULL = Pace(processes=4, rounds=15, warmups=3 if _COMPILES else 2, events=3000)
+FULL = Pace(processes=3, rounds=10, warmups=3 if _COMPILES else 2, events=3000)
 FAST = Pace(processes=1, rounds=5, warmups=2 if _COMPILES else 1, events=1500)
+
+
+def pace(fast: bool, heavy_rounds: int = 0) -> Pace:
+    """Return how long to measure; each value of a heavy question takes seconds."""
+    if heavy_rounds:
+        return Pace(1, 1 if fast else heavy_rounds, 0 if fast else 1, events=1)
+    return FAST if fast else FULL
 
 
 def calls_until_compiled(batch: int) -> int:

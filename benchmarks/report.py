@@ -79,8 +79,8 @@ def _cell(question: Question, results: Results, case: str, name: str) -> str:
     if benchmark is None:
         return _NOTHING
 
-    def number(seconds: float) -> str:
-        value = seconds * question.units_a_second
+    def number(measured: float) -> str:
+        value = measured * question.units
         return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
     if question.percentiles:
@@ -105,7 +105,8 @@ class Ratio:
     most: dict[str, float]
     """By the interpreter's implementation."""
 
-    def of(self, ours: float, theirs: float, *_: float) -> float:
+    def of(self, *values: float) -> float:
+        ours, theirs = values
         return ours / theirs
 
     def values(self, results: Results) -> list[list[float]]:
@@ -117,9 +118,16 @@ class Ratio:
 class StopCost(Ratio):
     """A read over the same without what makes it one that can be stopped."""
 
-    def of(self, ours: float, theirs: float, *in_c: float) -> float:
-        guarded, bare = in_c
+    def of(self, *values: float) -> float:
+        ours, theirs, guarded, bare = values
         return ours / (theirs - (guarded - bare))
+
+
+class Amount(Ratio):
+    """Not a ratio: as many units."""
+
+    def of(self, *values: float) -> float:
+        return values[0]
 
 
 def _both(most: float) -> dict[str, float]:
@@ -176,10 +184,31 @@ RATIOS = (
         _STOPPABLE,
         _both(1.05),
     ),
+    Ratio(
+        "100,000 directories watched / inotifywait",
+        "tree",
+        "100,000",
+        ("inotify_cffi", "inotifywait"),
+        _both(1.0),
+    ),
+    Amount(
+        "memory of a watched directory, bytes",
+        "tree_memory",
+        "100,000",
+        ("inotify_cffi",),
+        _both(300),
+    ),
+    Amount(
+        "files known after 200,000 creations",
+        "tree_load",
+        "files known in the end",
+        ("inotify_cffi",),
+        {},
+    ),
 )
 
 
-def ratios(results: Sequence[Results]) -> str:
+def ratios(results: Sequence[Results]) -> list[dict[str, Any]]:
     """Return the ratios, what is wanted of them, and whether it is reached."""
     rows = []
     for ratio in RATIOS:
@@ -190,23 +219,49 @@ def ratios(results: Sequence[Results]) -> str:
             if len(values) < len(ratio.names):
                 continue
             median = statistics.median(ratio.of(*of_round) for of_round in zip(*values))
-            minimum = ratio.of(*map(min, values))
             most = ratio.most.get(one.facts["python_implementation"])
-            wanted, reached = _NOTHING, _NOTHING
-            if most is not None:
-                wanted = f"at most {most:.2f}"
-                reached = "yes" if median <= most else "**no**"
-            numbers = [f"{median:.2f}", f"{minimum:.2f}"]
-            rows.append([ratio.label, one.interpreter, *numbers, wanted, reached])
-    head = [
-        "inotify_cffi",
-        "interpreter",
-        "median of all rounds",
-        "of minima",
-        "wanted",
-        "reached",
+            rows.append(
+                {
+                    "ratio": ratio.label,
+                    "interpreter": one.interpreter,
+                    "median": round(median, 3),
+                    "of minima": round(ratio.of(*map(min, values)), 3),
+                    "at most": most,
+                    "met": None if most is None else median <= most,
+                }
+            )
+    return rows
+
+
+def ratio_table(rows: Sequence[dict[str, Any]]) -> str:
+    head = ["", "interpreter", "median of all rounds", "of minima", "wanted", "met"]
+    words = {None: _NOTHING, True: "met", False: "**not met**"}
+    cells = [
+        [
+            row["ratio"],
+            row["interpreter"],
+            f"{row['median']:.2f}",
+            f"{row['of minima']:.2f}",
+            _NOTHING if row["at most"] is None else f"at most {row['at most']:.2f}",
+            words[row["met"]],
+        ]
+        for row in rows
     ]
-    return "\n".join(["### Ratios", "", *_markdown(head, rows)]) + "\n"
+    lines = ["### inotify_cffi, and what is wanted of it", "", *_markdown(head, cells)]
+    return "\n".join(lines) + "\n"
+
+
+def machines_and_builds(results: Sequence[Results]) -> dict[str, Any]:
+    return {
+        "machines": list(dict.fromkeys(machine(one) for one in results)),
+        "builds": {
+            one.interpreter: {
+                "build": one.facts["build"],
+                "libraries": one.facts["libraries"],
+            }
+            for one in results
+        },
+    }
 
 
 def circumstances(results: Sequence[Results]) -> str:
