@@ -103,7 +103,8 @@ PAUSING = """
 @pytest.fixture(scope="module")
 def interposed(compile_c: Callable[..., Path]) -> dict[str, str]:
     """An environment in which the functions above stand before the C library's."""
-    return {"LD_PRELOAD": str(compile_c(INTERPOSED, "-shared", "-fPIC"))}
+    library = compile_c(INTERPOSED, "-shared", "-fPIC")
+    return {"LD_PRELOAD": f"{os.environ.get('LD_PRELOAD', '')} {library}"}
 
 
 def _raises_closed(function: Callable[[], Any]) -> bool:

@@ -82,7 +82,7 @@ INTERPOSED = """
 def interposed(compile_c: Callable[..., Path]) -> dict[str, str]:
     """An environment in which the functions above stand before the C library's."""
     library = compile_c(INTERPOSED, "-shared", "-fPIC")
-    return {"LD_PRELOAD": str(library)}
+    return {"LD_PRELOAD": f"{os.environ.get('LD_PRELOAD', '')} {library}"}
 
 
 @pytest.fixture

@@ -1,0 +1,44 @@
+"""Fuzz the parser with libFuzzer, against the reference of the tests.
+
+    python tests/fuzz/parse_events.py -max_total_time=60 CORPUS
+
+Every argument is libFuzzer's. Needs atheris, and a C extension that clang built
+with ``-fsanitize=address,fuzzer-no-link``; ``.ci/fuzz`` does all of it.
+"""
+
+import array
+import sys
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from test_parsing import SAMPLE, parsed, reference
+
+from inotify_cffi import _parsing, events, syscalls
+from inotify_cffi._inotify import ffi
+
+
+def parse(data: bytes) -> None:
+    # An array ends where its memory does, which a bytes object does not: it has
+    # a NUL more, and a read of that one would go unseen.
+    exact = array.array("B", data)
+    expected = reference(data)
+    assert parsed(exact) == expected
+    whole = data if isinstance(expected, list) else data[:expected]
+    told: list[syscalls.Event] = []
+    with ffi.from_buffer(exact) as memory:
+        end = _parsing.append_events(told, syscalls.Event, True, memory, len(data))
+    assert end == len(whole)
+    assert sum(_parsing.HEADER_SIZE + event.len for event in told) == end
+    assert [events.Event(*event[:3], event.name) for event in told] == reference(whole)
+
+
+def main() -> None:
+    parse(SAMPLE)
+    atheris.Setup(sys.argv, parse)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
