@@ -9,13 +9,15 @@ import importlib.metadata
 import importlib.util
 import inspect
 import io
+import os
 import pkgutil
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
+import tarfile
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
@@ -213,6 +215,42 @@ def test_metadata() -> None:
     assert importlib.metadata.version("inotify-cffi") == version
 
 
+@pytest.mark.skipif(
+    "TEST_INSTALLED" not in os.environ, reason="TEST_INSTALLED asks for it"
+)
+def test_what_was_built_is_tested() -> None:
+    """The package comes from where pip put it, and not from beside these tests."""
+    assert PACKAGE.parent.name == "site-packages"
+    assert CHECKOUT not in PACKAGE.parents
+    origin = importlib.metadata.distribution("inotify-cffi")
+    assert origin.read_text("direct_url.json") is not None
+    assert '"editable": true' not in str(origin.read_text("direct_url.json"))
+
+
+# What the build adds to what git holds.
+BUILT = {"PKG-INFO", "setup.cfg"}
+
+
+@pytest.mark.skipif("TEST_SDIST" not in os.environ, reason="TEST_SDIST names none")
+def test_sdist_holds_what_git_holds() -> None:
+    """The source distribution holds every file that git does, as it is there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, stdout=subprocess.PIPE, check=True
+    )
+    in_git = {name for name in listed.stdout.decode().split("\0") if name}
+    packed = {}
+    with tarfile.open(os.environ["TEST_SDIST"]) as sdist:
+        for member in sdist.getmembers():
+            content = sdist.extractfile(member)
+            if content is not None:
+                path = PurePosixPath(*PurePosixPath(member.name).parts[1:])
+                packed[str(path)] = content.read()
+    added = {name for name in packed if ".egg-info/" in name} | BUILT
+    assert packed.keys() - added == in_git
+    for name in in_git:
+        assert packed[name] == (CHECKOUT / name).read_bytes(), name
+
+
 def test_command_is_installed() -> None:
     """The command inotify-cffi is cli.main."""
     (entry,) = [
@@ -222,6 +260,92 @@ def test_command_is_installed() -> None:
     ]
     assert (entry.name, entry.value) == ("inotify-cffi", "inotify_cffi.cli:main")
     assert callable(entry.load())
+
+
+# ---- wheels ------------------------------------------------------------------
+
+PYTHONS = re.findall(
+    r'"Programming Language :: Python :: (3\.\d+)"',
+    (CHECKOUT / "pyproject.toml").read_text(),
+)
+
+# Where cffi has wheels: without them, ours would need a compiler all the same.
+LIBRARIES: dict[str, set[str]] = {
+    "x86_64": {"manylinux", "musllinux"},
+    "i686": {"manylinux", "musllinux"},
+    "aarch64": {"manylinux", "musllinux"},
+    "ppc64le": {"manylinux"},
+    "s390x": {"manylinux"},
+    "armv7l": set(),
+    "riscv64": set(),
+}
+NO_FREE_THREADING = {"i686"}  # says cffi
+
+
+def _identifiers(architecture: str, **environment: str) -> set[str]:
+    command = [sys.executable, "-m", "cibuildwheel", "--platform", "linux"]
+    command += ["--archs", architecture, "--print-build-identifiers", str(CHECKOUT)]
+    printed = subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return set(printed.stdout.split())
+
+
+@pytest.mark.skipif(
+    not (importlib.util.find_spec("cibuildwheel") or "TEST_IDENTIFIERS" in os.environ),
+    reason="cibuildwheel is not installed",
+)
+@pytest.mark.parametrize("architecture", LIBRARIES)
+def test_identifiers_of_the_wheels(architecture: str) -> None:
+    """There is a wheel for each Python of the classifiers, and for no other."""
+    expected = set()
+    for identifier in _identifiers(architecture, CIBW_BUILD="*", CIBW_SKIP=""):
+        tag, platform = identifier.split("-")
+        kind, digits, threads = re.fullmatch(r"(\D+)(\d+)(t?)", tag).groups()  # type: ignore[union-attr]
+        if platform.split("_")[0] not in LIBRARIES[architecture]:
+            continue
+        if f"{digits[0]}.{digits[1:]}" not in PYTHONS:
+            continue
+        if threads and architecture in NO_FREE_THREADING:
+            continue
+        if kind == "pp" or threads or tag == "cp" + PYTHONS[0].replace(".", ""):
+            expected.add(identifier)
+    assert _identifiers(architecture) == expected
+    assert bool(expected) == bool(LIBRARIES[architecture])
+
+
+def _workflow(name: str) -> str:
+    path = CHECKOUT / ".github" / "workflows" / name
+    return path.read_text()
+
+
+def test_workflow_tests_every_python() -> None:
+    """Every Python of the classifiers is tested, free-threaded and PyPy as well."""
+    (listed,) = re.findall(r"\n +python:\n((?: +- .+\n)+)", _workflow("ci.yml"))
+    tested = re.findall(r'- "(.+)"', listed)
+    assert [each for each in tested if each in PYTHONS] == PYTHONS
+    others = set(tested) - set(PYTHONS)
+    assert {re.sub(r"[\d.]+", "", each) for each in others} == {"t", "pypy"}
+    assert {re.sub(r"[^\d.]", "", each) for each in others} <= set(PYTHONS)
+
+
+def test_workflow_builds_for_every_architecture() -> None:
+    """The architectures with a wheel are those that the workflow builds for."""
+    built = re.findall(r"arch: (\w+),", _workflow("wheels.yml"))
+    assert built == [each for each, libraries in LIBRARIES.items() if libraries]
+
+
+@pytest.mark.parametrize("name", ["ci.yml", "wheels.yml"])
+def test_workflow_pins_actions(name: str) -> None:
+    """An action is named by its commit, which nobody can move."""
+    used = re.findall(r"uses: (.+)", _workflow(name))
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action)
 
 
 # ---- words -------------------------------------------------------------------

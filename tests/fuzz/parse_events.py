@@ -2,8 +2,9 @@
 
     python tests/fuzz/parse_events.py -max_total_time=60 CORPUS
 
-Every argument is libFuzzer's. Needs atheris, and a C extension that clang built
-with ``-fsanitize=address,fuzzer-no-link``; ``.ci/fuzz`` does all of it.
+The options are libFuzzer's; in the folder CORPUS it keeps what it made up that
+reached something new. Needs atheris, and an extension that clang built with
+``-fsanitize=address,fuzzer-no-link``: ``.ci/fuzz`` does all of it.
 """
 
 import array
@@ -35,7 +36,7 @@ def parse(data: bytes) -> None:
 
 
 def main() -> None:
-    parse(SAMPLE)
+    Path(sys.argv[-1], "sample").write_bytes(SAMPLE)
     atheris.Setup(sys.argv, parse)
     atheris.Fuzz()
 
