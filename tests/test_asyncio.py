@@ -345,6 +345,17 @@ def test_close_ends_an_iteration(
     assert run(_iterate(inotify, [])) == "ended"
 
 
+def test_iteration_raises_what_aread_raises(run: Run) -> None:
+    """Only a closed instance ends an async for; any other error is raised there."""
+
+    class Refusing(INotify):
+        async def aread(self, timeout: float | None = None) -> list[Event]:
+            raise ValueError("refused")
+
+    with Refusing() as refusing, pytest.raises(ValueError, match="refused"):
+        run(_iterate(refusing, []))
+
+
 def test_close_ends_a_wait(inotify: INotify, run: Run, elsewhere: Elsewhere) -> None:
     """Everything that is pending raises ValueError when the instance is closed."""
 

@@ -243,6 +243,17 @@ def test_subclass(tmp_path: Path, names: Names) -> None:
         assert weakref.ref(named)() is named
 
 
+def test_iteration_raises_what_read_raises() -> None:
+    """Only a closed instance ends an iteration; any other error is raised there."""
+
+    class Refusing(INotify):
+        def read(self, *arguments: Any) -> list[Event]:  # type: ignore[override]
+            raise ValueError("refused")
+
+    with Refusing() as refusing, pytest.raises(ValueError, match="refused"):
+        next(refusing)
+
+
 def test_descriptor_zero(run_python: RunPython, tmp_path: Path) -> None:
     """Descriptor 0 is a descriptor like every other."""
     code = """

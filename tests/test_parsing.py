@@ -154,11 +154,27 @@ def test_no_data() -> None:
             "event at offset 16 has a name of 4294967295 bytes, 16 follow",
         ),
         (
+            SAMPLE + struct.pack("=iIII", 1, 2, 0, 300) + b"\0" * 299,
+            "event at offset 460 has a name of 300 bytes, 299 follow",
+        ),
+        (
             packed(1, 2, 0, b"name") + packed(1, 2, 0, b"other\0"),
             "event at offset 0 has a name of 4 bytes without a NUL",
         ),
+        (
+            packed(1, 2, 0, b"name"),
+            "event at offset 0 has a name of 4 bytes without a NUL",
+        ),
     ],
-    ids=["header", "second header", "len", "largest len", "no NUL"],
+    ids=[
+        "header",
+        "second header",
+        "len",
+        "largest len",
+        "last len",
+        "no NUL",
+        "no NUL at the end",
+    ],
 )
 def test_malformed(data: bytes, message: str) -> None:
     """Malformed data is a ValueError that says what is wrong at which offset."""

@@ -1100,6 +1100,38 @@ def test_iteration(
     assert told == [f"{top}/a", f"{top}/b"]
 
 
+def test_iteration_raises_what_a_read_raises(top: Path) -> None:
+    """Only a closed watcher ends an iteration; any other error is raised there."""
+
+    class Refusing(TreeWatcher):
+        def read(self, *arguments: Any) -> list[TreeEvent]:
+            raise ValueError("refused")
+
+        async def aread(self, *arguments: Any) -> list[TreeEvent]:
+            raise ValueError("refused")
+
+    async def iterate() -> None:
+        async for _ in refusing:
+            pass
+
+    with Refusing(top) as refusing:
+        with pytest.raises(ValueError, match="refused"):
+            next(refusing)
+        with pytest.raises(ValueError, match="refused"):
+            asyncio.run(iterate())
+
+
+def test_async_iteration_ends_without_a_root(top: Path) -> None:
+    """An async for gives what was told of the last root, and ends."""
+
+    async def main() -> list[str]:
+        with TreeWatcher(top) as watcher:
+            top.rmdir()
+            return [mask_str(event.mask) async for event in watcher]
+
+    assert asyncio.run(main()) == ["DELETE_SELF"]
+
+
 def test_iteration_and_read(consumer: churn.Consumer, top: Path) -> None:
     """What an iteration has taken and not given yet is given to the next read."""
     os.mknod(top / "a")
