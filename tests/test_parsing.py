@@ -162,6 +162,10 @@ def test_no_data() -> None:
             "event at offset 0 has a name of 4 bytes without a NUL",
         ),
         (
+            struct.pack("=iIII", 1, 2, 0, 5),
+            "event at offset 0 has a name of 5 bytes, 0 follow",
+        ),
+        (
             packed(1, 2, 0, b"name"),
             "event at offset 0 has a name of 4 bytes without a NUL",
         ),
@@ -172,6 +176,7 @@ def test_no_data() -> None:
         "len",
         "largest len",
         "last len",
+        "len of nothing",
         "no NUL",
         "no NUL at the end",
     ],
