@@ -1,0 +1,378 @@
+"""The README's table of peers, cell by cell, as far as a program can tell.
+
+Each peer runs as its users would run it, in a process of its own that is stopped
+while the tree changes: so what it makes of the changes is no question of luck.
+Installed by the extra `peers`; a peer of another version than the table is dated
+with is skipped, and so is pyinotify where it cannot be imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+CHECKOUT = Path(__file__).parents[1]
+
+# Each prints ["ready"], then [what, path, old path] for each event, as JSON.
+PROGRAMS = {
+    "inotify-cffi": """
+        from inotify_cffi import TreeWatcher, mask_str
+        with TreeWatcher(*paths) as watcher:
+            tell("ready")
+            for event in watcher:
+                tell(mask_str(event.mask), event.path, event.old_path)
+        """,
+    "inotify_simple": """
+        from inotify_simple import INotify, flags, masks
+        inotify = INotify()
+        watched = {inotify.add_watch(path, masks.ALL_EVENTS): path for path in paths}
+        tell("ready")
+        while True:
+            for event in inotify.read():
+                what = " ".join(flag.name for flag in flags.from_mask(event.mask))
+                tell(what, join(watched.get(event.wd, ""), event.name))
+        """,
+    "asyncinotify": """
+        from pathlib import Path
+        from asyncinotify import Inotify, Mask, RecursiveInotify
+        every = Mask(0xFFF)
+        with RecursiveInotify() as inotify:
+            for path in map(Path, paths):
+                if path.is_dir():
+                    inotify.add_recursive_watch(path, every)
+                else:
+                    inotify.add_watch(path, every)
+            tell("ready")
+            for event in inotify:
+                tell(str(event.mask), str(event.path))
+        """,
+    "watchdog": """
+        from watchdog.events import FileSystemEventHandler
+        from watchdog.observers import Observer
+        class Handler(FileSystemEventHandler):
+            def on_any_event(self, event):
+                tell(event.event_type, event.src_path, event.dest_path or None)
+        observer = Observer()
+        for path in paths:
+            observer.schedule(Handler(), path, recursive=True)
+        observer.start()
+        tell("ready")
+        observer.join()
+        """,
+    "pyinotify": """
+        import pyinotify
+        class Handler(pyinotify.ProcessEvent):
+            def process_IN_Q_OVERFLOW(self, event):
+                self.process_default(event)
+            def process_default(self, event):
+                old = getattr(event, "src_pathname", None)
+                tell(event.maskname, getattr(event, "pathname", None), old)
+        manager = pyinotify.WatchManager()
+        notifier = pyinotify.Notifier(manager, Handler())
+        for path in paths:
+            manager.add_watch(path, pyinotify.ALL_EVENTS, rec=True, auto_add=True)
+        tell("ready")
+        notifier.loop()
+        """,
+    "watchfiles": """
+        from watchfiles import watch
+        first = True
+        for changes in watch(*paths, yield_on_timeout=True, rust_timeout=100):
+            if first:
+                tell("ready")
+                first = False
+            in_order = sorted(changes, key=lambda change: "beacon" in change[1])
+            for change, path in in_order:
+                tell(change.name, path)
+        """,
+}
+PRELUDE = """
+import json, sys
+from os.path import join
+paths = sys.argv[1:]
+def tell(*words):
+    sys.stdout.write(json.dumps(words) + "\\n")
+    sys.stdout.flush()
+"""
+
+
+class Told(NamedTuple):
+    """What a peer told about something."""
+
+    what: str
+    path: str
+    old_path: str | None
+
+
+class Peer:
+    """A peer that watches: one process."""
+
+    def __init__(
+        self, process: subprocess.Popen[str], name: str, barrier: Path
+    ) -> None:
+        self.process = process
+        self.name = name
+        self.barrier = barrier
+        self._numbers = count()
+        assert process.stdout is not None
+        self.stdout = process.stdout
+
+    def until_ready(self) -> None:
+        if self.name == "inotifywait":
+            assert self.process.stderr is not None
+            while "established" not in (line := self.process.stderr.readline()):
+                assert line, "it ended"
+        else:
+            assert self.stdout.readline() == '["ready"]\n', self.process.communicate()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def told(self) -> list[Told]:
+        """All that it tells of what happened before."""
+        first = next(self._numbers)
+        seen = threading.Event()
+
+        def light_beacons() -> None:
+            # The queue may be full of what happened before: until one is told.
+            number = first
+            while not seen.is_set():
+                (self.barrier / f"beacon{number}").touch()
+                number = next(self._numbers)
+                seen.wait(0.1)
+
+        lighting = threading.Thread(target=light_beacons)
+        lighting.start()
+        found = []
+        try:
+            for line in self.stdout:
+                event = self._parse(line)
+                beacon = re.search(r"/beacon(\d+)$", event.path)
+                if beacon and int(beacon.group(1)) >= first:
+                    break
+                if not beacon:
+                    found.append(event)
+        finally:
+            seen.set()
+            lighting.join()
+        return found
+
+    def _parse(self, line: str) -> Told:
+        if self.name == "inotifywait":
+            what, _, path = line.rstrip("\n").partition(" ")
+            return Told(what, path, None)
+        what, path, old_path = [*json.loads(line), None, None][:3]
+        return Told(what, path or "", old_path)
+
+
+@pytest.fixture
+def watch(start: Start) -> Callable[..., Peer]:
+    """The function that lets a peer watch paths, and returns once it does."""
+
+    def watch(name: str, barrier: Path, *paths: Path) -> Peer:
+        peer = Peer(start(*_command(name, *paths)), name, barrier)
+        peer.until_ready()
+        return peer
+
+    return watch
+
+
+def _command(name: str, *paths: Path) -> list[str]:
+    arguments = [str(path) for path in paths]
+    if name == "inotifywait":
+        return [name, "-m", "-r", "--format", "%e %w%f", *arguments]
+    program = PRELUDE + textwrap.dedent(PROGRAMS[name])
+    return [sys.executable, "-u", "-W", "ignore", "-c", program, *arguments]
+
+
+# ---- the probes ----------------------------------------------------------------
+
+
+def whole_trees(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    peer = watch(name, tree / "barrier", tree)
+    (tree / "folder" / "below" / "file").touch()
+    return any(told.path.endswith("/below/file") for told in peer.told())
+
+
+def mkdir_p(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    peer = watch(name, tree / "barrier", tree)
+    with peer.stopped():
+        (tree / "a" / "b" / "c").mkdir(parents=True)
+        (tree / "a" / "b" / "c" / "file").touch()
+    told = {told.path for told in peer.told() + peer.told()}
+    return told >= {str(tree / each) for each in ("a", "a/b", "a/b/c", "a/b/c/file")}
+
+
+def rename(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    peer = watch(name, tree / "barrier", tree)
+    (tree / "file").rename(tree / "folder" / "renamed")
+    names = {str(tree / "file"), str(tree / "folder" / "renamed")}
+    return any({told.path, told.old_path} == names for told in peer.told())
+
+
+def renamed_directory(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    peer = watch(name, tree / "barrier", tree)
+    (tree / "folder").rename(tree / "renamed")
+    peer.told()
+    (tree / "renamed" / "below" / "file").touch()
+    told = {told.path for told in peer.told() if told.path.endswith("below/file")}
+    return told == {str(tree / "renamed" / "below" / "file")}
+
+
+def moved_out(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    peer = watch(name, tree / "barrier", tree)
+    outside = tree.with_name("outside")
+    (tree / "folder").rename(outside)
+    peer.told()
+    peer.told()
+    (outside / "below" / "file").touch()
+    return not any(told.path.endswith("below/file") for told in peer.told())
+
+
+def _overflow(watch: Callable[..., Peer], name: str, tree: Path) -> list[Told]:
+    with open("/proc/sys/fs/inotify/max_queued_events") as sysctl:
+        limit = int(sysctl.read())
+    peer = watch(name, tree / "barrier", tree)
+    with peer.stopped():
+        for number in range(limit // 2 + 1):
+            os.mknod(tree / f"file{number}")
+            os.unlink(tree / f"file{number}")
+        (tree / "lost").mkdir()
+    return peer.told() + peer.told()
+
+
+def overflow_is_told(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    overflow = ("Q_OVERFLOW", "16384")
+    return any(
+        word in told.what for told in _overflow(watch, name, tree) for word in overflow
+    )
+
+
+def listed_again(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    return any(told.path.endswith("/lost") for told in _overflow(watch, name, tree))
+
+
+def atomic_save(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    file = tree / "file"
+    peer = watch(name, tree / "barrier", file, tree / "barrier")
+    (tree / "new").write_text("new")
+    (tree / "new").replace(file)
+    peer.told()
+    found = []
+    for _ in range(3):
+        with file.open("a") as opened:
+            opened.write("more")
+        found += peer.told()
+    return any(told.path == str(file) for told in found)
+
+
+def close_on_exec(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    process = Path("/proc") / str(watch(name, tree / "barrier", tree).process.pid)
+    (number,) = [
+        fd.name for fd in (process / "fd").iterdir() if "inotify" in os.readlink(fd)
+    ]
+    (octal,) = re.findall(r"flags:\s*(\d+)", (process / "fdinfo" / number).read_text())
+    return bool(int(octal, 8) & os.O_CLOEXEC)
+
+
+def no_threads(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    peer = watch(name, tree / "barrier", tree)
+    return len(os.listdir(f"/proc/{peer.process.pid}/task")) == 1
+
+
+def py_typed(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+    files = importlib.metadata.files(name) or []
+    return any(file.name == "py.typed" for file in files)
+
+
+PROBES = {
+    "Types (`py.typed`)": py_typed,
+    "Watches whole trees": whole_trees,
+    "Tells all that `mkdir -p` made": mkdir_p,
+    "Tells a rename with both names": rename,
+    "Right paths after a directory is renamed": renamed_directory,
+    "Forgets what is moved out of the tree": moved_out,
+    "Tells that events were lost": overflow_is_told,
+    "… and then all that is there": listed_again,
+    "Follows a file through an atomic save": atomic_save,
+    "Close-on-exec": close_on_exec,
+    "Starts no thread": no_threads,
+}
+
+
+def _table() -> dict[str, dict[str, str]]:
+    """The README's table: for each row the cells, by the name of the column."""
+    text = (CHECKOUT / "README.md").read_text()
+    table = text[text.index("<!-- peers -->") :].split("\n\n")[1]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+    ]
+    return {row[0]: dict(zip(rows[0][1:], row[1:])) for row in rows[2:]}
+
+
+def _columns() -> list[str]:
+    return list(next(iter(_table().values())))
+
+
+@pytest.mark.parametrize("row", PROBES)
+@pytest.mark.parametrize("column", _columns())
+def test_cell(
+    column: str, row: str, watch: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """A cell of the table says yes where the peer does it, and no where not."""
+    name, version = column.split()
+    cell = _table()[row][column]
+    if cell == "\N{EN DASH}":
+        pytest.skip("it does not apply")
+    _skip_unless_installed(name, version)
+    tree = tmp_path / "tree"
+    (tree / "folder" / "below").mkdir(parents=True)
+    (tree / "barrier").mkdir()
+    (tree / "file").touch()
+    assert cell.split()[0].strip(",") == (
+        "yes" if PROBES[row](watch, name, tree) else "no"
+    )
+
+
+def _skip_unless_installed(name: str, version: str) -> None:
+    if name == "inotifywait":
+        if shutil.which(name) is None:
+            pytest.skip("inotify-tools are not installed")
+        printed = subprocess.run(
+            [name, "--help"], capture_output=True, text=True, check=False
+        )
+        installed = printed.stdout.split()[1]
+    else:
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            pytest.skip(f"{name} is not installed")
+    if installed != version:
+        pytest.skip(f"the table is about {name} {version}, this is {installed}")
+    if name == "pyinotify" and sys.version_info >= (3, 12):
+        pytest.skip("pyinotify imports asyncore, which Python 3.12 has not")
