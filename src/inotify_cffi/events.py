@@ -1,4 +1,4 @@
-"""Bytes and masks into words: `Event`, `parse_events`, `flags`, `masks`.
+"""Bytes and masks into words.
 
 Some facts about events (inotify(7), and ``fs/notify/inotify`` of the kernel):
 
@@ -32,7 +32,7 @@ else:
     Event = namedtuple("Event", ["wd", "mask", "cookie", "name"])
     Event.__doc__ = "An inotify event, as `INotify.read` and `parse_events` give it."
     Event.wd.__doc__ = "The watch descriptor it is for; -1 for Q_OVERFLOW."
-    Event.mask.__doc__ = "What happened: bits of `flags`."
+    Event.mask.__doc__ = "Bits of `flags` that say what happened."
     Event.cookie.__doc__ = "The number that both halves of a rename have; else 0."
     Event.name.__doc__ = """The name inside the watched directory, as `os.fsdecode`
         gives it: bytes that are not text come back whole through `os.fsencode`.
@@ -60,15 +60,15 @@ class flags(_Named):
     CLOSE_WRITE = lib.IN_CLOSE_WRITE  #: Writable file was closed
     CLOSE_NOWRITE = lib.IN_CLOSE_NOWRITE  #: Unwritable file or directory closed
     OPEN = lib.IN_OPEN  #: File or directory was opened
-    MOVED_FROM = lib.IN_MOVED_FROM  #: Renamed: the old name
-    MOVED_TO = lib.IN_MOVED_TO  #: Renamed: the new name
+    MOVED_FROM = lib.IN_MOVED_FROM  #: Renamed; this is the old name
+    MOVED_TO = lib.IN_MOVED_TO  #: Renamed; this is the new name
     CREATE = lib.IN_CREATE  #: File or directory was created
     DELETE = lib.IN_DELETE  #: File or directory was deleted
     DELETE_SELF = lib.IN_DELETE_SELF  #: The watched object was deleted
     MOVE_SELF = lib.IN_MOVE_SELF  #: The watched object was renamed
 
     UNMOUNT = lib.IN_UNMOUNT  #: Its file system was unmounted
-    Q_OVERFLOW = lib.IN_Q_OVERFLOW  #: The queue was full: events are missing
+    Q_OVERFLOW = lib.IN_Q_OVERFLOW  #: The queue was full; events are missing
     IGNORED = lib.IN_IGNORED  #: The watch is gone
 
     ONLYDIR = lib.IN_ONLYDIR  #: Watch only a directory
@@ -81,7 +81,14 @@ class flags(_Named):
 
     @classmethod
     def from_mask(cls, mask: int) -> list[flags]:
-        """Return the flags that are set in ``mask``, in the order above.
+        """Return the flags that are set in a mask, in the order above.
+
+        Parameters:
+            mask: any int, such as the mask of an event. Bits that have no name
+                are passed by; `mask_str` shows them.
+
+        Raises:
+            TypeError: ``mask`` is no int.
 
         >>> flags.from_mask(0x40000100) == [flags.CREATE, flags.ISDIR]
         True
@@ -98,7 +105,17 @@ class masks(_Named):
 
 
 def mask_str(mask: int) -> str:
-    """Return the flags of ``mask`` in words; bits without a name in hexadecimal.
+    """Return a mask in words.
+
+    Parameters:
+        mask: any int, such as the mask of an event.
+
+    Returns:
+        The names of its `flags`, in their order, and the bits without a name in
+        hexadecimal.
+
+    Raises:
+        TypeError: ``mask`` is no int.
 
     >>> mask_str(0x40000100)
     'CREATE | ISDIR'

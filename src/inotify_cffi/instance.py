@@ -30,7 +30,7 @@ else:
     Watch.__doc__ = "A watch as the kernel lists it: see `INotify.watches`."
     Watch.wd.__doc__ = "The watch descriptor."
     Watch.inode.__doc__ = "The inode number of what is watched, as in `os.stat`."
-    Watch.device.__doc__ = """The device that is on: ``st_dev`` of `os.stat`, except
+    Watch.device.__doc__ = """The device that is on, ``st_dev`` of `os.stat`, except
         where a file system such as btrfs shows user space another one than it has."""
     Watch.mask.__doc__ = """What is watched for; from Linux 5.19 on with ONESHOT and
         EXCL_UNLINK."""
@@ -186,8 +186,8 @@ class INotify(io.FileIO):
                 kernel may merge.
 
         Returns:
-            The events in the kernel's order: all that were queued when this
-            was called, and perhaps more. None when time ran out, or at `wake`.
+            The events in the kernel's order, all that were queued when this
+            was called and perhaps more. None when time ran out, or at `wake`.
 
         Raises:
             ValueError: this object is closed, or is closed while this waits;
@@ -227,10 +227,12 @@ class INotify(io.FileIO):
                 other tasks get their turn.
 
         Returns:
-            As `read`.
+            The events, as `read` returns them.
 
         Raises:
-            As `read`; and RuntimeError where no event loop is running.
+            ValueError: as for `read`.
+            TypeError: as for `read`.
+            RuntimeError: no event loop is running.
         """
         timeout = _checked(timeout, None)
         await _awaiting.running_backend().checkpoint()
@@ -258,13 +260,16 @@ class INotify(io.FileIO):
         """Wait until there is an event, without taking it.
 
         Parameters:
-            timeout, read_delay: as for `read`.
+            timeout: how long to wait at most, in milliseconds, as for `read`.
+            read_delay: how long to go on waiting after the first event, in
+                milliseconds, as for `read`.
 
         Returns:
-            Whether there is one: False when time ran out, or at `wake`.
+            Whether there is one. False when time ran out, or at `wake`.
 
         Raises:
-            As `read`.
+            ValueError: as for `read`.
+            TypeError: as for `read`.
         """
         timeout = _checked(timeout, read_delay)
         if self._is_readable():
@@ -274,7 +279,19 @@ class INotify(io.FileIO):
         )
 
     async def await_readable(self, timeout: float | None = None) -> bool:
-        """Await an event, without taking it: `wait_readable` for a task."""
+        """Await an event, without taking it: `wait_readable` for a task.
+
+        Parameters:
+            timeout: how long to wait at most, in milliseconds, as for `aread`.
+
+        Returns:
+            Whether there is one. False when time ran out, or at `wake`.
+
+        Raises:
+            ValueError: as for `read`.
+            TypeError: as for `read`.
+            RuntimeError: no event loop is running.
+        """
         timeout = _checked(timeout, None)
         await _awaiting.running_backend().checkpoint()
         if self._is_readable():
@@ -307,6 +324,9 @@ class INotify(io.FileIO):
 
     def watches(self) -> list[Watch]:
         """Return what the kernel says is watched, from ``/proc/self/fdinfo``.
+
+        Returns:
+            The watches, each with the object that it is on, in no order.
 
         Raises:
             OSError: /proc is not mounted.

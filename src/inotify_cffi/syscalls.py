@@ -36,7 +36,7 @@ else:
         "An event as `read_events` gives it: py-inotify's, with its ``len``."
     )
     Event.wd.__doc__ = "The watch descriptor it is for; -1 for ``IN_Q_OVERFLOW``."
-    Event.mask.__doc__ = "What happened: bits of ``IN_*``."
+    Event.mask.__doc__ = "Bits of ``IN_*`` that say what happened."
     Event.cookie.__doc__ = "The number that both halves of a rename have; else 0."
     Event.len.__doc__ = "The bytes of the name as the kernel padded it; 0 without one."
     Event.name.__doc__ = "The name in the watched directory, as `os.fsdecode` gives it."

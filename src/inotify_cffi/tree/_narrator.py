@@ -99,9 +99,10 @@ class TreeEvent(NamedTuple):
     """The root as it was given, joined with what is below it. Bytes that are
     not text come back whole through `os.fsencode`."""
     mask: int
-    """What happened: bits of `flags`."""
+    """Bits of `flags` that say what happened."""
     old_path: str | None
-    """Where it was before: for MOVED_TO of what was in the trees already."""
+    """Where it was before, for MOVED_TO of what was in the trees already; else
+    None."""
     synthetic: bool
     """Found by looking, not told by the kernel."""
 

@@ -97,7 +97,12 @@ class TreeWatcher:
                 tree: what happens in it is told once.
 
         Raises:
-            As the class. After ENOSPC this watches what it could.
+            OSError: as for the class. After ENOSPC this watches what it could.
+            ValueError: the watcher is closed.
+
+        Warns:
+            LocalChangesOnlyWarning: as for the class.
+            UnreadableDirectoryWarning: as for the class.
         """
         self._add(path)
 
@@ -165,7 +170,21 @@ class TreeWatcher:
                 return self._take_told(_NO_WAIT)[0]
 
     async def aread(self, timeout: float | None = None) -> list[TreeEvent]:
-        """Await what happens: `read` for a task, under asyncio, uvloop or trio."""
+        """Await what happens: `read` for a task, under asyncio, uvloop or trio.
+
+        Cancelling it loses nothing.
+
+        Parameters:
+            timeout: how long to wait at most, in milliseconds, as for `read`.
+
+        Returns:
+            The events, as `read` returns them.
+
+        Raises:
+            OSError: as for `read`.
+            ValueError: as for `read`.
+            RuntimeError: no event loop is running.
+        """
         deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
         await self._inotify.await_readable(0)  # lets other tasks run
         while True:
@@ -180,11 +199,21 @@ class TreeWatcher:
                 return self._take_told(_NO_WAIT)[0]
 
     def wake(self) -> None:
-        """Let every `read` and `aread` that waits return ``[]``: `INotify.wake`."""
+        """Let every `read` and `aread` that waits return ``[]`` at once.
+
+        Where none waits, the next one that would have to wait returns ``[]``
+        instead: as `INotify.wake` does. May be called from any thread, task or
+        signal handler.
+        """
         self._inotify.wake()
 
     def close(self) -> None:
-        """Close the watcher: `INotify.close`."""
+        """Close the watcher; all its watches go with it.
+
+        A `read` or `aread` that waits, in whatever thread or task, raises
+        ValueError at once, and iteration ends: as `INotify.close` does. Closing
+        again does nothing.
+        """
         self._inotify.close()
         # Whoever is at work with the picture, perhaps the code that a signal
         # handler interrupts with this, lets it go on finding that it is closed.
@@ -200,8 +229,13 @@ class TreeWatcher:
         return self._inotify.closed
 
     def fileno(self) -> int:
-        """Return the inotify descriptor, for an event loop of one's own: when it
-        is readable, call ``read(timeout=0)``."""
+        """Return the inotify descriptor, for an event loop of one's own.
+
+        When it is readable, call ``read(timeout=0)``.
+
+        Raises:
+            ValueError: the watcher is closed.
+        """
         return self._inotify.fileno()
 
     def __enter__(self) -> TreeWatcher:
