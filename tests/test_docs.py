@@ -1,0 +1,209 @@
+"""The words: every public name is explained, every page's examples run."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import io
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+import inotify_cffi
+
+CHECKOUT = Path(__file__).parents[1]
+PAGES = sorted((CHECKOUT / ".docs").glob("*.md"))
+DOCUMENTS = [
+    *PAGES,
+    *CHECKOUT.glob("*.md"),
+    *(CHECKOUT / ".github").glob("*.md"),
+]
+
+
+# ---- docstrings ------------------------------------------------------------------
+
+
+def _public_functions() -> Iterator[tuple[str, Callable[..., Any], str]]:
+    """Every public function: its name, itself, and the words that explain it."""
+    for name in inotify_cffi.__all__:
+        named = getattr(inotify_cffi, name)
+        if inspect.isfunction(named):
+            yield name, named, named.__doc__ or ""
+        elif inspect.isclass(named):
+            yield from _methods(name, named)
+        elif inspect.ismodule(named):
+            for inner, function in inspect.getmembers(named, inspect.isfunction):
+                if function.__module__ == named.__name__ and inner in SYSCALLS:
+                    yield f"{name}.{inner}", function, function.__doc__ or ""
+
+
+SYSCALLS = ["init", "init1", "add_watch", "rm_watch", "read_events"]
+
+
+def _methods(name: str, of: type) -> Iterator[tuple[str, Callable[..., Any], str]]:
+    for inner, member in vars(of).items():
+        function = getattr(member, "__func__", member)
+        if inner == "__init__" and inspect.isfunction(function):
+            yield name, function, of.__doc__ or ""
+        elif not inner.startswith("_") and inspect.isfunction(function):
+            yield f"{name}.{inner}", function, function.__doc__ or ""
+
+
+FUNCTIONS = {name: (function, words) for name, function, words in _public_functions()}
+
+
+def test_functions_are_found() -> None:
+    """Functions, methods and constructors are all there."""
+    assert FUNCTIONS.keys() >= {
+        "INotify",
+        "INotify.read",
+        "TreeWatcher",
+        "TreeWatcher.aread",
+        "flags.from_mask",
+        "mask_str",
+        "parse_events",
+        "syscalls.read_events",
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_parameters_are_explained(name: str) -> None:
+    """A public function's words explain each of its parameters."""
+    function, words = FUNCTIONS[name]
+    explained = words.partition("Parameters:")[2]
+    parameters = list(inspect.signature(function).parameters)
+    if name.partition(".")[0] != "syscalls" and name not in (
+        "mask_str",
+        "parse_events",
+    ):
+        del parameters[0]  # self, or cls
+    for parameter in parameters:
+        assert re.search(rf"\b{parameter}: ", explained), parameter
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_returned_is_explained(name: str) -> None:
+    """A public function that returns something says what."""
+    function, words = FUNCTIONS[name]
+    assert words.strip()
+    if function.__annotations__["return"] != "None":
+        assert "Returns:" in words or words.lstrip().startswith("Return")
+
+
+def test_fields_are_explained() -> None:
+    """Every field of a public named tuple says what it holds."""
+    tuples: list[Any] = [
+        inotify_cffi.Event,
+        inotify_cffi.Watch,
+        inotify_cffi.syscalls.Event,
+    ]
+    for each in tuples:
+        assert each.__doc__
+        for field in each._fields:
+            assert "Alias for field" not in getattr(each, field).__doc__
+
+
+# ---- the pages -------------------------------------------------------------------
+
+
+def test_every_public_name_has_its_place() -> None:
+    """Every public name, and every public name of its own, is in the reference."""
+    text = "\n".join(page.read_text() for page in PAGES)
+    directives = re.findall(r"^\s*\.\. auto\w+:: (\S+)((?:\n\s+:.*)*)", text, re.M)
+    options = {name: re.findall(r"\w+", listed) for name, listed in directives}
+    assert options.keys() >= set(inotify_cffi.__all__) - {"syscalls"}
+    assert "inotify_cffi.syscalls" in options
+    assert options.keys() >= set(SYSCALLS)
+    for name in ("INotify", "TreeWatcher"):
+        of = getattr(inotify_cffi, name)
+        assert {each for each in vars(of) if not each.startswith("_")} <= set(
+            options[name]
+        )
+
+
+@pytest.mark.parametrize("page", [page.name for page in PAGES])
+def test_examples_of_a_page(page: str) -> None:
+    """Every example on a page does what it shows."""
+    text = (CHECKOUT / ".docs" / page).read_text()
+    blocks = re.findall(r"^```(.*)\n((?:.*\n)*?)```$", text, re.M)
+    assert "python" not in {kind for kind, _ in blocks}  # nothing would run it
+    names: dict[str, Any] = {}
+    output = io.StringIO()
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for kind, block in blocks:
+        if kind == "{testcode}":
+            exec(block, names)
+        elif kind == "{doctest}":
+            test = doctest.DocTestParser().get_doctest(block, names, page, page, 0)
+            runner.run(test, out=output.write, clear_globs=False)
+            names.update(test.globs)
+    assert (runner.summarize(verbose=False).failed, output.getvalue()) == (0, "")
+
+
+def test_every_page_is_reached() -> None:
+    """The index leads to every page."""
+    index = (CHECKOUT / ".docs" / "index.md").read_text().splitlines()
+    assert {page.stem for page in PAGES} - {"index"} <= set(index)
+
+
+def test_what_is_included_is_there() -> None:
+    """What a page takes from the README begins and ends where the page says."""
+    readme = (CHECKOUT / "README.md").read_text()
+    marks = [
+        mark
+        for page in PAGES
+        for mark in re.findall(
+            r'^:(?:start-after|end-before): "(.*)"$', page.read_text(), re.M
+        )
+    ]
+    assert len(marks) >= 8
+    for mark in marks:
+        assert re.search(rf"^{re.escape(mark)}", readme, re.M), mark
+
+
+# ---- links -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "document", [str(each.relative_to(CHECKOUT)) for each in DOCUMENTS]
+)
+def test_links(document: str) -> None:
+    """A link to a file or a heading leads to one that is there."""
+    path = CHECKOUT / document
+    text = path.read_text()
+    headings = {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.M)
+    }
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in headings
+        elif "://" not in target and not target.startswith("../../"):  # GitHub's own
+            assert (path.parent / target).exists(), target
+
+
+# ---- for who comes next ------------------------------------------------------------
+
+
+def test_every_room_is_named() -> None:
+    """CONTRIBUTING.md says of every module what lives there."""
+    text = (CHECKOUT / "CONTRIBUTING.md").read_text()
+    rooms = set(re.findall(r"^\| (`.*`) \|", text, re.M))
+    named = {name for room in rooms for name in re.findall(r"`(\w+)", room)}
+    modules = pkgutil.iter_modules(inotify_cffi.__path__)
+    assert {module.name for module in modules} - {"__main__"} <= named
+
+
+def test_changelog() -> None:
+    """The changelog has the form of Keep a Changelog."""
+    text = (CHECKOUT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (.*)$", text, re.M)
+    assert versions[0] == "[Unreleased]"
+    for version in versions[1:]:
+        assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", version)
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    assert set(re.findall(r"^### (.*)$", text, re.M)) <= set(kinds)
