@@ -146,7 +146,7 @@ class Peer:
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
         self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        os.waitpid(self.process.pid, os.WUNTRACED)
         try:
             yield
         finally:
