@@ -2,8 +2,10 @@
 
 ``python -m benchmarks`` asks every question of every interpreter it is given
 and writes a table, a plot and pyperf's JSON under ``benchmarks/results``. Each
-interpreter needs this package and what its extra ``bench`` lists; asyncinotify
-and watchdog join in where they are installed, and C where there is a compiler.
+interpreter needs this package and what its extra ``bench`` lists; asyncinotify,
+watchdog, watchfiles and inotifywait join in where they are installed, and C where
+there is a compiler. A question that one interpreter fails to answer is named in the
+report, and the others are asked all the same; ``--only`` asks it again.
 ``python -m benchmarks.bench_drain``, and so each ``bench_*.py``, asks one
 question of the interpreter that runs it and prints the table.
 
@@ -26,6 +28,8 @@ How it is measured:
   where a question varies that.
 * The first rounds warm up and are thrown away. On PyPy each loop runs some
   thousand times before that, so that it is compiled.
+* Watching a whole tree takes seconds: each value is taken in a fresh process there,
+  PyPy's compiling included, with the libraries in turn as everywhere.
 * The tables give medians, and minima beside them. A ratio is taken in each round
   and its median told, and beside it the ratio of the minima.
 """

@@ -11,7 +11,14 @@ from typing import Any
 
 import pyperf
 
-_LIBRARIES = ("inotify-cffi", "inotify-simple", "asyncinotify", "watchdog", "cffi")
+_LIBRARIES = (
+    "inotify-cffi",
+    "inotify-simple",
+    "asyncinotify",
+    "watchdog",
+    "watchfiles",
+    "cffi",
+)
 _NOT_ABOUT_SPEED = (
     "hostname",
     "mem_max_rss",

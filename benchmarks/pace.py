@@ -24,7 +24,7 @@ class Pace:
         return max(1, self.events // batch)
 
 
-FULL = Pace(processes=3, rounds=10, warmups=3 if _COMPILES else 2, events=3000)
+FULL = Pace(processes=2, rounds=12, warmups=3 if _COMPILES else 2, events=3000)
 FAST = Pace(processes=1, rounds=5, warmups=2 if _COMPILES else 1, events=1500)
 
 
