@@ -19,7 +19,7 @@ def scratch_directory() -> Iterator[str]:
     """A new directory on tmpfs, where there is one, removed in the end."""
     shared_memory = "/dev/shm"
     parent = shared_memory if os.access(shared_memory, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="inotify-", dir=parent) as directory:
+    with tempfile.TemporaryDirectory(prefix="benchmarks-", dir=parent) as directory:
         yield directory
 
 

@@ -106,6 +106,10 @@ if sys.implementation.name == "pypy":
         events.append(tuple.__new__(event_type, fields))
         return offset + HEADER_SIZE + length, wd, mask, cookie
 
+    def append_bytes(events: list[Any], event_type: type, data: bytes) -> int:
+        with ffi.from_buffer(data) as memory:
+            return append_events(events, event_type, False, memory, len(data))
+
     class _Reader:
         """An instance, and the buffers that those who read it use in turn."""
 
@@ -161,6 +165,11 @@ else:
         return append_events_at, reader_at
 
     _append_events_at, _reader_at = _exchange_builtins()
+
+    def append_bytes(events: list[Any], event_type: type, data: bytes) -> int:
+        # A lone event costs half as much as through cffi's from_buffer().
+        offset: int = _append_events_at(events, event_type, False, data, len(data))
+        return offset
 
     def append_events(
         events: list[Any], event_type: type, with_len: bool, base: Any, size: int

@@ -151,6 +151,10 @@ def parse_events(data: Any) -> list[Event]:
     [Event(wd=1, mask=256, cookie=0, name='ab')]
     """
     events: list[Event] = []
+    if data.__class__ is bytes:
+        offset = _parsing.append_bytes(events, Event, data)
+        if offset == len(data):
+            return events
     # Released at once: a ValueError's traceback would hold it, and a bytearray
     # that is held cannot be resized.
     with ffi.from_buffer(data) as memory:

@@ -379,11 +379,13 @@ failed:
     return result;
 }
 
-/* append_events(events, type, with_len, address, size) -> offset */
+/* append_events(events, type, with_len, bytes or address, size) -> offset */
 static PyObject *append_events(PyObject *module, PyObject *arguments)
 {
     (void)module;
-    const char *data = PyLong_AsVoidPtr(PyTuple_GetItem(arguments, 3));
+    PyObject *memory = PyTuple_GetItem(arguments, 3);
+    const char *data = PyBytes_Check(memory) ? PyBytes_AsString(memory)
+                                             : PyLong_AsVoidPtr(memory);
     size_t size = PyLong_AsSize_t(PyTuple_GetItem(arguments, 4));
     Py_ssize_t offset = append(
         PyTuple_GetItem(arguments, 0), PyTuple_GetItem(arguments, 1),
