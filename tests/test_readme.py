@@ -6,7 +6,9 @@ An example watches /srv/incoming, which is a folder of its own here.
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -45,7 +47,10 @@ class Example:
 
 @pytest.fixture
 def example(
-    start: Start, until_watching: Callable[[int, int], None], tmp_path: Path
+    start: Start,
+    until: Callable[[Callable[[], bool]], None],
+    until_watching: Callable[[int, int], None],
+    tmp_path: Path,
 ) -> Callable[..., Example]:
     """The function that runs the example with these words, until it watches."""
 
@@ -58,9 +63,20 @@ def example(
         command = [sys.executable, "-u", *(options or ["-W", "error"]), "-c", code]
         running = Example(start(*command), folder)
         until_watching(running.process.pid, watches)
+        if "TreeWatcher" in code:  # what happens while it is made is not told
+            until(lambda: _is_waiting(running.process.pid))
         return running
 
     return example
+
+
+def _is_waiting(process: int) -> bool:
+    """Whether it waits for an instance, or has: each wait has an epoll."""
+    for fd in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if "eventpoll" in os.readlink(fd):
+                return True
+    return False
 
 
 # ---- the examples ----------------------------------------------------------------
