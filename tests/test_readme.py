@@ -333,7 +333,7 @@ CLAIMS = {
         "test_tree.py::test_asyncio",
         "test_tree.py::test_trio",
     ],
-    "each cell tried with the version named": ["test_peers.py::test_cell"],
+    'tries again from "Types" on': ["test_peers.py::test_cell"],
     "measures it on your machine, beside the other libraries and beside C": [
         "benchmarks/__main__.py",
     ],
