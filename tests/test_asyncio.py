@@ -25,7 +25,7 @@ import pytest
 from inotify_cffi import Event, INotify, flags
 
 if TYPE_CHECKING:
-    from conftest import InThread
+    from conftest import InThread, RunPython
 
 T = TypeVar("T")
 Names = Callable[[Iterable[Event]], list[str]]
@@ -918,3 +918,18 @@ def test_await_readable_and_aread(
 
     run(main())
     assert found == _numbered(100)
+
+
+def test_without_trio(run_python: RunPython) -> None:
+    """Where nobody imported trio, it is not needed, and asyncio is what runs."""
+    code = """
+        import asyncio, sys
+        from inotify_cffi import INotify
+
+        async def main():
+            with INotify() as inotify:
+                print(await inotify.aread(timeout=1), "trio" in sys.modules)
+
+        asyncio.run(main())
+        """
+    assert run_python(code) == "[] False\n"

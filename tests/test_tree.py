@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import pytest
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str, masks
+from inotify_cffi.tree import _disk
 
 if TYPE_CHECKING:
     import churn
@@ -1130,6 +1131,14 @@ def test_async_iteration_ends_without_a_root(top: Path) -> None:
             return [mask_str(event.mask) async for event in watcher]
 
     assert asyncio.run(asyncio.wait_for(main(), 60)) == ["DELETE_SELF"]
+
+
+def test_a_disk_that_does_not_answer(top: Path) -> None:
+    """What is gone counts as one directory, on a file system of no known kind."""
+    (top / "sub").mkdir()
+    gone = str(top / "gone")
+    assert _disk.count_directories([str(top), gone]) == 3
+    assert _disk.kind_of_file_system(gone) is None
 
 
 def test_iteration_and_read(consumer: churn.Consumer, top: Path) -> None:
