@@ -304,7 +304,20 @@ def test_read_in_place() -> None:
     assert parse_events(data) == [(9, 2, 3, "name")]
 
 
-@pytest.mark.parametrize("data", ["text", None, 16, [0] * 16, object()], ids=repr)
+class Disguised:
+    """Says that it is bytes, as a mock of bytes does."""
+
+    __class__ = bytes  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        return 64
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["text", None, 16, [0] * 16, object(), Disguised()],
+    ids=["str", "None", "int", "list", "object", "disguised"],
+)
 def test_not_bytes_like(data: Any) -> None:
     """What is not bytes-like is a TypeError."""
     with pytest.raises(TypeError):

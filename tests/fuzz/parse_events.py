@@ -21,11 +21,11 @@ from inotify_cffi._inotify import ffi
 
 
 def parse(data: bytes) -> None:
-    # An array ends where its memory does, which a bytes object does not: it has
-    # a NUL more, and a read of that one would go unseen.
+    # An array ends where its memory does. A bytes object has a NUL more, and a read
+    # of that one would go unseen; but it has a way of its own.
     exact = array.array("B", data)
     expected = reference(data)
-    assert parsed(exact) == expected
+    assert parsed(exact) == parsed(data) == expected
     whole = data if isinstance(expected, list) else data[:expected]
     told: list[syscalls.Event] = []
     with ffi.from_buffer(exact) as memory:
