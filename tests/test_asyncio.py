@@ -302,15 +302,6 @@ def test_iteration_in_a_thread_leaves_events(
     """What a thread's next() read and did not give goes to a task that waits."""
     has_read, may_return = threading.Event(), threading.Event()
 
-    class Slow(INotify):
-        def read(  # type: ignore[override]
-            self, timeout: float | None = None, read_delay: float | None = None
-        ) -> list[Event]:
-            events = super().read(timeout, read_delay)
-            has_read.set()
-            may_return.wait(PATIENCE)
-            return events
-
     async def main() -> list[Event]:
         await _until(has_read.is_set)
         (reader,) = await _waiting(inotify, inotify.aread(timeout=10_000))
@@ -320,7 +311,16 @@ def test_iteration_in_a_thread_leaves_events(
         assert time.monotonic() - begun < 9, "found it only when time ran out"
         return events
 
-    with Slow() as inotify:
+    with INotify() as inotify:
+        take = inotify._append_numbered
+
+        def take_slowly(events: list[Event]) -> int:
+            number = take(events)
+            has_read.set()
+            may_return.wait(PATIENCE)
+            return number
+
+        inotify._append_numbered = take_slowly
         inotify.add_watch(tmp_path, flags.CREATE)
         for name in _numbered(3):
             (tmp_path / name).touch()
@@ -345,15 +345,15 @@ def test_close_ends_an_iteration(
     assert run(_iterate(inotify, [])) == "ended"
 
 
-def test_iteration_raises_what_aread_raises(run: Run) -> None:
+def test_iteration_raises_other_errors(inotify: INotify, run: Run) -> None:
     """Only a closed instance ends an async for; any other error is raised there."""
 
-    class Refusing(INotify):
-        async def aread(self, timeout: float | None = None) -> list[Event]:
-            raise ValueError("refused")
+    def refuse(events: list[Event]) -> int:
+        raise ValueError("refused")
 
-    with Refusing() as refusing, pytest.raises(ValueError, match="refused"):
-        run(_iterate(refusing, []))
+    inotify._append_numbered = refuse
+    with pytest.raises(ValueError, match="refused"):
+        run(_iterate(inotify, []))
 
 
 def test_close_ends_a_wait(inotify: INotify, run: Run, elsewhere: Elsewhere) -> None:

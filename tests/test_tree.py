@@ -1329,7 +1329,7 @@ def test_add_loses_no_wait(top: Path, tmp_path: Path, in_thread: InThread) -> No
             os.mknod(top / f"{number}")
             watcher.add(tmp_path / "new")
             assert [event.path for event in result()] == [f"{top}/{number}"]
-            watcher._inotify._waiters._wake_kept = False
+            watcher._inotify._waiters._kept_wakes.clear()
             with watcher._lock:
                 watcher._narrator.remove_root(str(tmp_path / "new"))
 

@@ -119,18 +119,22 @@ if sys.implementation.name == "pypy":
             self._buffers: deque[Any] = deque()  # its append and pop are atomic
 
         def append_queued(self, events: list[Any]) -> int:
-            return self._append_read(events, False)
+            return self._append_read(events, False)[0]
 
         def append_more(self, events: list[Any]) -> int:
-            return self._append_read(events, True)
+            return self._append_read(events, True)[0]
 
-        def _append_read(self, events: list[Any], more: bool) -> int:
+        def append_numbered(self, events: list[Any]) -> int:
+            return self._append_read(events, False)[1]
+
+        def _append_read(self, events: list[Any], more: bool) -> tuple[int, int]:
             queued = self._take_buffer()
             known = len(events)
             try:
                 lib.instance_read(self._instance, queued, more)
                 size: int = queued.size
                 rest: int = queued.rest
+                number: int = queued.number
                 append_events(events, self._event_type, False, queued.data, size)
             except BaseException:
                 # A signal handler raised, perhaps between two events: start anew.
@@ -140,7 +144,9 @@ if sys.implementation.name == "pypy":
             finally:
                 queued.size = 0
                 self._buffers.append(queued)
-            return size if size < 0 else rest
+            if size <= 0:
+                return size, size
+            return rest, number
 
         def _take_buffer(self) -> Any:
             try:
@@ -148,9 +154,9 @@ if sys.implementation.name == "pypy":
             except IndexError:
                 return ffi.new("struct queued *")
 
-    def reader_of(event_type: type, instance: Any) -> tuple[Append, Append]:
+    def reader_of(event_type: type, instance: Any) -> tuple[Append, Append, Append]:
         reader = _Reader(event_type, instance)
-        return reader.append_queued, reader.append_more
+        return reader.append_queued, reader.append_more, reader.append_numbered
 
 else:
     _ADDRESS = ffi.typeof("uintptr_t")
@@ -178,8 +184,8 @@ else:
         offset: int = _append_events_at(events, event_type, with_len, address, size)
         return offset
 
-    def reader_of(event_type: type, instance: Any) -> tuple[Append, Append]:
-        appenders: tuple[Append, Append] = _reader_at(
+    def reader_of(event_type: type, instance: Any) -> tuple[Append, Append, Append]:
+        appenders: tuple[Append, Append, Append] = _reader_at(
             (event_type, int(ffi.cast(_ADDRESS, instance)))
         )
         return appenders

@@ -7,8 +7,12 @@ event loop; and no wait can take what was meant for another.
 
 There is no lock, because a signal handler that calls `wake` may run in the
 middle of any of these functions: every step that two threads can take at once
-is one atomic operation of a set, a list or a deque (under the GIL, and with
-the containers' own locks in a free-threaded build).
+is one atomic operation of a set, a dict, a list or a deque (under the GIL, and
+with the containers' own locks in a free-threaded build).
+
+A signal handler may also raise between any two steps, and then the result of
+the first is lost. So what only one may have is moved by `move`, and what only
+one may decide is decided by dict.setdefault(), which can be asked again.
 """
 
 from __future__ import annotations
@@ -16,7 +20,10 @@ from __future__ import annotations
 import os
 import select
 import time
+from _thread import get_ident  # threading takes long to import
 from collections import deque
+from contextlib import suppress
+from itertools import repeat
 
 from . import syscalls
 from ._inotify import ffi, lib
@@ -46,13 +53,23 @@ class Deadline:
         return min(self._end - time.monotonic(), _LONGEST_WAIT)
 
 
+def move(source: deque[Any], target: list[Any] | deque[Any]) -> None:
+    """Move everything, in order; each item is always in one of the two.
+
+    No bytecode lies between taking one and putting it, so neither a signal
+    handler nor another thread that moves can come between.
+    """
+    with suppress(IndexError):
+        target.extend(map(deque.popleft, repeat(source)))
+
+
 class Waiter:
-    """One wait at a time: for the instance, or for its bell."""
+    """The descriptors of one wait at a time: for the instance, or for its bell."""
 
     def __init__(self, instance: Any) -> None:
-        self.process = os.getpid()
-        self._armed: list[bool] = []
-        self._bell = ffi.new("struct bell *")
+        self.forks = lib.forks
+        self._instance = instance
+        self._bell = ffi.gc(ffi.new("struct bell *"), lib.bell_close)
         self._bell_fd = lib.bell_open(self._bell)
         if self._bell_fd < 0:
             syscalls.raise_os_error(-self._bell_fd)
@@ -62,130 +79,193 @@ class Waiter:
             lib.bell_close(self._bell)
             raise
         try:
-            self._epoll.register(self._bell_fd, select.EPOLLIN)
-            result = lib.instance_join_epoll(instance, self._epoll.fileno())
-            if result == -lib.CLOSED:
-                raise ValueError(CLOSED_MESSAGE)
-            if result < 0:
-                syscalls.raise_os_error(-result)
+            self._join(self._epoll)
         except BaseException:
             self.close()
             raise
 
+    def _join(self, epoll: select.epoll) -> None:
+        epoll.register(self._bell_fd, select.EPOLLIN)
+        result = lib.instance_join_epoll(self._instance, epoll.fileno())
+        if result == -lib.CLOSED:
+            raise ValueError(CLOSED_MESSAGE)
+        if result < 0:
+            syscalls.raise_os_error(-result)
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether this is not what a forked child inherited: its parent's."""
+        return bool(self.forks == lib.forks)
+
+    def renew(self) -> None:
+        """Part from the parent of a forked child, under the same numbers.
+
+        The wait of a thread that forks in a signal handler goes on in both.
+        """
+        result = lib.bell_renew(self._bell)
+        if result < 0:
+            syscalls.raise_os_error(-result)
+        with select.epoll() as epoll:
+            self._join(epoll)
+            os.dup2(epoll.fileno(), self._epoll.fileno(), inheritable=False)
+        self.forks = lib.forks
+
     def fileno(self) -> int:
         return self._epoll.fileno()
 
-    def arm(self) -> None:
-        self._armed[:] = (True,)
-
-    def claim(self) -> bool:
-        """Decide how the wait ends: True for the first who calls this."""
-        try:
-            return self._armed.pop()
-        except IndexError:
-            return False
-
-    @property
-    def woken(self) -> bool:
-        return not self._armed
-
     def ring(self) -> None:
-        if self.process == os.getpid():  # forked: the bell is still the parent's
+        if self.is_of_this_process:
             lib.bell_ring(self._bell)
 
     def silence(self) -> None:
-        lib.bell_silence(self._bell)
+        if self.is_of_this_process:
+            lib.bell_silence(self._bell)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the instance or the bell; return False when time ran out.
 
         The handlers of signals run meanwhile, and the wait goes on (PEP 475).
+        The bell is silent afterwards: who looks then misses no later ring.
         """
-        return bool(self._epoll.poll(seconds, 1))
+        ready = self._epoll.poll(seconds, 2)
+        for fd, _ in ready:
+            if fd == self._bell_fd:
+                self.silence()
+        return bool(ready)
 
     def wait_for_bell(self, seconds: float) -> None:
         """Wait, whatever the instance has, until the bell or the time ends it."""
         bell = select.poll()  # select.select() refuses descriptors above 1023
         bell.register(self._bell_fd, select.POLLIN)
-        bell.poll(seconds * 1000)
+        if bell.poll(seconds * 1000):
+            self.silence()
 
     def close(self) -> None:
         self._epoll.close()
         lib.bell_close(self._bell)
 
-    def __del__(self) -> None:
-        if hasattr(self, "_epoll"):  # __init__ went that far
-            self.close()
+
+class Wait:
+    """One wait, from its begin to its end."""
+
+    __slots__ = ("_lent", "_outcome", "_untold", "kept_wakes", "thread", "waiter")
+
+    def __init__(self, waiter: Waiter, thread: int | None) -> None:
+        self.waiter = waiter
+        self.thread = thread
+        self.kept_wakes: list[object] = []
+        self._lent = deque([waiter])
+        self._untold: deque[object] = deque([True])
+        self._outcome: dict[None, object] = {}
+
+    def claim(self, wake: object) -> bool:
+        """Decide that ``wake`` ends this wait; False when something else did."""
+        return self._outcome.setdefault(None, wake) is wake
+
+    @property
+    def woken(self) -> bool:
+        return bool(self._outcome or self.kept_wakes)
+
+    def end(self) -> bool:
+        """Decide that no wake() ends this any more; return whether one did."""
+        return bool(self._outcome.setdefault(None, None) or self.kept_wakes)
+
+    def hand_on_wake(self, kept_wakes: deque[object]) -> None:
+        move(self._untold, kept_wakes)
+
+    def give_back(self, spare: deque[Waiter]) -> None:
+        move(self._lent, spare)
+
+
+# The waits of threads, for a fork in the midst of one.
+_under_way: set[Wait] = set()
 
 
 class Waiters:
     """All waits for one instance.
 
-    A wait is three steps: `take`, then in a try `begin`, then in its finally
-    `end`. So the exception of a signal handler leaves nothing behind, wherever
-    it strikes.
+    A wait is three steps: `new`, then in a try `begin`, then in any case `end`,
+    and once more should an exception come out of that. So the exception of a
+    signal handler leaves nothing behind, wherever it strikes.
     """
 
     def __init__(self, instance: Any) -> None:
         self._instance = instance
-        self._waiting: set[Waiter] = set()
+        self._waiting: set[Wait] = set()
         self._spare: deque[Waiter] = deque()
         self._closed = False
-        self._wake_kept = False
+        self._kept_wakes: deque[object] = deque(maxlen=1)
 
-    def take(self) -> Waiter:
-        while True:
-            try:
-                waiter = self._spare.pop()
-            except IndexError:
-                return Waiter(self._instance)
-            if waiter.process == os.getpid():
-                return waiter
-            waiter.close()  # forked: its epoll and its bell are the parent's
+    def new(self, thread: int | None = None) -> Wait:
+        """Return a wait: that of a thread, or of a task, which has none."""
+        return Wait(self._take_waiter(), thread)
 
-    def begin(self, waiter: Waiter) -> None:
+    def begin(self, wait: Wait) -> None:
         """Begin a wait; it is woken already where a wake() was kept for it."""
-        waiter.arm()
-        self._waiting.add(waiter)
+        if wait.thread is not None:
+            _under_way.add(wait)
+        self._waiting.add(wait)
         # Only now, when a wake() or close() that comes later will find it:
         if self._closed:
             raise ValueError(CLOSED_MESSAGE)
-        if self._wake_kept:
-            self._wake_kept = False
-            waiter.claim()
+        move(self._kept_wakes, wait.kept_wakes)
 
-    def end(self, waiter: Waiter, told: bool) -> None:
+    def let_gather(self, wait: Wait, deadline: Deadline) -> None:
+        """Wait on, whatever the instance has, until something else ends it."""
+        while not wait.woken and not self._closed:
+            seconds = deadline.seconds_left()
+            if seconds <= 0:
+                return
+            wait.waiter.wait_for_bell(seconds)
+
+    def end(self, wait: Wait, told: bool) -> None:
         """End a wait; ``told`` says whether its caller is told of a wake()."""
-        self._waiting.discard(waiter)
-        if not waiter.claim() and not told:
-            self._wake_kept = True  # it came too late for this wait
-        self._spare.append(waiter)
+        self._waiting.discard(wait)
+        _under_way.discard(wait)
+        if wait.end() and not told:
+            wait.hand_on_wake(self._kept_wakes)  # it came too late for this wait
+        wait.give_back(self._spare)
         if self._closed:
             self._close_spare()
 
     def wake(self) -> None:
         """End every wait; where there is none, keep that for the next."""
-        if not self._claim_all():
-            self._wake_kept = True
-            self._claim_all()  # a wait may have begun before it could see that
+        wake = object()
+        if self._claim_all(wake):
+            return
+        self._kept_wakes.append(wake)
+        if self._claim_all(wake):  # a wait had begun before it could see that
+            with suppress(ValueError):
+                self._kept_wakes.remove(wake)
 
     def nudge(self) -> None:
         """Let every wait look again whether there is something for it."""
-        for waiter in self._waiting.copy():
-            waiter.ring()
+        for wait in self._waiting.copy():
+            wait.waiter.ring()
 
     def close(self) -> None:
         self._closed = True
         self.nudge()
         self._close_spare()
 
-    def _claim_all(self) -> bool:
+    def _take_waiter(self) -> Waiter:
+        while True:
+            try:
+                waiter = self._spare.pop()
+            except IndexError:
+                return Waiter(self._instance)
+            if waiter.is_of_this_process:
+                return waiter
+            waiter.close()
+
+    def _claim_all(self, wake: object) -> bool:
         found = False
-        for waiter in self._waiting.copy():
+        for wait in self._waiting.copy():
             # A forked child has the waits of threads that it has not.
-            if waiter.process == os.getpid() and waiter.claim():
-                found = True
-                waiter.ring()
+            if wait.waiter.is_of_this_process:
+                found |= wait.claim(wake)
+                # In any case: an exception may have kept who claimed it from it.
+                wait.waiter.ring()
         return found
 
     def _close_spare(self) -> None:
@@ -194,3 +274,14 @@ class Waiters:
                 self._spare.pop().close()
             except IndexError:
                 return
+
+
+def _part_from_parent() -> None:
+    for wait in _under_way.copy():
+        if wait.thread == get_ident():
+            wait.waiter.renew()
+        else:
+            _under_way.discard(wait)
+
+
+os.register_at_fork(after_in_child=_part_from_parent)

@@ -6,18 +6,25 @@ import errno
 import io
 import operator
 import os
+import time
 import warnings
+from _thread import get_ident
 from collections import deque, namedtuple
+from contextlib import suppress
 
 from . import _awaiting, syscalls
 from ._inotify import ffi, lib
 from ._parsing import reader_of
-from ._waiting import CLOSED_MESSAGE, Deadline, Waiters
+from ._waiting import CLOSED_MESSAGE, Deadline, Waiters, move
 from .events import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, NamedTuple, NoReturn
+
+    # The number of the read that took them; the events; and the process, as a
+    # number of forks: a child must not tell what its parent holds.
+    Batch = tuple[int, deque[Event], int]
 
     class Watch(NamedTuple):
         wd: int
@@ -35,6 +42,7 @@ else:
     Watch.mask.__doc__ = """What is watched for; from Linux 5.19 on with ONESHOT and
         EXCL_UNLINK."""
 
+_NUMBER = operator.itemgetter(0)  # of a batch
 _SURELY_EMPTIED = lib.SURELY_EMPTIED
 # A global is found faster than an attribute: a fifth of what Python adds to a
 # call of add_watch().
@@ -86,7 +94,8 @@ class INotify(io.FileIO):
     ) -> None:
         # Not close(): PyPy's io.FileIO cannot be opened again after that.
         self._close_instance()
-        instance = ffi.new("struct instance *")
+        # Closed also when an exception keeps it from being anybody's.
+        instance = ffi.gc(ffi.new("struct instance *"), lib.instance_close)
         flags = (0 if inheritable else lib.IN_CLOEXEC) | (
             lib.IN_NONBLOCK if nonblocking else 0
         )
@@ -98,8 +107,10 @@ class INotify(io.FileIO):
             # of another thread; the compiled instance waits for the last one.
             super().__init__(fd, mode="rb", closefd=False)
             self._closefd = bool(closefd)
-            self._append_queued, self._append_more = reader_of(Event, instance)
-            self._undelivered: deque[Event] = deque()
+            self._append_queued, self._append_more, self._append_numbered = reader_of(
+                Event, instance
+            )
+            self._undelivered: list[Batch] = []
             self._waiters = Waiters(instance)
             self._instance = instance
         except BaseException:
@@ -238,9 +249,7 @@ class INotify(io.FileIO):
         await _awaiting.running_backend().checkpoint()
         events: list[Event] = []
         try:
-            result = lib.instance_never_block(self._instance)
-            if result < 0:
-                self._raise(result)
+            self._never_block()
             self._append_now(events)
             if not events and timeout != 0:
 
@@ -349,14 +358,18 @@ class INotify(io.FileIO):
     def __next__(self) -> Event:  # type: ignore[override]
         """Return the next event; wait for it. Ends when this object is closed."""
         while True:
+            for batch in self._batches():
+                try:
+                    return batch[1].popleft()
+                except IndexError:
+                    self._forget(batch)
             try:
-                return self._undelivered.popleft()
-            except IndexError:
-                pass
-            try:
-                self._leave_for_later(self.read())
-            except ValueError:
-                if self.closed:
+                if not self._take_batch():
+                    self._wait(self._take_batch, Deadline(None), None)
+                self._waiters.nudge()
+            except BaseException as error:
+                self._waiters.nudge()
+                if isinstance(error, ValueError) and self.closed:
                     raise StopIteration from None
                 raise
 
@@ -365,14 +378,20 @@ class INotify(io.FileIO):
 
     async def __anext__(self) -> Event:
         while True:
+            for batch in self._batches():
+                try:
+                    return batch[1].popleft()
+                except IndexError:
+                    self._forget(batch)
+            await _awaiting.running_backend().checkpoint()
             try:
-                return self._undelivered.popleft()
-            except IndexError:
-                pass
-            try:
-                self._leave_for_later(await self.aread())
-            except ValueError:
-                if self.closed:
+                self._never_block()
+                if not self._take_batch():
+                    await self._await(self._take_batch, Deadline(None))
+                self._waiters.nudge()
+            except BaseException as error:
+                self._waiters.nudge()
+                if isinstance(error, ValueError) and self.closed:
                     raise StopAsyncIteration from None
                 raise
 
@@ -402,11 +421,45 @@ class INotify(io.FileIO):
             self._append_rest(events, rest)
 
     def _append_undelivered(self, events: list[Event]) -> None:
-        while True:
-            try:
-                events.append(self._undelivered.popleft())
-            except IndexError:
-                return
+        for batch in self._batches():
+            move(batch[1], events)
+            self._forget(batch)
+
+    def _batches(self) -> list[Batch]:
+        """Return what is undelivered, in the kernel's order."""
+        batches = self._undelivered[:]
+        forks = lib.forks
+        for batch in batches[:]:
+            if batch[2] != forks:
+                batches.remove(batch)
+                self._forget(batch)
+        if len(batches) > 1:
+            batches.sort(key=_NUMBER)
+        return batches
+
+    def _forget(self, batch: Batch) -> None:
+        """Forget a batch that is empty, or that the parent process holds."""
+        with suppress(ValueError):  # another thread was faster
+            self._undelivered.remove(batch)
+
+    def _take_batch(self) -> bool:
+        """Move what one read takes to what is undelivered."""
+        events: list[Event] = []
+        batch: Batch | None = None
+        try:
+            number = self._append_numbered(events)
+            if number < 0:
+                self._raise(number)
+            if number:
+                batch = (number, deque(events), lib.forks)
+                self._undelivered.append(batch)
+            return bool(number)
+        except BaseException:
+            if batch is None:
+                self._keep(events)
+            else:
+                self._undelivered.append(batch)  # twice tells its events once
+            raise
 
     def _append_rest(self, events: list[Event], rest: int) -> None:
         """Append what one read did not hold: ``rest`` bytes, and perhaps more.
@@ -435,66 +488,79 @@ class INotify(io.FileIO):
         self, look: Callable[[], bool], deadline: Deadline, read_delay: float | None
     ) -> bool:
         """Wait until ``look`` is content; False when time ran out, or at a wake()."""
-        waiter = self._waiters.take()
-        woken = False
+        waiters = self._waiters
+        wait = waiters.new(get_ident())
+        told = False
         try:
-            self._waiters.begin(waiter)
-            while not waiter.woken:
+            waiters.begin(wait)
+            while not wait.woken:
                 seconds = deadline.seconds_left()
                 if seconds <= 0:
                     return False
-                if not waiter.wait(seconds):
-                    continue
-                if read_delay is not None and not waiter.woken:
-                    waiter.wait_for_bell(read_delay / 1000)
-                if not waiter.woken:
-                    if look():
+                # Looked at only now: what is left from here on rings the bell.
+                if self._undelivered or wait.waiter.wait(seconds):
+                    if read_delay is not None and self._is_readable():
+                        waiters.let_gather(wait, Deadline(read_delay))
+                    if not wait.woken and look():
                         return True
-                    waiter.silence()  # another reader was faster, or a nudge
-            woken = True
+            told = True
             return False
         finally:
-            self._waiters.end(waiter, told=woken)
+            try:
+                waiters.end(wait, told)
+            except BaseException:
+                waiters.end(wait, told)
+                raise
 
     async def _await(self, look: Callable[[], bool], deadline: Deadline) -> bool:
         """`_wait` for a task."""
         backend = _awaiting.running_backend()
-        waiter = self._waiters.take()
-        woken = False
+        waiters = self._waiters
+        wait = waiters.new()
+        told = False
         try:
-            self._waiters.begin(waiter)
-            while not waiter.woken:
+            waiters.begin(wait)
+            while not wait.woken:
                 seconds = deadline.seconds_left()
                 if seconds <= 0:
                     return False
-                await backend.readable(waiter.fileno(), seconds)
-                if not waiter.woken:
-                    if look():
-                        return True
-                    waiter.silence()
-            woken = True
+                if not self._undelivered:
+                    await backend.readable(wait.waiter.fileno(), seconds)
+                    wait.waiter.silence()
+                if not wait.woken and look():
+                    return True
+            told = True
             return False
         finally:
-            self._waiters.end(waiter, told=woken)
+            try:
+                waiters.end(wait, told)
+            except BaseException:
+                waiters.end(wait, told)
+                raise
 
     def _is_readable(self) -> bool:
-        if self._undelivered:
-            return True
+        for batch in self._batches():
+            if batch[1]:
+                return True
+            self._forget(batch)
         queued = lib.instance_queued_bytes(self._instance)
         if queued < 0:
             self._raise(queued)
         return queued > 0
 
-    def _leave_for_later(self, events: list[Event]) -> None:
-        self._undelivered.extend(events)
-        if len(events) > 1:
-            self._waiters.nudge()  # others may take what the caller leaves
-
     def _keep(self, events: list[Event]) -> None:
-        """Keep what was taken from the queue for the next read."""
+        """Keep what an exception took from the reader for the next one."""
         if events:
-            self._undelivered.extendleft(reversed(events))
+            # Negative, to be before what was read since; the later, the earlier,
+            # since who keeps last may have taken what was kept before.
+            number = -time.monotonic_ns()
+            self._undelivered.append((number, deque(events), lib.forks))
             self._waiters.nudge()
+
+    def _never_block(self) -> None:
+        result = lib.instance_never_block(self._instance)
+        if result < 0:
+            self._raise(result)
 
     def _raise_unless_interrupted(self, result: int, path: syscalls.Path) -> None:
         if result != -errno.EINTR:

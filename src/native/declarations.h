@@ -51,6 +51,9 @@ int rm_watch(int fd, int wd);
 ssize_t read_queue(int fd, char *data, size_t size);
 ssize_t queued_bytes(int fd);
 
+/* How often this process was forked off, and those before it. */
+unsigned forks;
+
 /* An inotify instance that may be closed while it is used: every call holds
    the descriptor open until it returns.  Each returns -errno, or -CLOSED. */
 #define CLOSED ...
@@ -66,6 +69,7 @@ int instance_rm_watch(struct instance *instance, int wd);
 struct queued {
     ssize_t size; /* what one read took, in bytes; -errno when it failed */
     ssize_t rest; /* what was queued and is still, in bytes */
+    long long number; /* of the reads that took something, in the kernel's order */
     char data[...];
 };
 void instance_read(struct instance *instance, struct queued *queued, int more);
@@ -78,6 +82,7 @@ struct bell {
     ...;
 };
 int bell_open(struct bell *bell);
+int bell_renew(struct bell *bell);
 void bell_close(struct bell *bell);
 void bell_ring(struct bell *bell);
 void bell_silence(struct bell *bell);

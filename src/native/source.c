@@ -32,7 +32,7 @@
 #define SURELY_EMPTIED (READ_SIZE - 272)
 
 #define CLOSED 4096 /* no errno is as large (MAX_ERRNO is 4095) */
-#define CLOSING 0x80000000u
+#define OPEN 0x80000000u
 
 static ssize_t result_or_errno(ssize_t result)
 {
@@ -66,11 +66,12 @@ static ssize_t queued_bytes(int fd)
 
 /* ---- a descriptor and its users ---------------------------------------- */
 
+/* Zeroed memory is a closed one: it may be dropped before it was opened. */
 struct guard {
     int fd;
     int closefd;
     unsigned forks; /* the process that `users` is of */
-    uint32_t users; /* calls inside; CLOSING once it was closed */
+    uint32_t users; /* calls inside; and OPEN until it is closed */
 };
 
 /* A forked child inherits the counts and locks of threads that it has not.
@@ -96,16 +97,16 @@ static void guard_open(struct guard *guard, int fd, int closefd)
     guard->fd = fd;
     guard->closefd = closefd;
     guard->forks = forks;
-    guard->users = fd < 0 ? CLOSING : 0;
+    guard->users = fd < 0 ? 0 : OPEN;
 }
 
 static void forget_other_threads(struct guard *guard, pthread_mutex_t *lock)
 {
     pthread_mutex_lock(&putting_right);
     if (guard->forks != forks) {
-        if (guard->users > CLOSING && guard->closefd)
+        if (guard->users && !(guard->users & OPEN) && guard->closefd)
             close(guard->fd); /* the one who would have is not here */
-        guard->users &= CLOSING;
+        guard->users &= OPEN;
         if (lock)
             pthread_mutex_init(lock, NULL);
         __atomic_store_n(&guard->forks, forks, __ATOMIC_RELEASE);
@@ -119,7 +120,7 @@ static int enter(struct guard *guard, pthread_mutex_t *lock)
         forget_other_threads(guard, lock);
     uint32_t users = __atomic_load_n(&guard->users, __ATOMIC_RELAXED);
     do {
-        if (users & CLOSING)
+        if (!(users & OPEN))
             return 0;
     } while (!__atomic_compare_exchange_n(&guard->users, &users, users + 1, 1,
                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
@@ -128,7 +129,7 @@ static int enter(struct guard *guard, pthread_mutex_t *lock)
 
 static void leave(struct guard *guard)
 {
-    if (__atomic_sub_fetch(&guard->users, 1, __ATOMIC_ACQ_REL) == CLOSING
+    if (__atomic_sub_fetch(&guard->users, 1, __ATOMIC_ACQ_REL) == 0
         && guard->closefd)
         close(guard->fd);
 }
@@ -138,7 +139,7 @@ static void leave(struct guard *guard)
 static void guard_close(struct guard *guard, pthread_mutex_t *lock)
 {
     if (enter(guard, lock)) {
-        __atomic_or_fetch(&guard->users, CLOSING, __ATOMIC_ACQ_REL);
+        __atomic_and_fetch(&guard->users, ~OPEN, __ATOMIC_ACQ_REL);
         leave(guard);
     }
 }
@@ -148,7 +149,8 @@ static void guard_close(struct guard *guard, pthread_mutex_t *lock)
 struct instance {
     struct guard guard;
     int blocking;            /* read(2) would wait: ask first */
-    pthread_mutex_t reading; /* asking and reading as one step */
+    pthread_mutex_t reading; /* asking, reading and counting as one step */
+    long long reads;         /* how many have taken something */
 };
 
 static int instance_enter(struct instance *instance)
@@ -191,6 +193,7 @@ static int instance_rm_watch(struct instance *instance, int wd)
 struct queued {
     ssize_t size;
     ssize_t rest;
+    long long number;
     char data[READ_SIZE];
 };
 
@@ -216,17 +219,18 @@ static void instance_read(struct instance *instance, struct queued *queued, int 
         queued->size = -CLOSED;
         return;
     }
-    if (__atomic_load_n(&instance->blocking, __ATOMIC_RELAXED)) {
-        /* Between the two calls another thread could take what the first one
-           saw, and the second would wait for the next event. */
-        pthread_mutex_lock(&instance->reading);
+    /* Between asking and reading another thread could take what the one saw,
+       and the other would wait for the next event; between reading and counting
+       one could read later and be counted before. */
+    pthread_mutex_lock(&instance->reading);
+    int blocking = __atomic_load_n(&instance->blocking, __ATOMIC_RELAXED);
+    if (blocking)
         ready = queued->size = bytes_ready(instance->guard.fd, more);
-        if (ready > 0)
-            queued->size = read_queue(instance->guard.fd, queued->data, READ_SIZE);
-        pthread_mutex_unlock(&instance->reading);
-    }
-    else
+    if (ready > 0 || !blocking)
         queued->size = read_queue(instance->guard.fd, queued->data, READ_SIZE);
+    if (queued->size > 0)
+        queued->number = ++instance->reads;
+    pthread_mutex_unlock(&instance->reading);
     if (queued->size == -EAGAIN || queued->size == -EINTR)
         queued->size = 0;
     if (queued->size > SURELY_EMPTIED) {
@@ -287,6 +291,22 @@ static int bell_open(struct bell *bell)
     int fd = (int)result_or_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     guard_open(&bell->guard, fd, 1);
     return fd;
+}
+
+/* In a forked child: give the number, which a wait goes on with, to a bell that
+   is not the parent's as well. */
+static int bell_renew(struct bell *bell)
+{
+    if (!enter(&bell->guard, NULL))
+        return 0;
+    int fd = (int)result_or_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    int result = fd;
+    if (fd >= 0) {
+        result = (int)result_or_errno(dup3(fd, bell->guard.fd, O_CLOEXEC));
+        close(fd);
+    }
+    leave(&bell->guard);
+    return result;
 }
 
 static void bell_close(struct bell *bell) { guard_close(&bell->guard, NULL); }
@@ -394,8 +414,8 @@ static PyObject *append_events(PyObject *module, PyObject *arguments)
 }
 
 /* Read once and append; `reader` is (type, address of a struct instance).
-   Returns the bytes still queued, or -errno. */
-static PyObject *append_read(PyObject *reader, PyObject *events, int more)
+   Returns the bytes still queued or the number of the read, or -errno. */
+static PyObject *append_read(PyObject *reader, PyObject *events, int more, int number)
 {
     struct queued queued; /* on the stack: no two readers can share it */
     struct instance *instance = PyLong_AsVoidPtr(PyTuple_GetItem(reader, 1));
@@ -410,32 +430,43 @@ static PyObject *append_read(PyObject *reader, PyObject *events, int more)
         if (end != queued.size)
             queued.size = -EIO;
     }
+    if (number && queued.size > 0)
+        return PyLong_FromLongLong(queued.number);
     return PyLong_FromSsize_t(queued.size < 0 ? queued.size : queued.rest);
 }
 
 static PyObject *append_queued(PyObject *reader, PyObject *events)
 {
-    return append_read(reader, events, 0);
+    return append_read(reader, events, 0, 0);
 }
 
 static PyObject *append_more(PyObject *reader, PyObject *events)
 {
-    return append_read(reader, events, 1);
+    return append_read(reader, events, 1, 0);
 }
 
-/* reader_of((type, address of a struct instance)) -> append_queued, append_more */
+static PyObject *append_numbered(PyObject *reader, PyObject *events)
+{
+    return append_read(reader, events, 0, 1);
+}
+
+/* reader_of((type, address of a struct instance))
+   -> append_queued, append_more, append_numbered */
 static PyObject *reader_of(PyObject *module, PyObject *reader)
 {
     static PyMethodDef first = {"append_queued", append_queued, METH_O, NULL};
     static PyMethodDef more = {"append_more", append_more, METH_O, NULL};
+    static PyMethodDef numbered = {"append_numbered", append_numbered, METH_O, NULL};
     (void)module;
     PyObject *result = NULL;
     PyObject *first_function = PyCFunction_NewEx(&first, reader, NULL);
     PyObject *more_function = PyCFunction_NewEx(&more, reader, NULL);
-    if (first_function && more_function)
-        result = PyTuple_Pack(2, first_function, more_function);
+    PyObject *numbered_function = PyCFunction_NewEx(&numbered, reader, NULL);
+    if (first_function && more_function && numbered_function)
+        result = PyTuple_Pack(3, first_function, more_function, numbered_function);
     Py_XDECREF(first_function);
     Py_XDECREF(more_function);
+    Py_XDECREF(numbered_function);
     return result;
 }
 
