@@ -1101,21 +1101,20 @@ def test_iteration(
     assert told == [f"{top}/a", f"{top}/b"]
 
 
-def test_iteration_raises_what_a_read_raises(top: Path) -> None:
+def test_iteration_raises_other_errors(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only a closed watcher ends an iteration; any other error is raised there."""
 
-    class Refusing(TreeWatcher):
-        def read(self, *arguments: Any) -> list[TreeEvent]:
-            raise ValueError("refused")
-
-        async def aread(self, *arguments: Any) -> list[TreeEvent]:
-            raise ValueError("refused")
+    def refuse() -> None:
+        raise ValueError("refused")
 
     async def iterate() -> None:
         async for _ in refusing:
             pass
 
-    with Refusing(top) as refusing:
+    with TreeWatcher(top) as refusing:
+        monkeypatch.setattr(refusing._narrator, "advance", refuse)
         with pytest.raises(ValueError, match="refused"):
             next(refusing)
         with pytest.raises(ValueError, match="refused"):
@@ -1419,3 +1418,68 @@ def test_failed_start(top: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as refused:
         TreeWatcher(top, tmp_path / "missing")
     assert refused.value.errno == errno.ENOENT
+
+
+def test_iteration_leaves_events_to_who_waits(
+    top: Path, in_thread: InThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an iteration took and has not told is told to a read() about to wait."""
+    with TreeWatcher(top, mask=flags.CREATE) as watcher:
+        wait = watcher._inotify.wait_readable
+        given: list[str] = []
+
+        def iterate_and_wait(*arguments: float | None) -> bool:
+            monkeypatch.undo()
+            for name in "ab":
+                os.mknod(top / name)
+            given.append(in_thread(lambda: next(watcher))().path)
+            return wait(*arguments)
+
+        monkeypatch.setattr(watcher._inotify, "wait_readable", iterate_and_wait)
+        given += [event.path for event in watcher.read(timeout=60_000)]
+        assert given == [f"{top}/a", f"{top}/b"]
+
+
+def test_iteration_leaves_events_to_tasks(
+    top: Path, in_thread: InThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told to an aread() about to wait, too."""
+    with TreeWatcher(top, mask=flags.CREATE) as watcher:
+        wait = watcher._inotify.await_readable
+        given: list[str] = []
+
+        async def iterate_and_wait(timeout: float | None = None) -> bool:
+            if timeout != 0:
+                monkeypatch.undo()
+                for name in "ab":
+                    os.mknod(top / name)
+                given.append(in_thread(lambda: next(watcher))().path)
+            return await wait(timeout)
+
+        monkeypatch.setattr(watcher._inotify, "await_readable", iterate_and_wait)
+        given += [event.path for event in asyncio.run(watcher.aread(60_000))]
+        assert given == [f"{top}/a", f"{top}/b"]
+
+
+def test_iteration_beside_reads(top: Path, in_thread: InThread, until: Until) -> None:
+    """Threads that iterate and that read share all events, each in order."""
+    batches: list[list[str]] = []
+    expected = [f"{top}/{number:04}" for number in range(1000)]
+    with TreeWatcher(top, mask=flags.CREATE) as watcher:
+
+        def iterate() -> None:
+            for event in watcher:
+                batches.append([event.path])
+
+        def read() -> None:
+            with contextlib.suppress(ValueError):
+                while True:
+                    batches.append([event.path for event in watcher.read()])
+
+        for way in (iterate, read, iterate, read):
+            in_thread(way)
+        for path in expected:
+            os.mknod(path)
+        until(lambda: sum(map(len, batches)) >= len(expected))
+    assert all(batch == sorted(batch) for batch in batches)
+    assert sorted(path for batch in batches for path in batch) == expected

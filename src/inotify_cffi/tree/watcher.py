@@ -6,10 +6,11 @@ import os
 import threading
 import warnings
 from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import Callable
 
-from .._waiting import Deadline
+from .._waiting import Deadline, move
 from ..events import masks
 from ..instance import INotify
 from ._narrator import DEFAULT_MASK, Narrator, TreeEvent
@@ -117,7 +118,7 @@ class TreeWatcher:
                 if not self._initial:
                     self._forget_told(root, before)
                 self._wake_reader()
-        self._warn()
+        self._warn(stacklevel=4)
 
     def remove(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Remove a root, and the watches that only it needs.
@@ -149,25 +150,16 @@ class TreeWatcher:
                 the first event, in milliseconds, for more to gather.
 
         Returns:
-            The events, in order. None when time ran out, at `wake`, or when no
-            root is left.
+            The events, in order. None when time ran out, at `wake`, when no
+            root is left, or when another thread took what an `add` or an
+            iteration had left to whoever waits.
 
         Raises:
             OSError: ENOSPC, the limit of watches, once for what is beyond it;
                 EMFILE and the like while directories cannot be listed.
             ValueError: the watcher is closed, or is closed while this waits.
         """
-        deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
-        while True:
-            told, seconds = self._take_told(deadline)
-            if told or seconds <= 0:
-                return told
-            try:
-                readable = self._inotify.wait_readable(seconds * 1000, read_delay)
-            finally:
-                self._end_wait()
-            if not readable and deadline.seconds_left() > 0:  # woken
-                return self._take_told(_NO_WAIT)[0]
+        return self._read(timeout, read_delay, None)
 
     async def aread(self, timeout: float | None = None) -> list[TreeEvent]:
         """Await what happens: `read` for a task, under asyncio, uvloop or trio.
@@ -185,18 +177,7 @@ class TreeWatcher:
             ValueError: as for `read`.
             RuntimeError: no event loop is running.
         """
-        deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
-        await self._inotify.await_readable(0)  # lets other tasks run
-        while True:
-            told, seconds = self._take_told(deadline)
-            if told or seconds <= 0:
-                return told
-            try:
-                readable = await self._inotify.await_readable(seconds * 1000)
-            finally:
-                self._end_wait()
-            if not readable and deadline.seconds_left() > 0:
-                return self._take_told(_NO_WAIT)[0]
+        return await self._aread(timeout, None)
 
     def wake(self) -> None:
         """Let every `read` and `aread` that waits return ``[]`` at once.
@@ -254,50 +235,95 @@ class TreeWatcher:
 
     def __next__(self) -> TreeEvent:
         """Return the next event; wait for it. Ends when closed, or without a root."""
-        while not self._undelivered:
+        while True:
+            with suppress(IndexError):
+                return self._undelivered.popleft()
             try:
-                self._undelivered.extend(self.read())
+                events = self._read(None, None, 1)
             except ValueError:
                 if self.closed:
                     raise StopIteration from None
                 raise
-            if not self._undelivered and not self._narrator.roots:
+            if events:
+                return events[0]
+            if not self._narrator.roots:
                 raise StopIteration
-        return self._undelivered.popleft()
 
     def __aiter__(self) -> TreeWatcher:
         return self
 
     async def __anext__(self) -> TreeEvent:
-        while not self._undelivered:
+        while True:
+            with suppress(IndexError):
+                return self._undelivered.popleft()
             try:
-                self._undelivered.extend(await self.aread())
+                events = await self._aread(None, 1)
             except ValueError:
                 if self.closed:
                     raise StopAsyncIteration from None
                 raise
-            if not self._undelivered and not self._narrator.roots:
+            if events:
+                return events[0]
+            if not self._narrator.roots:
                 raise StopAsyncIteration
-        return self._undelivered.popleft()
 
-    def _take_told(self, deadline: Deadline) -> tuple[list[TreeEvent], float]:
-        """Return what is told, and how long to wait for more, in seconds."""
+    def _read(
+        self, timeout: float | None, read_delay: float | None, most: int | None
+    ) -> list[TreeEvent]:
+        deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
+        while True:
+            told, seconds = self._take_told(deadline, most)
+            if told or seconds <= 0:
+                return told
+            try:
+                readable = self._inotify.wait_readable(seconds * 1000, read_delay)
+            finally:
+                self._end_wait()
+            if not readable and deadline.seconds_left() > 0:  # woken
+                return self._take_told(_NO_WAIT, most)[0]
+
+    async def _aread(self, timeout: float | None, most: int | None) -> list[TreeEvent]:
+        deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
+        await self._inotify.await_readable(0)  # lets other tasks run
+        while True:
+            told, seconds = self._take_told(deadline, most)
+            if told or seconds <= 0:
+                return told
+            try:
+                readable = await self._inotify.await_readable(seconds * 1000)
+            finally:
+                self._end_wait()
+            if not readable and deadline.seconds_left() > 0:
+                return self._take_told(_NO_WAIT, most)[0]
+
+    def _take_told(
+        self, deadline: Deadline, most: int | None
+    ) -> tuple[list[TreeEvent], float]:
+        """Return what is told, and how long to wait for more, in seconds.
+
+        What is beyond ``most`` is left, in its place, to whoever is next.
+        """
         seconds = 0.0
+        told: list[TreeEvent] = []
         with self._lock:
             try:
                 self._advance()
             except ValueError:
                 self._forget_picture()
                 raise
-            told = list(self._undelivered)
-            self._undelivered.clear()
+            # An iteration takes from these without the lock.
+            move(self._undelivered, told)
             told += self._narrator.told
             self._narrator.told = []
+            if most is not None:
+                self._undelivered.extend(told[most:])
+                del told[most:]
+                self._wake_reader()
             if not told and self._narrator.roots:
                 seconds = deadline.seconds_left()
                 if seconds > 0:
                     self._waiting += 1
-        self._warn()
+        self._warn(stacklevel=5)
         return told, seconds
 
     def _end_wait(self) -> None:
@@ -306,7 +332,9 @@ class TreeWatcher:
 
     def _wake_reader(self) -> None:
         """End the wait of a read that has something to tell, or no root left."""
-        if self._waiting and (self._narrator.told or not self._narrator.roots):
+        if self._waiting and (
+            self._narrator.told or self._undelivered or not self._narrator.roots
+        ):
             self._inotify.wake()
 
     def _advance(self) -> None:
@@ -331,6 +359,6 @@ class TreeWatcher:
             if event.path != inside[0] and not event.path.startswith(inside[1])
         ]
 
-    def _warn(self) -> None:
+    def _warn(self, stacklevel: int) -> None:
         while self._narrator.warnings:
-            warnings.warn(self._narrator.warnings.pop(0), stacklevel=4)
+            warnings.warn(self._narrator.warnings.pop(0), stacklevel=stacklevel)
