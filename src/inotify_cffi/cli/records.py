@@ -1,0 +1,83 @@
+"""What is told: one record for each event, whoever tells it and however."""
+
+from __future__ import annotations
+
+from .. import flags
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class Record(NamedTuple):
+        watched: str
+        name: str
+        mask: int
+        cookie: int
+        old_path: str | None
+        synthetic: bool
+        asked: bool
+
+else:
+    from collections import namedtuple
+
+    Record = namedtuple(
+        "Record",
+        ["watched", "name", "mask", "cookie", "old_path", "synthetic", "asked"],
+    )
+    Record.__doc__ = "An event, as inotifywait would put it."
+    Record.watched.__doc__ = "What is watched; a slash at its end: a directory (%w)."
+    Record.name.__doc__ = "The name in that directory, or nothing (%f)."
+    Record.mask.__doc__ = "Bits of `flags`."
+    Record.cookie.__doc__ = "The number that both halves of a rename have; else 0."
+    Record.old_path.__doc__ = "Where a renamed thing was, when that is known."
+    Record.synthetic.__doc__ = "Found by looking, not told by the kernel."
+    Record.asked.__doc__ = "Whether the user asked for such events."
+
+IGNORED = int(flags.IGNORED)
+Q_OVERFLOW = int(flags.Q_OVERFLOW)
+_CLOSE = int(flags.CLOSE_WRITE | flags.CLOSE_NOWRITE)
+_MOVE_SELF = int(flags.MOVE_SELF)
+_ISDIR = int(flags.ISDIR)
+
+READY = 0  # no event of the kernel's has an empty mask
+
+
+def path_of(record: Record) -> str:
+    """Return the one path that a record is about."""
+    if record.name:
+        return record.watched + record.name
+    return record.watched.rstrip("/") or record.watched[:1]
+
+
+def event_names(mask: int) -> list[str]:
+    """Return the kernel's names of the events in a mask.
+
+    >>> event_names(0x40000100)
+    ['CREATE', 'ISDIR']
+    """
+    if mask == READY:
+        return ["READY"]
+    return [flag.name for flag in flags.from_mask(mask)]
+
+
+class EventWords:
+    """inotifywait's words for a mask: the kernel's, and CLOSE for both closes."""
+
+    def __init__(self, separator: str = ",") -> None:
+        self._separator = separator
+        self._words: dict[int, str] = {}
+
+    def __getitem__(self, mask: int) -> str:
+        try:
+            return self._words[mask]
+        except KeyError:
+            words = self._words[mask] = self._join(mask)
+            return words
+
+    def _join(self, mask: int) -> str:
+        names = event_names(mask)
+        if mask & _CLOSE:
+            # Last but for these two: the order of inotifywait's own list.
+            last = bool(mask & _MOVE_SELF) + bool(mask & _ISDIR)
+            names.insert(len(names) - last, "CLOSE")
+        return self._separator.join(names)

@@ -1,0 +1,103 @@
+"""Running the command, and inotifywait beside it, for the tests of the command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Union
+
+import pytest
+
+COMMAND = [sys.executable, "-W", "error", "-m", "inotify_cffi"]
+PATIENCE = 60  # seconds
+Argument = Union[str, bytes, "os.PathLike[str]"]
+
+
+class Running:
+    """A command that watches; `ended` waits for its end."""
+
+    def __init__(
+        self,
+        command: Sequence[Argument],
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        pass_fds: Sequence[int] = (),
+        stdout: int = subprocess.PIPE,
+    ) -> None:
+        self.process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+        )
+        self.messages = b""
+        self._timer = threading.Timer(PATIENCE, self.process.kill)
+        self._timer.start()
+
+    def until_said(self, words: bytes = b"Watches established.\n") -> Running:
+        """Wait until it said these words on standard error."""
+        assert self.process.stderr is not None
+        while words not in self.messages:
+            said = os.read(self.process.stderr.fileno(), 65536)
+            assert said, self.messages
+            self.messages += said
+        return self
+
+    def until_told(self, words: bytes) -> bytes:
+        """Wait until it told a line that ends so; return all to there."""
+        assert self.process.stdout is not None
+        told = b""
+        while not told.endswith(words):
+            more = self.process.stdout.readline()
+            assert more, (told, self.messages)
+            told += more
+        return told
+
+    def ended(self, by: int | None = None) -> tuple[bytes, bytes, int]:
+        """What it told, since, and said, and its exit status."""
+        if by is not None:
+            self.process.send_signal(by)
+        told, said = self.process.communicate()
+        self._timer.cancel()
+        self._timer.join()
+        return told or b"", self.messages + said, self.process.returncode
+
+
+def finish(
+    *arguments: Argument,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    command: Sequence[Argument] = COMMAND,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command that ends by itself."""
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        input=stdin,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def inotifywait() -> str:
+    """Return its path; skip the test where it is not installed."""
+    found = shutil.which("inotifywait")
+    if found is None:
+        pytest.skip("inotifywait (Debian: inotify-tools) is not installed")
+    return found
+
+
+TERMINATED = -signal.SIGTERM
