@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -41,6 +40,7 @@ class Running:
             pass_fds=pass_fds,
         )
         self.messages = b""
+        self._end: tuple[bytes, bytes, int] | None = None
         self._timer = threading.Timer(PATIENCE, self.process.kill)
         self._timer.start()
 
@@ -65,12 +65,15 @@ class Running:
 
     def ended(self, by: int | None = None) -> tuple[bytes, bytes, int]:
         """What it told, since, and said, and its exit status."""
+        if self._end is not None:
+            return self._end
         if by is not None:
             self.process.send_signal(by)
         told, said = self.process.communicate()
         self._timer.cancel()
         self._timer.join()
-        return told or b"", self.messages + said, self.process.returncode
+        self._end = told or b"", self.messages + said, self.process.returncode
+        return self._end
 
 
 def finish(
@@ -98,6 +101,3 @@ def inotifywait() -> str:
     if found is None:
         pytest.skip("inotifywait (Debian: inotify-tools) is not installed")
     return found
-
-
-TERMINATED = -signal.SIGTERM

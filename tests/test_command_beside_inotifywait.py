@@ -126,7 +126,7 @@ EVERYTHING: list[Step] = [
     chmod("d"),
     END,
 ]
-FORMAT = "[%w|%f|%e|%:e|%%|%n|%x|%we|%ee]"
+FORMAT = "[%w|%f|%e|%:e|%%|%x|%we|%ee]"
 
 
 def _merged(told: bytes) -> list[bytes]:

@@ -35,7 +35,7 @@ What is told:
   --includei PATTERN
 
 How it is told:
-  --format FORMAT        %w watched  %f name in it  %e events  %Xe with X between
+  --format FORMAT        %w watched  %f name  %e events  %Xe with X between them
                          %T time  %c cookie  %0 NUL  %n line feed  %% percent
   --timefmt FORMAT       of %T, as strftime(3) has it
   --no-newline           nothing at the end of --format
@@ -54,14 +54,14 @@ How it is told:
 When it starts and ends:
   -m, --monitor          go on after the first event
   -t, --timeout SECONDS  end when nothing happens for so long; 0: never
-  --ready                tell a record READY, without a path, when all is watched
+  --ready                tell a record READY, of no path, when all is watched
   --ready-fd N           write "ready" to descriptor N, and close it, then
   -h, --help             show this
   --version              show the version
 
 Events: access modify attrib close_write close_nowrite close open moved_to
   moved_from move move_self create delete delete_self unmount; and always
-  Q_OVERFLOW: events are missing. After it, with -r, CREATEs tell what is there.
+  Q_OVERFLOW: events are missing. With -r, CREATEs tell what is there then.
 
 Exit status:
   0  an event came that was asked for

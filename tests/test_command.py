@@ -1,0 +1,756 @@
+"""The command beyond inotifywait: JSON, trees, scripts that start and stop it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+from commanding import COMMAND, Running, finish
+
+if TYPE_CHECKING:
+    from conftest import RunPython
+
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+UNTEXT = os.fsdecode("é".encode() + b"\xff\n")
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """The function that starts the command, and returns when it watches."""
+    started: list[Running] = []
+
+    def watch(*arguments: str | Path, **options: Any) -> Running:
+        running = Running([*COMMAND, *arguments], tmp_path, **options)
+        started.append(running)
+        return running.until_said()
+
+    yield watch
+    for running in started:
+        running.process.kill()
+        running.ended()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"
+
+
+def _objects(told: bytes) -> list[dict[str, Any]]:
+    assert told.isascii()
+    return [json.loads(line) for line in told.splitlines()]
+
+
+def _short(one: dict[str, Any]) -> tuple[Any, ...]:
+    return one["path"], one["events"], one["old_path"], one["synthetic"]
+
+
+# ---- JSON ----------------------------------------------------------------------------
+
+
+def test_json(watch: Callable[..., Running], root: Path) -> None:
+    """An object a line, with these keys, and the kernel's names and cookie."""
+    running = watch("-m", "--json", "-e", "create,move,close,attrib", "d")
+    (root / "x").mkdir()
+    (root / "x").rename(root / "y")
+    root.chmod(0o700)
+    (root / "last").touch()
+    told = _objects(running.until_told(b"}\n") + running.until_told(b"}\n"))
+    while "CLOSE_WRITE" not in told[-1]["events"]:
+        told += _objects(running.until_told(b"}\n"))
+    assert list(told[0]) == [
+        "path",
+        "events",
+        "old_path",
+        "cookie",
+        "synthetic",
+        "time",
+    ]
+    assert [_short(one) for one in told] == [
+        ("d/x", ["CREATE", "ISDIR"], None, False),
+        ("d/x", ["MOVED_FROM", "ISDIR"], None, False),
+        ("d/y", ["MOVED_TO", "ISDIR"], None, False),
+        ("d", ["ATTRIB", "ISDIR"], None, False),
+        ("d/last", ["CREATE"], None, False),
+        *([("d/last", ["ATTRIB"], None, False)] if len(told) == 7 else []),
+        ("d/last", ["CLOSE_WRITE"], None, False),
+    ]
+    assert told[0]["cookie"] is None
+    assert isinstance(told[1]["cookie"], int)
+    assert told[1]["cookie"] == told[2]["cookie"]
+    times = [one["time"] for one in told]
+    assert all(RFC3339.fullmatch(time) for time in times)
+    assert times == sorted(times)
+
+
+def test_json_of_renames_in_a_tree(watch: Callable[..., Running], root: Path) -> None:
+    """A rename inside a tree is one object, that says where it was before."""
+    (root / "x").mkdir()
+    running = watch("-mr", "--json", "-e", "create,move,delete", "d")
+    (root / "x").rename(root / "sub" / "x")
+    (root / "sub" / "x" / UNTEXT).mkdir()
+    (root / "sub").rename(root.parent / "away")
+    told = _objects(b"".join(running.until_told(b"}\n") for _ in range(3)))
+    assert [_short(one) for one in told] == [
+        ("d/sub/x", ["MOVED_TO", "ISDIR"], "d/x", False),
+        (f"d/sub/x/{UNTEXT}", ["CREATE", "ISDIR"], None, False),
+        ("d/sub", ["MOVED_FROM", "ISDIR"], None, False),
+    ]
+    assert os.fsencode(told[1]["path"]) == os.fsencode(f"d/sub/x/{UNTEXT}")
+    assert {one["cookie"] for one in told} == {None}
+
+
+def test_json_of_a_rename_half_left_out(
+    watch: Callable[..., Running], root: Path
+) -> None:
+    """Where a filter leaves out one of the names, what was told is gone, or came."""
+    (root / "a.txt").touch()
+    running = watch("-mr", "--json", "-e", "move", "--include", r"\.txt$", "d")
+    (root / "a.txt").rename(root / "a.bak")
+    (root / "a.bak").rename(root / "sub" / "b.txt")
+    (root / "sub" / "b.txt").rename(root / "c.txt")
+    told = _objects(b"".join(running.until_told(b"}\n") for _ in range(3)))
+    assert [_short(one) for one in told] == [
+        ("d/a.txt", ["MOVED_FROM"], None, False),
+        ("d/sub/b.txt", ["MOVED_TO"], None, False),
+        ("d/c.txt", ["MOVED_TO"], "d/sub/b.txt", False),
+    ]
+
+
+# ---- trees ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["--json", "--format=%w%f"])
+def test_new_directories(watch: Callable[..., Running], root: Path, form: str) -> None:
+    """Nothing that is created in new directories is lost, however fast it is."""
+    running = watch("-mr", form, "-e", "create", "d")
+    wanted = []
+    for number in range(50):
+        deep = root / f"{number}" / "b" / "c" / "d"
+        deep.mkdir(parents=True)
+        (deep / "file").touch()
+        wanted += [deep.parents[2], deep.parents[1], deep.parents[0], deep]
+        wanted.append(deep / "file")
+    (root / "last").mkdir()
+    wanted.append(root / "last")
+    told = []
+    for line in [running.until_told(b"\n") for _ in wanted]:
+        text = line.decode().rstrip("\n")
+        told.append(json.loads(text)["path"] if form == "--json" else text)
+    assert sorted(told) == sorted(str(path.relative_to(root.parent)) for path in wanted)
+
+
+def test_initial(watch: Callable[..., Running], root: Path) -> None:
+    """--initial tells first what is there, also when only others are asked for."""
+    (root / "sub" / "file").touch()
+    running = watch("-mr", "--json", "--initial", "--ready", "-e", "delete", "d")
+    (root / "sub" / "file").unlink()
+    told = _objects(b"".join(running.until_told(b"}\n") for _ in range(4)))
+    assert [_short(one) for one in told] == [
+        ("d/sub", ["CREATE", "ISDIR"], None, True),
+        ("d/sub/file", ["CREATE"], None, True),
+        ("", ["READY"], None, True),
+        ("d/sub/file", ["DELETE"], None, False),
+    ]
+
+
+def test_initial_is_not_the_event(watch: Callable[..., Running], root: Path) -> None:
+    """What --initial tells is not the one event after which the command ends."""
+    running = watch("-r", "--initial", "-e", "create", "d")
+    (root / "x").mkdir()
+    told, _, status = running.ended()
+    assert told == b"d/ CREATE,ISDIR sub\nd/ CREATE,ISDIR x\n"
+    assert status == 0
+
+
+def test_excluded_costs_no_watch(
+    tmp_path: Path, root: Path, until_watching: Callable[[int, int], None]
+) -> None:
+    """What an expression leaves out with all below it is not watched."""
+    for path in ("skip/a/b", "keep/a", "out/a"):
+        (root / path).mkdir(parents=True)
+    arguments = ["-mr", "--exclude", "/skip", "d", "@d/out"]
+    running = Running([*COMMAND, *arguments], tmp_path).until_said()
+    until_watching(running.process.pid, 4)  # d, d/sub, d/keep, d/keep/a
+    running.ended(signal.SIGTERM)
+
+
+def test_exclude_that_looks_ahead(watch: Callable[..., Running], root: Path) -> None:
+    """An expression that matches a directory, not what is in it, leaves that in."""
+    running = watch("-mr", "-e", "create", "--exclude", "sub$", "d")
+    (root / "sub" / "x").mkdir()
+    assert running.until_told(b"x\n") == b"d/sub/ CREATE,ISDIR x\n"
+
+
+def test_left_out(watch: Callable[..., Running], root: Path) -> None:
+    """@PATH leaves out a file too, and without -r."""
+    (root / "a").touch()
+    running = watch("-m", "-e", "attrib", "d", "@d/a")
+    (root / "a").chmod(0o600)
+    (root / "sub").chmod(0o700)
+    assert running.until_told(b"sub\n") == b"d/ ATTRIB,ISDIR sub\n"
+
+
+def test_symbolic_link_to_a_directory(
+    watch: Callable[..., Running], root: Path
+) -> None:
+    """A link to a directory is one: its names can be read from the line."""
+    (root.parent / "link").symlink_to("d")
+    running = watch("-m", "--format", "%w%f", "-e", "create", "link")
+    (root / "x").mkdir()
+    assert running.until_told(b"\n") == b"link/x\n"
+
+
+def test_file_followed_by_its_name(watch: Callable[..., Running], root: Path) -> None:
+    """With -r a file that is replaced is still watched."""
+    (root / "f").write_text("old")
+    running = watch("-mr", "-e", "move,modify", "d/f")
+    (root / "new").write_text("new")
+    (root / "new").rename(root / "f")
+    with open(root / "f", "a") as file:
+        file.write("more")
+    assert running.until_told(b"MODIFY \n") == b"d/f MOVED_TO \nd/f MODIFY \n"
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_overflow(watch: Callable[..., Running], root: Path, recursive: bool) -> None:
+    """A full queue is told, of each path; of a tree, what is there is told then."""
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    other = root.parent / "other"
+    other.mkdir()
+    options = "-mr" if recursive else "-m"
+    running = watch(options, "--json", "-e", "attrib,create", "d", "other")
+    running.process.send_signal(signal.SIGSTOP)
+    os.waitpid(running.process.pid, os.WUNTRACED)
+    for number in range(limit // 2 + 10):
+        os.utime(root, (number, number))
+        os.utime(other, (number, number))
+    (root / "missed").mkdir()
+    running.process.send_signal(signal.SIGCONT)
+    lost: list[str] = []
+    healed = not recursive
+    while len(lost) < 2 or not healed:
+        (one,) = _objects(running.until_told(b"\n"))
+        if one["events"] == ["Q_OVERFLOW"]:
+            lost.append(one["path"])
+        if one["path"] == "d/missed":
+            assert one["synthetic"]
+            healed = True
+    assert lost == ["d", "other"]
+
+
+# ---- scripts -------------------------------------------------------------------------
+
+
+def test_null_records(watch: Callable[..., Running], root: Path) -> None:
+    """-0 gives paths to xargs, whatever their names."""
+    (root / "spool").mkdir()
+    running = watch("-m", "-0", "-e", "create", "d")
+    (root / UNTEXT).mkdir()
+    (root / "last one").mkdir()
+    assert running.process.stdout is not None
+    told = b""
+    while not told.endswith(b"last one\0"):
+        told += running.process.stdout.read(1)
+    assert told == os.fsencode(f"d/{UNTEXT}\0d/last one\0")
+    shown = subprocess.run(
+        ["xargs", "-0", "-n1", "stat", "-c", "%F"],
+        input=told,
+        cwd=root.parent,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert shown.stdout == b"directory\n" * 2
+
+
+@pytest.mark.parametrize("form", [["--format", "%f"], ["--csv"], ["--json"]])
+def test_null_ends_other_records(
+    watch: Callable[..., Running], root: Path, form: list[str]
+) -> None:
+    """With a form of records -0 says how they end."""
+    running = watch("-0", *form, "-e", "create", "d")
+    (root / "x").mkdir()
+    told, _, status = running.ended()
+    assert told.count(b"\0") == 1
+    assert told.endswith(b"\0")
+    assert b"\n" not in told
+    assert status == 0
+
+
+def test_ready_descriptor(tmp_path: Path, root: Path) -> None:
+    """--ready-fd says "ready" once all is watched, and closes."""
+    reading, writing = os.pipe()
+    arguments = ["-q", "-e", "create", "--ready-fd", str(writing), "d"]
+    running = Running([*COMMAND, *arguments], tmp_path, pass_fds=[writing])
+    os.close(writing)
+    with open(reading, "rb") as ready:
+        assert ready.read() == b"ready\n"
+    (root / "x").mkdir()
+    assert running.ended() == (b"d/ CREATE,ISDIR x\n", b"", 0)
+
+
+def test_ready_that_nobody_reads(tmp_path: Path, root: Path) -> None:
+    """When nobody waits for readiness any more, nothing else changes."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = ["-t", "1", "--ready-fd", str(writing), "d"]
+    running = Running([*COMMAND, *arguments], tmp_path, pass_fds=[writing])
+    os.close(writing)
+    assert running.ended()[2] == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "record"),
+    [
+        ([], b" READY \n"),
+        (["--csv"], b"READY,\n"),
+        (["--format", "%e %w%f"], b"READY \n"),
+    ],
+)
+def test_ready_record(
+    tmp_path: Path, root: Path, form: list[str], record: bytes
+) -> None:
+    """--ready tells a record before all others."""
+    running = Running([*COMMAND, "-q", "--ready", *form, "d"], tmp_path)
+    assert running.process.stdout is not None
+    assert running.process.stdout.readline() == record
+    (root / "x").mkdir()
+    assert running.ended()[2] == 0
+
+
+EXECUTED = """
+import json, os, sys
+names = "PATH", "EVENTS", "OLD_PATH"
+told = {name: os.environ.get("INOTIFY_" + name) for name in names}
+print(json.dumps([sys.argv[1:], told]), flush=True)
+"""
+
+
+def test_exec(watch: Callable[..., Running], tmp_path: Path, root: Path) -> None:
+    """--exec runs a command for each event, with no shell in between."""
+    (tmp_path / "told.py").write_text(EXECUTED)
+    command = f"{sys.executable} told.py '$HOME; x'  \"two words\""
+    running = watch("-mr", "--json", "-e", "create,move", "--exec", command, "d")
+    (root / UNTEXT).mkdir()
+    (root / UNTEXT).rename(root / "y")
+    lines = [running.until_told(b"\n") for _ in range(4)]
+    assert [json.loads(line) for line in lines[1::2]] == [
+        [
+            ["$HOME; x", "two words"],
+            {"PATH": f"d/{UNTEXT}", "EVENTS": "CREATE,ISDIR", "OLD_PATH": None},
+        ],
+        [
+            ["$HOME; x", "two words"],
+            {"PATH": "d/y", "EVENTS": "MOVED_TO,ISDIR", "OLD_PATH": f"d/{UNTEXT}"},
+        ],
+    ]
+
+
+def test_exec_that_fails(watch: Callable[..., Running], root: Path) -> None:
+    """A command that fails is a line on standard error; the next event runs it."""
+    running = watch("-m", "-e", "create", "--exec", "sh -c 'exit 3'", "d")
+    (root / "x").mkdir()
+    (root / "y").mkdir()
+    running.until_said(b"inotify-cffi: sh: exit status 3\n" * 2)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("", "there is no command"),
+        ("no-such-command x", "no-such-command: command not found"),
+        ("sh 'x", "No closing quotation"),
+    ],
+)
+def test_exec_of_nothing(root: Path, command: str, reason: str) -> None:
+    """A command that cannot be run is refused before anything is watched."""
+    finished = finish("--exec", command, "d", cwd=root.parent)
+    assert finished.stderr.decode() == f"inotify-cffi: --exec: {reason}\n"
+    assert (finished.stdout, finished.returncode) == (b"", 1)
+
+
+def test_outfile(tmp_path: Path, root: Path) -> None:
+    """-o appends, and makes a file that only its owner may read."""
+    for name in ("x", "y"):
+        arguments = ["-e", "create", "-o", "d/../out", "d"]
+        running = Running([*COMMAND, *arguments], tmp_path).until_said()
+        (root / name).mkdir()
+        assert running.ended()[::2] == (b"", 0)
+    assert (tmp_path / "out").read_text() == "d/ CREATE,ISDIR x\nd/ CREATE,ISDIR y\n"
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o600
+
+
+# ---- the table -----------------------------------------------------------------------
+
+
+def test_stats_beside_inotifywatch(
+    watch: Callable[..., Running], tmp_path: Path, root: Path
+) -> None:
+    """--stats shows the table of inotifywatch, on standard error."""
+    inotifywatch = shutil.which("inotifywatch")
+    if inotifywatch is None:
+        pytest.skip("inotifywatch (Debian: inotify-tools) is not installed")
+    events = ["-e", "create,move,delete,attrib"]
+    theirs = Running([inotifywatch, *events, "d", "d/sub"], tmp_path)
+    theirs.until_said(b"now collecting statistics.\n")
+    ours = watch("-m", "--stats", *events, "d", "d/sub")
+    for name in ("x", "y", "sub/z"):
+        (root / name).mkdir()
+    (root / "x").rename(root / "sub" / "x")
+    (root / "y").rmdir()
+    ours.until_told(b"d/ DELETE,ISDIR y\n")
+    said = ours.ended(signal.SIGTERM)[1]
+    table = theirs.ended(signal.SIGINT)[0]
+    assert table.startswith(b"total  moved_from  moved_to  create  delete  filename")
+    assert said.split(b"Watches established.\n")[1].splitlines() == [
+        line.rstrip() for line in table.splitlines()
+    ]
+
+
+def test_stats_of_nothing(root: Path) -> None:
+    """Without an event there is no table."""
+    finished = finish("--stats", "-t", "1", "d", cwd=root.parent)
+    assert finished.stderr.endswith(b"No events occurred.\n")
+    assert finished.returncode == 2
+
+
+# ---- terminals -----------------------------------------------------------------------
+
+
+class Terminal:
+    """A terminal that a command may write to."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.openpty()
+
+    def until(self, words: bytes) -> bytes:
+        """Wait until these words are shown; return all that is, to then."""
+        shown = b""
+        while words not in shown:
+            shown += os.read(self._ours, 4096)
+        return shown
+
+    def close(self) -> None:
+        os.close(self._ours)
+        os.close(self.theirs)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """A terminal, closed afterwards."""
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
+
+
+TERM = {"TERM": "xterm", "NO_COLOR": ""}
+
+
+@pytest.mark.parametrize(
+    ("env", "line"),
+    [
+        (TERM, b"d/ \x1b[32mCREATE,ISDIR\x1b[0m x\\x1b\\n\r\n"),
+        ({**TERM, "NO_COLOR": "1"}, b"d/ CREATE,ISDIR x\\x1b\\n\r\n"),
+        ({**TERM, "TERM": "dumb"}, b"d/ CREATE,ISDIR x\\x1b\\n\r\n"),
+    ],
+)
+def test_terminal(
+    watch: Callable[..., Running],
+    root: Path,
+    terminal: Terminal,
+    env: dict[str, str],
+    line: bytes,
+) -> None:
+    """On a terminal events have colours, and names do not command it."""
+    watch("-m", "-e", "create", "d", stdout=terminal.theirs, env=env)
+    (root / "x\x1b\n").mkdir()
+    assert terminal.until(b"\n") == line
+
+
+def _on_terminal(
+    terminal: Terminal, cwd: Path, code: str, env: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**os.environ, **env},
+        stdout=subprocess.DEVNULL,
+        stderr=terminal.theirs,
+    )
+
+
+AT_ONCE = """
+import inotify_cffi.cli.progress as progress
+progress._PATIENCE = progress._PAUSE = progress._SHARE = 0
+from inotify_cffi.cli import main
+main(["-mr", "d"])
+"""
+
+
+def test_progress(tmp_path: Path, root: Path, terminal: Terminal) -> None:
+    """A start that takes long says on a terminal how far it has come."""
+    for number in range(1000):
+        (root / f"{number}").mkdir()
+    with _on_terminal(terminal, tmp_path, AT_ONCE, TERM) as process:
+        shown = terminal.until(b"Watches established.")
+        process.terminate()
+    counts = [
+        int(count) for count in re.findall(rb"\r(\d+) directories watched", shown)
+    ]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1] <= 1002
+    assert b"\r\x1b[KWatches established." in shown
+
+
+def test_progress_without_a_terminal(tmp_path: Path, root: Path) -> None:
+    """Where standard error is no terminal nothing is said of progress."""
+    for number in range(100):
+        (root / f"{number}").mkdir()
+    command = [sys.executable, "-c", AT_ONCE]
+    running = Running(command, tmp_path).until_said()
+    assert b"directories" not in running.ended(signal.SIGTERM)[1]
+
+
+def test_stats_with_rich(
+    watch: Callable[..., Running], tmp_path: Path, root: Path, terminal: Terminal
+) -> None:
+    """On a terminal rich draws the table, where it is installed."""
+    pytest.importorskip("rich")
+    code = """
+from inotify_cffi.cli import main
+main(["-e", "create", "--stats", "d"])
+"""
+    with _on_terminal(terminal, tmp_path, code, TERM) as process:
+        terminal.until(b"Watches established.\r\n")
+        (root / "[x]").mkdir()
+        assert process.wait(60) == 0
+    shown = terminal.until("└".encode()).decode()
+    assert re.search(
+        "┃ *total ┃ *create ┃ *filename", re.sub("\x1b\\[[0-9;]*m", "", shown)
+    )
+
+
+# ---- ends ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("options", ["-m", "-mr"])
+def test_signals(
+    watch: Callable[..., Running], root: Path, number: int, options: str
+) -> None:
+    """A signal ends it as it ends any program, and without a word."""
+    told, said, status = watch(options, "d").ended(number)
+    assert (told, status) == (b"", -number)
+    assert said.endswith(b"Watches established.\n")
+
+
+def test_closed_pipe(watch: Callable[..., Running], root: Path) -> None:
+    """When nobody reads what it tells it ends as SIGPIPE ends any program."""
+    running = watch("-m", "d")
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+    running.process.stdout = None
+    (root / "x").mkdir()
+    _, said, status = running.ended()
+    assert status == -signal.SIGPIPE
+    assert said == b"Setting up watches.\nWatches established.\n"
+
+
+@pytest.mark.parametrize("where", ["outfile", "standard output"])
+def test_full_disk(tmp_path: Path, root: Path, where: str) -> None:
+    """Where nothing can be written it is one line, and status 1."""
+    with open("/dev/full", "wb") as full:
+        if where == "outfile":
+            where, options = "/dev/full", ["-o", "/dev/full"]
+            running = Running(
+                [*COMMAND, "-mq", *options, "--ready-fd=2", "d"], tmp_path
+            )
+        else:
+            arguments = ["-mq", "--ready-fd=2", "d"]
+            running = Running([*COMMAND, *arguments], tmp_path, stdout=full.fileno())
+        running.until_said(b"ready\n")
+        (root / "x").mkdir()
+        _, said, status = running.ended()
+    assert said.decode() == f"ready\ninotify-cffi: {where}: No space left on device\n"
+    assert status == 1
+
+
+@pytest.mark.parametrize("options", ["-m", "-mr", "-mrq"])
+def test_nothing_left(tmp_path: Path, root: Path, options: str) -> None:
+    """When all that was watched is gone it says so, and ends with status 1."""
+    arguments = [options, "-e", "delete_self,create", "--ready-fd=2", "d/sub"]
+    running = Running([*COMMAND, *arguments], tmp_path).until_said(b"ready\n")
+    (root / "sub").rmdir()
+    told, said, status = running.ended()
+    assert told == b"d/sub/ DELETE_SELF \n"
+    assert said.endswith(b"ready\ninotify-cffi: nothing is left to watch\n")
+    assert status == 1
+
+
+def test_undecodable_missing_path(tmp_path: Path) -> None:
+    """A missing path that is no text is one line on standard error too."""
+    finished = finish("-q", b"caf\xe9\n", cwd=tmp_path)
+    assert finished.stderr == (
+        b"Couldn't watch caf\\udce9\\n: No such file or directory\n"
+    )
+    assert (finished.stdout, finished.returncode) == (b"", 1)
+
+
+@pytest.mark.parametrize("option", ["-q", "-qr"])
+def test_watch_limit(
+    tmp_path: Path, root: Path, user_namespace: list[str], option: str
+) -> None:
+    """The limit of watches is one line, which names the sysctl, and status 1."""
+    limit = "echo 1 >/proc/sys/user/max_inotify_watches"
+    command = [*user_namespace, "sh", "-c", f'{limit} && exec "$@"', "sh", *COMMAND]
+    finished = finish(option, "d", "d/sub", cwd=tmp_path, command=command)
+    said = finished.stderr.decode()
+    assert re.fullmatch(
+        r"Couldn't watch d\S*: .*fs\.inotify\.max_user_watches.*\n", said
+    )
+    assert (finished.stdout, finished.returncode) == (b"", 1)
+
+
+def test_watch_limit_later(
+    tmp_path: Path, root: Path, user_namespace: list[str]
+) -> None:
+    """When a new directory cannot be watched the command does not hide that."""
+    limit = "echo 2 >/proc/sys/user/max_inotify_watches"
+    command = [*user_namespace, "sh", "-c", f'{limit} && exec "$@"', "sh", *COMMAND]
+    running = Running([*command, "-mr", "-e", "create", "d"], tmp_path).until_said()
+    (root / "x").mkdir()
+    _, said, status = running.ended()
+    assert re.search(
+        r"\ninotify-cffi: d/x: .*fs\.inotify\.max_user_watches.*\n$", said.decode()
+    )
+    assert status == 1
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_without_standard_streams(root: Path, redirection: str) -> None:
+    """With a standard stream closed there is no traceback, and nothing in its place."""
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *COMMAND]
+    finished = finish("-t", "1", "d", cwd=root.parent, command=command)
+    assert b"Traceback" not in finished.stderr
+    closed = ">&-" in redirection.split()
+    assert finished.returncode == (1 if closed else 2)
+    if redirection == ">&-":
+        assert finished.stderr == b"inotify-cffi: standard output is closed\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-d"], "-d is not there: start this in the background"),
+        (["--syslog"], "--syslog is not there"),
+        (["--json", "--csv"], "--json and --csv or --format cannot both"),
+        (["--initial"], "--initial cannot be specified without --recursive"),
+        (["--ready-fd", "x"], "'x' is not a descriptor"),
+        (["--ready-fd", "1000000"], "1000000 is not open"),
+        (["-0", "--format=x", "--no-newline"], "--no-newline and --null cannot both"),
+        (["--exclude", "a{2,1}"], "Error in `exclude' regular expression: invalid in"),
+        (["--fromfile", "missing"], "missing: No such file or directory"),
+    ],
+)
+def test_refused(root: Path, arguments: list[str], said: str) -> None:
+    """What cannot be done is one line, and status 1."""
+    finished = finish(*arguments, "d", cwd=root.parent)
+    assert said in finished.stderr.decode()
+    assert finished.stderr.count(b"\n") == 1
+    assert (finished.stdout, finished.returncode) == (b"", 1)
+
+
+def test_negative_timeout(root: Path) -> None:
+    """A negative timeout only tries whether all can be watched, as in inotifywait 4."""
+    finished = finish("-t", "-1", "d", cwd=root.parent)
+    assert finished.stderr.endswith(b"Negative timeout specified - abort!\n")
+    assert finished.returncode == 1
+
+
+def test_longest_timeout(watch: Callable[..., Running], root: Path) -> None:
+    """A timeout longer than poll(2) takes waits all the same."""
+    running = watch("-t", str(2**63 - 1), "-e", "create", "d")
+    (root / "x").mkdir()
+    assert running.ended()[::2] == (b"d/ CREATE,ISDIR x\n", 0)
+
+
+UNREADABLE = """
+import ctypes, os, sys
+from inotify_cffi import tree
+from inotify_cffi.cli import main, running
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # so that /proc/self may be read
+main(sys.argv[1:])
+"""
+
+
+def test_unreadable_directory(tmp_path: Path) -> None:
+    """A directory that may not be read is a line on standard error, not the end."""
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o777)
+        (Path(root) / "locked").mkdir()
+        if os.geteuid() == 0:
+            os.chown(f"{root}/locked", 65534, 65534)
+        os.chmod(f"{root}/locked", 0)
+        command = [sys.executable, "-W", "error", "-c", UNREADABLE]
+        finished = finish("-qr", "-t", "1", root, cwd=Path("/"), command=command)
+        os.chmod(f"{root}/locked", 0o700)
+    said = finished.stderr.decode()
+    assert re.fullmatch(r"inotify-cffi: waiting to read .*/locked': .*\n", said)
+    assert finished.returncode == 2
+
+
+# ---- help ----------------------------------------------------------------------------
+
+
+def test_help() -> None:
+    """--help shows every option, in groups, the statuses, and three examples."""
+    from inotify_cffi.cli import options
+
+    shown = finish("--help", cwd=Path("/"))
+    assert (shown.stderr, shown.returncode) == (b"", 0)
+    assert shown.stdout.decode() == options.HELP
+    gone = {"filename", "daemon", "syslog"}
+    for name in {name.rstrip("=") for name in options._LONG} - gone:
+        assert f"--{name}" in options.HELP, name
+    examples = options.HELP.partition("Examples:\n")[2].splitlines()
+    assert [line.split()[0] for line in examples] == ["inotify-cffi"] * 3
+    assert all(len(line) <= 80 for line in options.HELP.splitlines())
+
+
+def test_version() -> None:
+    """--version shows that of the distribution."""
+    from importlib.metadata import version
+
+    shown = finish("--version", cwd=Path("/"))
+    assert shown.stdout.decode() == f"inotify-cffi {version('inotify-cffi')}\n"
+
+
+def test_light_start(run_python: RunPython) -> None:
+    """What an option needs is imported for that option only."""
+    code = """
+        import sys
+        import inotify_cffi.cli.running
+        heavy = {"argparse", "inotify_cffi.tree", "json", "subprocess", "typing"}
+        print(sorted(heavy & set(sys.modules)))
+        """
+    before = run_python("import sys; print('typing' in sys.modules)")
+    assert before == "True\n" or run_python(code) == "[]\n"
+
+
+def test_main_is_only_run_as_main(run_python: RunPython) -> None:
+    """Importing the module that runs the command runs nothing."""
+    assert run_python("import inotify_cffi.__main__") == ""
