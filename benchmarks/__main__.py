@@ -16,6 +16,7 @@ from typing import Any
 import pyperf
 
 from . import (
+    bench_command,
     bench_drain,
     bench_one_event,
     bench_parse,
@@ -44,6 +45,7 @@ MODULES = (
     bench_tree_million,
     bench_tree_memory,
     bench_tree_load,
+    bench_command,
 )
 QUESTIONS = {module.QUESTION.name: module for module in MODULES}
 _ONLY_BY_NAME = {bench_tree_million.QUESTION.name}

@@ -555,6 +555,16 @@ def test_signals(
     assert said.endswith(b"Watches established.\n")
 
 
+def test_ignored_signal(tmp_path: Path, root: Path) -> None:
+    """A signal that was ignored at its start, as in the background, stays so."""
+    command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *COMMAND]
+    running = Running([*command, "-m", "-e", "create", "d"], tmp_path).until_said()
+    running.process.send_signal(signal.SIGINT)
+    (root / "x").mkdir()
+    assert running.until_told(b"x\n") == b"d/ CREATE,ISDIR x\n"
+    assert running.ended(signal.SIGTERM)[2] == -signal.SIGTERM
+
+
 def test_closed_pipe(watch: Callable[..., Running], root: Path) -> None:
     """When nobody reads what it tells it ends as SIGPIPE ends any program."""
     running = watch("-m", "d")

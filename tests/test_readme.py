@@ -84,7 +84,7 @@ def _is_waiting(process: int) -> bool:
 
 def test_every_example_is_run() -> None:
     """There are as many examples as are run here."""
-    assert len(EXAMPLES) == 4 + 2 * 4
+    assert len(EXAMPLES) == 4 + 2 * 4 + 2  # these two: test_command_redis.py
 
 
 def test_first_example(run_python: RunPython, tmp_path: Path) -> None:
@@ -415,6 +415,19 @@ CLAIMS = {
     "`read_events` leaks nothing": ["test_resources.py::test_nothing_grows"],
     "pyinotify cannot be imported from Python 3.12 on": [
         "test_readme.py::test_pyinotify_is_dead",
+    ],
+    "Its options, its lines and its exit statuses are inotifywait's": [
+        "test_command_beside_inotifywait.py::test_same_lines",
+        "test_command_beside_inotifywait.py::test_same_first_event",
+        "test_command_beside_inotifywait.py::test_same_end_without_an_event",
+    ],
+    "With `-r` nothing in a new directory is lost": [
+        "test_command.py::test_new_directories",
+    ],
+    "a Q_OVERFLOW for each path that was given": ["test_command.py::test_overflow"],
+    "It ends when nothing is left to watch": ["test_command.py::test_nothing_left"],
+    "nothing is lost, and what it may see twice has the same id": [
+        "test_command_redis.py::test_a_killed_consumer_loses_nothing",
     ],
     "The rename of a directory is one event": ["test_tree.py::test_rename_a_directory"],
 }

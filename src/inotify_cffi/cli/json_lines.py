@@ -17,23 +17,24 @@ def json_lines(end: str = "\n") -> Callable[[Record], str]:
     A name that is not text comes back whole through `json.loads` and
     `os.fsencode`: its bytes are surrogates, which ASCII JSON can escape.
     """
-    encode = json.JSONEncoder(check_circular=False).encode
+    quote = json.dumps
     clock = _Clock()
-    names: dict[int, list[str]] = {}
+    events_of: dict[int, str] = {}
 
+    # json.dumps of the whole takes about twice as long.
     def line(record: Record) -> str:
         mask = record.mask
-        if mask not in names:
-            names[mask] = event_names(mask)
-        told = {
-            "path": path_of(record),
-            "events": names[mask],
-            "old_path": record.old_path,
-            "cookie": record.cookie or None,
-            "synthetic": record.synthetic,
-            "time": clock.now(),
-        }
-        return encode(told) + end
+        events = events_of.get(mask)
+        if events is None:
+            events = events_of[mask] = quote(event_names(mask))
+        old_path = record.old_path
+        return (
+            f'{{"path": {quote(path_of(record))}, "events": {events}, '
+            f'"old_path": {"null" if old_path is None else quote(old_path)}, '
+            f'"cookie": {record.cookie or "null"}, '
+            f'"synthetic": {"true" if record.synthetic else "false"}, '
+            f'"time": "{clock.now()}"}}{end}'
+        )
 
     return line
 

@@ -81,9 +81,8 @@ def _csv_field(text: str) -> str:
     >>> [_csv_field(text) for text in ("a b", " a", 'a"b', "CREATE,ISDIR")]
     ['a b', '" a"', '"a""b"', '"CREATE,ISDIR"']
     """
-    if text and (
-        text[0] == " " or text[-1] == " " or any(letter in text for letter in '",\n')
-    ):
+    special = '"' in text or "," in text or "\n" in text
+    if special or text.startswith(" ") or text.endswith(" "):
         return '"' + text.replace('"', '""') + '"'
     return text
 

@@ -127,7 +127,7 @@ class _Command:
                 self._out = output.open_outfile(options.outfile)
             except OSError as error:
                 raise _Failure(
-                    f"Failed to open output file {options.outfile}: {error.strerror}"
+                    f"Failed to open output file {_describe(error)}"
                 ) from None
         elif sys.stdout is None and not self._silent:
             # What is opened next would get its number.

@@ -1,0 +1,161 @@
+"""How long does the command take to its first line, and for each of very many?
+
+`to the first line`: from starting the program, over the message that it watches, to
+the line of the event that is made then. `a line`: the program is stopped while events
+are queued, as many as the queue holds safely, and goes on; until the last line is
+read; and again, until there were 200,000 events.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from .contestants import Contestant
+from .events import scratch_directory
+from .harness import Case, Cases, Question, main
+from .pace import FULL, Pace
+
+_OURS = [sys.executable, "-m", "inotify_cffi"]
+_EVENTS = 200_000
+_AT_ONCE = 8_000  # half of what the queue holds by default
+
+
+class _Running:
+    """A program that watches ``directory``, from its start to its end."""
+
+    def __init__(self, command: Sequence[str], directory: Path) -> None:
+        self._process = subprocess.Popen(
+            [*command, str(directory)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._out = self._process.stdout.fileno()
+        said = b""
+        while b"Watches established." not in said:
+            more = os.read(self._process.stderr.fileno(), 4096)
+            if not more:
+                raise RuntimeError(f"{command[0]} has ended: {said!r}")
+            said += more
+
+    def read_lines(self, count: int) -> None:
+        while count > 0:
+            told = os.read(self._out, 1 << 20)
+            if not told:
+                raise RuntimeError("the program has ended")
+            count -= told.count(b"\n")
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+
+class FirstLine:
+    """Times a program from its start to its first line."""
+
+    on_our_clock = False
+
+    def __init__(self, name: str, command: Sequence[str], directory: Path) -> None:
+        self.name = name
+        self._command = command
+        self._directory = directory
+
+    def measure(self) -> list[float]:
+        start = time.perf_counter_ns()
+        running = _Running(self._command, self._directory)
+        os.utime(self._directory)
+        running.read_lines(1)
+        taken = time.perf_counter_ns() - start
+        running.end()
+        return [taken]
+
+
+class Lines:
+    """Times a program while it tells what was queued when it was stopped."""
+
+    on_our_clock = False
+
+    def __init__(
+        self, name: str, command: Sequence[str], directory: Path, events: int
+    ) -> None:
+        self.name = name
+        self._command = command
+        self._directory = directory
+        self._events = events
+
+    def measure(self) -> list[float]:
+        # In turn, since the kernel merges equal neighbours.
+        files = [self._directory / name for name in ("one", "other")]
+        for file in files:
+            file.touch()
+        running = _Running(self._command, self._directory)
+        taken = 0
+        for _ in range(self._events // _AT_ONCE):
+            running.stop()
+            for number in range(_AT_ONCE):
+                os.utime(files[number % 2])
+            start = time.perf_counter_ns()
+            running.go_on()
+            running.read_lines(_AT_ONCE)
+            taken += time.perf_counter_ns() - start
+        running.end()
+        return [taken]
+
+
+def cases(pace: Pace) -> Cases:
+    events = _EVENTS if pace is FULL else 2 * _AT_ONCE
+    programs = {"inotify_cffi": _OURS}
+    theirs = shutil.which("inotifywait")
+    if theirs is not None:
+        programs["inotifywait"] = [theirs]
+    with scratch_directory() as scratch:
+        directory = Path(scratch)
+        for label, options in (("", []), (" with -r", ["-r"])):
+            arguments = ["-m", "-e", "attrib", *options]
+            first: list[Contestant] = [
+                FirstLine(name, [*program, *arguments], directory)
+                for name, program in programs.items()
+            ]
+            yield Case(f"to the first line{label}", first)
+        for label, options in (
+            ("a line", []),
+            ("a line with -r", ["-r"]),
+            ("a line of JSON", ["--json"]),
+        ):
+            arguments = ["-m", "-e", "attrib", *options]
+            lines: list[Contestant] = [
+                Lines(name, [*program, *arguments], directory, events)
+                for name, program in programs.items()
+                if name == "inotify_cffi" or "--json" not in options
+            ]
+            yield Case(label, lines, inner=events)
+
+
+QUESTION = Question(
+    name="command",
+    title="The command beside inotifywait: its first line, and each of 200,000",
+    unit="us",
+    cases=cases,
+    notes=(
+        "1,000,000 divided by the microseconds of a line are its lines a second.",
+        "inotifywait has no JSON.",
+    ),
+)
+
+if __name__ == "__main__":
+    main(QUESTION)
