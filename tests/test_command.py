@@ -341,7 +341,8 @@ def test_exec(watch: Callable[..., Running], tmp_path: Path, root: Path) -> None
     """--exec runs a command for each event, with no shell in between."""
     (tmp_path / "told.py").write_text(EXECUTED)
     command = f"{sys.executable} told.py '$HOME; x'  \"two words\""
-    running = watch("-mr", "--json", "-e", "create,move", "--exec", command, "d")
+    arguments = ["-mr", "--json", "-e", "create,move", "--exec", command, "d"]
+    running = watch(*arguments, env={"INOTIFY_OLD_PATH": "of another event"})
     (root / UNTEXT).mkdir()
     (root / UNTEXT).rename(root / "y")
     lines = [running.until_told(b"\n") for _ in range(4)]
