@@ -556,6 +556,34 @@ def test_signals(
     assert said.endswith(b"Watches established.\n")
 
 
+SIGNAL_BEFORE_WAIT = """
+import os, signal
+from inotify_cffi.cli.signals import Bell, Ended
+
+bell = Bell()
+never, _ = os.pipe()
+# A signal whose handler has nothing to raise: only the pipe can end the wait.
+signal.signal(signal.SIGUSR1, lambda number, frame: None)
+os.kill(os.getpid(), signal.SIGUSR1)
+bell.wait(never, None)
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    bell.wait(never, None)
+except Ended as ended:
+    print(ended.number == signal.SIGTERM)
+bell.close()
+"""
+
+
+def test_signal_just_before_a_wait(run_python: RunPython) -> None:
+    """A signal that came just before a wait ends it."""
+    assert run_python(SIGNAL_BEFORE_WAIT) == "True\n"
+
+
+@pytest.mark.skipif(
+    sys.implementation.name == "pypy",
+    reason="PyPy catches SIGINT also where it was ignored",
+)
 def test_ignored_signal(tmp_path: Path, root: Path) -> None:
     """A signal that was ignored at its start, as in the background, stays so."""
     command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *COMMAND]

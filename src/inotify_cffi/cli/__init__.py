@@ -7,27 +7,11 @@ import os
 import signal
 import sys
 
+from .signals import Bell, Ended
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-
-
-class _Signal(BaseException):
-    """One of the signals that end a program has come."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def _raise(number: int, frame: object) -> None:
-    for handled in _ENDING:
-        if signal.getsignal(handled) is _raise:
-            signal.signal(handled, signal.SIG_DFL)  # a second one ends it at once
-    raise _Signal(number)
-
-
-_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -36,19 +20,28 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Parameters:
         arguments: instead of those of the process.
     """
+    _hold_standard_streams()
+    bell = Bell()
     try:
-        for number in _ENDING:
-            # A shell starts background jobs with SIGINT ignored.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, _raise)
         from .running import run
 
-        status = run(sys.argv[1:] if arguments is None else arguments)
-    except _Signal as came:
+        status = run(sys.argv[1:] if arguments is None else arguments, bell)
+    except Ended as came:
         _end_by(came.number)
     except BrokenPipeError:
         _end_by(signal.SIGPIPE)
+    finally:
+        bell.close()
     sys.exit(status)
+
+
+def _hold_standard_streams() -> None:
+    """Let nothing that is opened be taken for a standard stream that was closed."""
+    while True:
+        null = os.open(os.devnull, os.O_RDWR)
+        if null > 2:
+            os.close(null)
+            return
 
 
 def _end_by(number: int) -> NoReturn:

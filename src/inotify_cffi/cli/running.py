@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import time
 
 from . import lines, output
 from .options import PROGRAM, HelpWanted, Options, UsageError, parse
@@ -19,20 +20,24 @@ if TYPE_CHECKING:
 
     from .executing import Executor
     from .lines import Format
+    from .signals import Bell
     from .stats import Stats
 
     Source = Union[Paths, Trees]
 
 CAME, FAILED, TIMED_OUT = 0, 1, 2
-_LONGEST = 2**31 - 1  # milliseconds that poll(2) takes
+_LONGEST = 2_000_000  # seconds: poll(2) takes milliseconds in an int
 
 
 class _Failure(Exception):
     """What ends the command; the text is what to say."""
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], bell: Bell) -> int:
     """Do what the command line says; return the exit status.
+
+    Parameters:
+        bell: waits, and is rung by signals.
 
     Raises:
         BrokenPipeError: nobody reads what is told.
@@ -41,7 +46,7 @@ def run(arguments: list[str]) -> int:
         options = parse(arguments)
         for remark in options.remarks:
             say(remark)
-        with _Command(options) as command:
+        with _Command(options, bell) as command:
             return command.run()
     except HelpWanted as wanted:
         output.write_all(1, str(wanted).encode())
@@ -63,8 +68,9 @@ def _describe(error: OSError) -> str:
 
 
 class _Command:
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, bell: Bell) -> None:
         self._options = options
+        self._bell = bell
         self._asked = options.events or ALL_EVENTS
         self._silent = options.quiet >= 2
         self._out = 1
@@ -90,7 +96,7 @@ class _Command:
         options = self._options
         timeout = None
         if options.initial:
-            found = source.read(0) or []
+            found = source.read() or []
             self._tell(found)
             if not options.monitor and any(not one.synthetic for one in found):
                 return self._status(next(one for one in found if not one.synthetic))
@@ -98,9 +104,9 @@ class _Command:
         if options.timeout < 0:
             raise _Failure("Negative timeout specified - abort!")
         if options.timeout > 0:
-            timeout = float(min(options.timeout * 1000, _LONGEST))
+            timeout = min(options.timeout, _LONGEST)
         while True:
-            records = source.read(timeout)
+            records = self._read(source, timeout)
             if records is None:
                 return TIMED_OUT
             if not options.monitor and records:
@@ -109,6 +115,18 @@ class _Command:
             self._tell(records)
             if not source.alive:
                 raise _Failure(f"{PROGRAM}: nothing is left to watch")
+
+    def _read(self, source: Source, timeout: int | None) -> list[Record] | None:
+        """Return what happened: None when ``timeout`` seconds ran out."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            records = source.read()
+            if records is not None:
+                return records
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return None
+            self._bell.wait(source.fileno(), left)
 
     def _prepare(self) -> None:
         """Make ready all that can fail before anything is watched."""
@@ -130,18 +148,7 @@ class _Command:
                     f"Failed to open output file {_describe(error)}"
                 ) from None
         elif sys.stdout is None and not self._silent:
-            # What is opened next would get its number.
             raise _Failure(f"{PROGRAM}: standard output is closed")
-        if sys.stderr is None:
-            self._hold_standard_error()
-
-    @staticmethod
-    def _hold_standard_error() -> None:
-        """Let nothing that is opened later be taken for standard error."""
-        null = os.open(os.devnull, os.O_WRONLY)
-        if null != 2:
-            os.dup2(null, 2)
-            os.close(null)
 
     def _make_format(self) -> Format:
         options = self._options

@@ -45,6 +45,9 @@ class Paths:
         self._watched: dict[int, str] = {}
         self._inotify = INotify()
 
+    def fileno(self) -> int:
+        return self._inotify.fileno()
+
     def establish(self) -> None:
         """Watch the paths.
 
@@ -65,11 +68,11 @@ class Paths:
         """Whether anything is left to watch."""
         return bool(self._watched)
 
-    def read(self, timeout: float | None) -> list[Record] | None:
-        """Return what happened: None when ``timeout`` milliseconds ran out."""
+    def read(self) -> list[Record] | None:
+        """Return what happened, without waiting; None when nothing did."""
         if not self._watched:
             return []
-        events = self._inotify.read(timeout)
+        events = self._inotify.read(timeout=0)
         if not events:
             return None
         records: list[Record] = []
@@ -191,11 +194,11 @@ class Trees:
         """Whether anything is left to watch."""
         return bool(self._directories or self._files)
 
-    def read(self, timeout: float | None) -> list[Record] | None:
-        """Return what happened: None when ``timeout`` milliseconds ran out."""
+    def read(self) -> list[Record] | None:
+        """Return what happened, without waiting; None when nothing did."""
         if not self.alive:
             return []
-        events = self._watcher.read(timeout)
+        events = self._watcher.read(timeout=0)
         if not events:
             return None
         records: list[Record] = []
