@@ -52,7 +52,7 @@ ssize_t read_queue(int fd, char *data, size_t size);
 ssize_t queued_bytes(int fd);
 
 /* How often this process was forked off, and those before it. */
-unsigned forks;
+extern unsigned forks;
 
 /* An inotify instance that may be closed while it is used: every call holds
    the descriptor open until it returns.  Each returns -errno, or -CLOSED. */
