@@ -1089,10 +1089,18 @@ def test_iteration(
 ) -> None:
     """Iteration gives each event, goes on after wake(), and ends at close()."""
     told: list[str] = []
-    with TreeWatcher(top) as watcher:
+    reads: list[list[TreeEvent]] = []
+
+    class Recording(TreeWatcher):
+        def _read(self, *arguments: Any) -> list[TreeEvent]:
+            reads.append(super()._read(*arguments))
+            return reads[-1]
+
+    with Recording(top) as watcher:
         result = in_thread(lambda: told.extend(event.path for event in watcher))
         until_blocked(watcher)
         watcher.wake()
+        until(lambda: reads == [[]])
         os.mknod(top / "a")
         os.mknod(top / "b")
         until(lambda: len(told) == 2)
