@@ -382,3 +382,73 @@ def test_what_a_program_inherits(inheritable: bool) -> None:
         assert len(inotify._waiters._spare) == 1
         expected = {f"{inotify.fd} anon_inode:inotify"} if inheritable else set()
         assert seen() - before == expected
+
+
+def test_what_an_iteration_left_is_the_parents(
+    holder: Holder[INotify], tmp_path: Path
+) -> None:
+    """A child does not tell what its parent took; it keeps what it took itself."""
+    for name in "ab":
+        (tmp_path / name).touch()
+    assert next(holder[0]).name == "a"
+
+    def use() -> None:
+        assert holder[0].read(timeout=0) == []
+        assert not holder[0].wait_readable(timeout=1)
+        for name in "cd":
+            (tmp_path / name).touch()
+        assert next(holder[0]).name == "c"
+        assert [event.name for event in holder[0].read(timeout=0)] == ["d"]
+
+    def iterate() -> None:
+        (tmp_path / "e").touch()
+        assert next(holder[0]).name == "e"
+
+    _fork(use)()
+    _fork(iterate)()
+    assert [event.name for event in holder[0].read(timeout=0)] == ["b"]
+
+
+@pytest.mark.parametrize("end", ["wake", "close"])
+def test_forked_in_a_handler_during_a_read(
+    holder: Holder[INotify], tmp_path: Path, in_thread: InThread, until: Until, end: str
+) -> None:
+    """The read goes on in both, and each is ended by its own process alone."""
+    parent = os.getpid()
+    handled: list[int] = []
+
+    def end_it() -> None:
+        getattr(holder[0], end)()
+
+    def fork(number: int, frame: object) -> None:
+        handled.append(number)
+        if len(handled) > 1:
+            return
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(BOUND)
+            threading.Timer(0.01, end_it).start()
+        else:
+            assert os.waitpid(child, 0)[1] == 0
+            (tmp_path / "file").touch()
+
+    def interrupt() -> None:
+        until(lambda: holder[0]._waiters._waiting)
+        while not handled:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, fork)
+    try:
+        interrupted = in_thread(interrupt)
+        try:
+            events: object = holder[0].read()
+        except ValueError:
+            events = "closed"
+        if os.getpid() != parent:
+            os._exit(events != ([] if end == "wake" else "closed"))
+        interrupted()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert isinstance(events, list)
+    assert [event.name for event in events] == ["file"]

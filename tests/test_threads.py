@@ -336,3 +336,28 @@ def test_several_instances_on_one_folder(tmp_path: Path, in_thread: InThread) ->
             results.append(in_thread(partial(read, inotify)))
         _make(tmp_path, _numbered(EVENTS))
         assert [found() for found in results] == [_numbered(EVENTS)] * THREADS
+
+
+def test_what_several_iterations_leave(
+    inotify: INotify, tmp_path: Path, in_thread: InThread
+) -> None:
+    """It is told in the kernel's order, whoever leaves it first."""
+    inotify.add_watch(tmp_path, flags.CREATE)
+    take = inotify._append_numbered
+    given: list[str] = []
+
+    def take_slowly(events: list[Event]) -> int:
+        """Let another thread take, give one and leave two before this one does."""
+        inotify._append_numbered = take
+        number = take(events)
+        _make(tmp_path, names[3:])
+        given.append(in_thread(lambda: next(inotify))().name)
+        return number
+
+    names = _numbered(6)
+    _make(tmp_path, names[:3])
+    inotify._append_numbered = take_slowly
+    given.append(next(inotify).name)
+    assert given == [names[3], names[0]]
+    assert inotify.wait_readable(timeout=0)
+    assert [event.name for event in inotify.read()] == [names[i] for i in (1, 2, 4, 5)]

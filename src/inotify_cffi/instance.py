@@ -68,16 +68,25 @@ class INotify(io.FileIO):
         OSError: EMFILE, ENFILE or ENOMEM; the text tells which limit it was.
 
     **Threads.** Every method may be called from any thread at any time; each
-    event goes to exactly one reader. Instances share nothing.
+    event goes to exactly one reader, and each read returns its events in the
+    kernel's order, those that an iteration has left first. Instances share
+    nothing.
 
-    **Signals.** Every method may be called from a signal handler.
+    **Signals.** Every method may be called from a signal handler. An exception
+    that one raises leaves the method, and the next read returns what was taken
+    from the queue: at once, so before older events that another thread has
+    taken and has not left yet. Only an iteration or a read that is returning
+    already takes what it returns with it.
 
     **fork.** A child has the same queue as its parent: when both read, each
     event goes to one of them, whichever is faster, so let one of them close
     its copy first. That neither removes the other's watches nor ends its
-    waits. When both must read, open the instance with ``nonblocking=True``:
-    else the slower one may wait past its timeout for an event that the faster
-    one took.
+    waits. What an iteration had taken and not told is the parent's. When both
+    must read, open the instance with ``nonblocking=True``: else the slower one
+    may wait past its timeout for an event that the faster one took. A child
+    that a signal handler forks off in the midst of a read goes on with it, and
+    returns what it had taken by then, as the parent does. No event loop
+    survives a fork: a child needs a new one.
 
     >>> with INotify() as inotify:
     ...     inotify.read(timeout=0)
@@ -231,6 +240,10 @@ class INotify(io.FileIO):
         loses nothing: events are taken only when the task runs again, and
         returned at once. The first call makes the descriptor non-blocking for
         good, so that no other reader can make this one block the loop.
+
+        A task that is dropped while it waits, because its loop was closed, ends
+        its wait when it is collected; on PyPy, which runs no ``finally`` then,
+        only `close` does, and one `wake` may be spent on it before.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds. None or a
