@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import select
 import subprocess
@@ -1491,3 +1492,13 @@ def test_iteration_beside_reads(top: Path, in_thread: InThread, until: Until) ->
         until(lambda: sum(map(len, batches)) >= len(expected))
     assert all(batch == sorted(batch) for batch in batches)
     assert sorted(path for batch in batches for path in batch) == expected
+
+
+@pytest.mark.parametrize("arguments", [(math.nan,), (0, math.nan), (0, -1)])
+def test_no_length_of_time(top: Path, arguments: tuple[float, ...]) -> None:
+    """What is no number of milliseconds is refused, and waits for nothing."""
+    with TreeWatcher(top) as watcher:
+        with pytest.raises(ValueError, match="no length of time"):
+            watcher.read(*arguments)
+        with pytest.raises(ValueError, match="no length of time"):
+            asyncio.run(watcher.aread(math.nan))

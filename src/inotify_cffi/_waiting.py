@@ -53,6 +53,17 @@ class Deadline:
         return min(self._end - time.monotonic(), _LONGEST_WAIT)
 
 
+def checked_timeout(timeout: float | None, read_delay: float | None) -> float | None:
+    """Return the timeout, None for a negative one; refuse what is no time."""
+    if read_delay is not None and not read_delay >= 0:
+        raise ValueError(f"read_delay is no length of time: {read_delay!r}")
+    if timeout is None or timeout >= 0:
+        return timeout
+    if timeout < 0:
+        return None
+    raise ValueError(f"timeout is no length of time: {timeout!r}")
+
+
 def move(source: deque[Any], target: list[Any] | deque[Any]) -> None:
     """Move everything, in order; each item is always in one of the two.
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from . import _awaiting, syscalls
 from ._inotify import ffi, lib
 from ._parsing import reader_of
-from ._waiting import CLOSED_MESSAGE, Deadline, Waiters, move
+from ._waiting import CLOSED_MESSAGE, Deadline, Waiters, checked_timeout, move
 from .events import Event
 
 TYPE_CHECKING = False
@@ -218,7 +218,7 @@ class INotify(io.FileIO):
         had taken from the queue is returned by the next read.
         """
         if timeout is not None or read_delay is not None:
-            timeout = _checked(timeout, read_delay)
+            timeout = checked_timeout(timeout, read_delay)
         events: list[Event] = []
         try:
             if self._undelivered:
@@ -258,7 +258,7 @@ class INotify(io.FileIO):
             TypeError: as for `read`.
             RuntimeError: no event loop is running.
         """
-        timeout = _checked(timeout, None)
+        timeout = checked_timeout(timeout, None)
         await _awaiting.running_backend().checkpoint()
         events: list[Event] = []
         try:
@@ -293,7 +293,7 @@ class INotify(io.FileIO):
             ValueError: as for `read`.
             TypeError: as for `read`.
         """
-        timeout = _checked(timeout, read_delay)
+        timeout = checked_timeout(timeout, read_delay)
         if self._is_readable():
             return True
         return timeout != 0 and self._wait(
@@ -314,7 +314,7 @@ class INotify(io.FileIO):
             TypeError: as for `read`.
             RuntimeError: no event loop is running.
         """
-        timeout = _checked(timeout, None)
+        timeout = checked_timeout(timeout, None)
         await _awaiting.running_backend().checkpoint()
         if self._is_readable():
             return True
@@ -583,17 +583,6 @@ class INotify(io.FileIO):
         if result == -lib.CLOSED:
             raise ValueError(CLOSED_MESSAGE)
         syscalls.raise_os_error(-result, path)
-
-
-def _checked(timeout: float | None, read_delay: float | None) -> float | None:
-    """Return the timeout, None for a negative one; refuse what is no time."""
-    if read_delay is not None and not read_delay >= 0:
-        raise ValueError(f"read_delay is no length of time: {read_delay!r}")
-    if timeout is None or timeout >= 0:
-        return timeout
-    if timeout < 0:
-        return None
-    raise ValueError(f"timeout is no length of time: {timeout!r}")
 
 
 def _watch(line: str) -> Watch:

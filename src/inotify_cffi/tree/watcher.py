@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Callable
 
-from .._waiting import Deadline, move
+from .._waiting import Deadline, checked_timeout, move
 from ..events import masks
 from ..instance import INotify
 from ._narrator import DEFAULT_MASK, Narrator, TreeEvent
@@ -157,7 +157,8 @@ class TreeWatcher:
         Raises:
             OSError: ENOSPC, the limit of watches, once for what is beyond it;
                 EMFILE and the like while directories cannot be listed.
-            ValueError: the watcher is closed, or is closed while this waits.
+            ValueError: the watcher is closed, or is closed while this waits; an
+                argument is not a number of milliseconds.
         """
         return self._read(timeout, read_delay, None)
 
@@ -270,7 +271,7 @@ class TreeWatcher:
     def _read(
         self, timeout: float | None, read_delay: float | None, most: int | None
     ) -> list[TreeEvent]:
-        deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
+        deadline = Deadline(checked_timeout(timeout, read_delay))
         while True:
             told, seconds = self._take_told(deadline, most)
             if told or seconds <= 0:
@@ -283,7 +284,7 @@ class TreeWatcher:
                 return self._take_told(_NO_WAIT, most)[0]
 
     async def _aread(self, timeout: float | None, most: int | None) -> list[TreeEvent]:
-        deadline = Deadline(timeout if timeout is None or timeout >= 0 else None)
+        deadline = Deadline(checked_timeout(timeout, None))
         await self._inotify.await_readable(0)  # lets other tasks run
         while True:
             told, seconds = self._take_told(deadline, most)
