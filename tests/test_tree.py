@@ -1502,3 +1502,33 @@ def test_no_length_of_time(top: Path, arguments: tuple[float, ...]) -> None:
             watcher.read(*arguments)
         with pytest.raises(ValueError, match="no length of time"):
             asyncio.run(watcher.aread(math.nan))
+
+
+def test_look_at_another_directory_that_goes(
+    consumer: churn.Consumer, top: Path
+) -> None:
+    """A path that led elsewhere while it was looked at is looked at once more."""
+    (top / "a").mkdir()
+    consumer.read()
+    os.makedirs(top / "a" / "d" / "below")
+    add_watch = consumer.watcher._inotify.add_watch
+
+    def lead_elsewhere(path: Any, mask: int) -> int:
+        other = top / "a" / "d"
+        if (top / "b").exists():
+            if other.exists():  # it has been listed
+                other.rmdir()
+        elif path == f"{top}/a/d":
+            (top / "a").rename(top / "b")
+            os.makedirs(other)
+        return add_watch(path, mask)
+
+    vars(consumer.watcher._inotify)["add_watch"] = lead_elsewhere
+    assert consumer.lines() == [
+        "CREATE | ISDIR /a/d",
+        "MOVED_TO | ISDIR /b from /a",
+        "CREATE | ISDIR /a",
+        "CREATE | ISDIR /b/d/below, synthetic",
+    ]
+    (top / "a" / "x").mkdir()
+    assert consumer.lines() == ["CREATE | ISDIR /a/x"]

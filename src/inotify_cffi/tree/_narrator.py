@@ -423,6 +423,7 @@ class Narrator:
         if self._picture.owners(wd):  # it may be what just was exchanged for this
             self._let_its_way_finish(directory)
         self._strays.discard(wd)
+        self._dead.discard(directory)  # what was watched before was another
         self._picture.own(directory, wd)
         return _View(directory, silent, names)
 
@@ -616,7 +617,9 @@ class Narrator:
                 self._decide(wd, mask)
             for directory in owners_of(wd):
                 self._over_directory = False
-                if not name:
+                if directory.wd != wd:
+                    pass  # following the event for another owner has dropped it
+                elif not name:
                     self._follow_self(directory, mask)
                 elif isinstance(directory, FileRoot) and name != directory.base:
                     pass
@@ -808,11 +811,16 @@ class Narrator:
         """Let an event of the queue decide what is undecided."""
         for rename in list(self._undecided):
             child = rename.half.child
+            if rename not in self._undecided:
+                continue
             if child is not None and mask & _MOVE_SELF and child.wd == wd:
                 self._undecided.remove(rename)
-                self._follow_rename(
-                    rename.half, rename.parent, rename.name, rename.mask
-                )
+                if rename.parent.root is None:
+                    self._leave(rename.half)
+                else:
+                    self._follow_rename(
+                        rename.half, rename.parent, rename.name, rename.mask
+                    )
             elif mask & _STRUCTURAL and wd in (rename.parent.wd, rename.half.parent.wd):
                 self._end_exchange(rename)
 
@@ -886,7 +894,7 @@ class Narrator:
     def _is_there(self, parent: Directory, name: str) -> bool:
         """Let an event of something's content end the doubt about its name."""
         half = self._half_of.get(parent)
-        if half is not None and half.name == name:
+        if parent.child(name) is not None or (half is not None and half.name == name):
             return False  # the consumer still has it
         return self._take_doubt(parent, name)
 
