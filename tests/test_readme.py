@@ -351,7 +351,8 @@ CLAIMS = {
         "test_threads.py::test_each_event_once",
         "test_asyncio.py::test_several_tasks",
     ],
-    "none is lost by a timeout or a cancelled task": [
+    "none is lost by a timeout, a cancelled task, or a handler that raises": [
+        "test_signals.py::test_an_exception_at_every_point_of_a_read",
         "test_threads.py::test_each_event_once_in_whatever_way",
         "test_asyncio.py::test_cancellation",
         "test_trio.py::test_move_on_after",
