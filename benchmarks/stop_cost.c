@@ -5,6 +5,7 @@
 
    stop_cost DIRECTORY */
 
+#define _GNU_SOURCE /* dup3(2) */
 #define PYPY_VERSION "none: leave out what needs Python.h"
 #include "../src/native/source.c"
 #include "serve.h"
