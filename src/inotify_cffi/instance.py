@@ -370,43 +370,49 @@ class INotify(io.FileIO):
 
     def __next__(self) -> Event:  # type: ignore[override]
         """Return the next event; wait for it. Ends when this object is closed."""
-        while True:
-            for batch in self._batches():
-                try:
-                    return batch[1].popleft()
-                except IndexError:
-                    self._forget(batch)
-            try:
+        took = False
+        try:
+            while True:
+                for batch in self._batches():
+                    try:
+                        return batch[1].popleft()
+                    except IndexError:
+                        self._forget(batch)
+                took = True
                 if not self._take_batch():
                     self._wait(self._take_batch, Deadline(None), None)
+        except ValueError:
+            if self.closed:
+                raise StopIteration from None
+            raise
+        finally:
+            if took:  # only now, so that the first event is this caller's
                 self._waiters.nudge()
-            except BaseException as error:
-                self._waiters.nudge()
-                if isinstance(error, ValueError) and self.closed:
-                    raise StopIteration from None
-                raise
 
     def __aiter__(self) -> INotify:
         return self
 
     async def __anext__(self) -> Event:
-        while True:
-            for batch in self._batches():
-                try:
-                    return batch[1].popleft()
-                except IndexError:
-                    self._forget(batch)
-            await _awaiting.running_backend().checkpoint()
-            try:
+        took = False
+        try:
+            while True:
+                for batch in self._batches():
+                    try:
+                        return batch[1].popleft()
+                    except IndexError:
+                        self._forget(batch)
+                await _awaiting.running_backend().checkpoint()
+                took = True
                 self._never_block()
                 if not self._take_batch():
                     await self._await(self._take_batch, Deadline(None))
+        except ValueError:
+            if self.closed:
+                raise StopAsyncIteration from None
+            raise
+        finally:
+            if took:
                 self._waiters.nudge()
-            except BaseException as error:
-                self._waiters.nudge()
-                if isinstance(error, ValueError) and self.closed:
-                    raise StopAsyncIteration from None
-                raise
 
     def __del__(self) -> None:
         if self._instance is None or self.closed:
