@@ -17,7 +17,8 @@ DIRECTORIES = (1_000, 10_000, 100_000)
 NOTES = (
     "C: one walk by opendir and inotify_add_watch, without any books of it.",
     "os.walk with inotify_simple: watches and forgets; so does no library.",
-    "watchdog: `Observer.start`, which watches before it returns.",
+    "watchdog: `Observer.start`, which watches before it returns; some hundred watches"
+    " are missing at times, as its queue overflows with what listing makes.",
     "watchfiles: the constructor of its `RustNotify`.",
 )
 

@@ -36,7 +36,13 @@ class Results:
             _, case, name = benchmark.get_name().split("/")
             self.benchmarks[case, name] = benchmark
         self.facts: dict[str, Any] = suite.get_metadata()
-        self.dates: tuple[Any, Any] = suite.get_dates()
+        # Not suite.get_dates(), which adds up all values: some are no seconds.
+        began = [
+            run.get_metadata()["date"]
+            for benchmark in suite.get_benchmarks()
+            for run in benchmark.get_runs()
+        ]
+        self.dates: tuple[Any, Any] = min(began), max(began)
 
     @classmethod
     def load(cls, question: str, path: str) -> Results:

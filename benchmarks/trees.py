@@ -60,7 +60,10 @@ class _Watching:
     def measure(self) -> list[float]:
         answer = _ask("watch", self.name, self._root)
         if answer[2] < self._directories:
-            raise RuntimeError(f"{self.name} has {answer[2]} watches")
+            short = f"{self.name} has {answer[2]} of {self._directories} watches"
+            if self.name == "inotify_cffi":
+                raise RuntimeError(short)
+            print(short, file=sys.stderr)
         return [float(answer[self._value])]
 
 
