@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyperf
@@ -38,7 +39,7 @@ class Results:
         self.facts: dict[str, Any] = suite.get_metadata()
         # Not suite.get_dates(), which adds up all values: some are no seconds.
         began = [
-            run.get_metadata()["date"]
+            datetime.fromisoformat(str(run.get_metadata()["date"]))
             for benchmark in suite.get_benchmarks()
             for run in benchmark.get_runs()
         ]
