@@ -237,7 +237,8 @@ static void instance_read(struct instance *instance, struct queued *queued, int 
         if (more)
             queued->rest = 1; /* or none: another read will tell */
         else if (ready > 0)
-            queued->rest = ready - queued->size;
+            /* Less than nothing where more came between asking and reading. */
+            queued->rest = ready > queued->size ? ready - queued->size : 0;
         else
             queued->rest = queued_bytes(instance->guard.fd);
     }
