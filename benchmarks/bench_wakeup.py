@@ -21,7 +21,7 @@ from .c_program import compiled
 from .contestants import Contestant, answering
 from .events import Write, scratch_directory
 from .harness import Case, Cases, Question, main
-from .pace import Pace, calls_until_compiled
+from .pace import Pace, waits_until_compiled
 
 _SAMPLES = 25  # for each library in each round
 _SURELY_ASLEEP = 50_000  # nanoseconds
@@ -40,7 +40,7 @@ class Sleeper:
     def measure(self) -> list[float]:
         with libraries.watching(self._library, self._write) as instance:
             if not self._warm:
-                self._samples(instance, calls_until_compiled(1))
+                self._samples(instance, waits_until_compiled())
                 self._warm = True
             return self._samples(instance, _SAMPLES)
 

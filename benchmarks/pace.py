@@ -42,3 +42,11 @@ def calls_until_compiled(batch: int) -> int:
     a read costs it about 10 us more, which matters little to a large batch.
     """
     return 1500 if _COMPILES and batch <= 256 else 0
+
+
+def waits_until_compiled() -> int:
+    """Return how often to wait before anything is measured.
+
+    What is no loop PyPy compiles after 1619 calls, and branches of it soon after.
+    """
+    return 4000 if _COMPILES else 0

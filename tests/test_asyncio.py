@@ -837,10 +837,10 @@ def test_robbed_before_the_read(tmp_path: Path, run: Run) -> None:
     stolen: list[bytes] = []
 
     class Robbed(INotify):
-        def _append_now(self, events: list[Event]) -> None:
+        def _append_now(self, events: list[Event]) -> bool:
             with contextlib.suppress(BlockingIOError):
                 stolen.append(os.read(self.fileno(), 4096))
-            super()._append_now(events)
+            return super()._append_now(events)
 
     async def main() -> None:
         (reader,) = await _waiting(inotify, inotify.aread(timeout=20))

@@ -505,6 +505,62 @@ def test_batches_around_the_size_of_the_buffer(
             assert inotify.read(timeout=0) == []
 
 
+# A writer that is as fast as can be: it runs when the kernel has just said how
+# much is queued.
+IN_BETWEEN = r"""
+    #define _GNU_SOURCE
+    #include <fcntl.h>
+    #include <stdarg.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <sys/ioctl.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+
+    int ioctl(int fd, unsigned long request, ...)
+    {
+        va_list arguments;
+        va_start(arguments, request);
+        int *bytes = va_arg(arguments, int *);
+        va_end(arguments);
+        int result = syscall(SYS_ioctl, fd, request, bytes);
+        const char *folder = getenv("IN_BETWEEN");
+        if (request == FIONREAD && folder && *bytes > 0) {
+            unsetenv("IN_BETWEEN");
+            for (int number = 0; number < 3000; number++) {
+                char path[4096];
+                snprintf(path, sizeof path, "%s/%04d", folder, number);
+                close(open(path, O_CREAT | O_WRONLY, 0600));
+            }
+        }
+        return result;
+    }
+"""
+
+
+def test_more_comes_between_asking_and_reading(
+    tmp_path: Path, compile_c: Callable[..., Path], run_python: RunPython
+) -> None:
+    """What comes after the kernel said how much is queued is no error, nor lost."""
+    code = """
+        import os, sys
+        from inotify_cffi import INotify, flags
+        folder = sys.argv[1]
+        with INotify() as inotify:
+            inotify.add_watch(folder, flags.CREATE)
+            os.mknod(f"{folder}/first")
+            os.environ["IN_BETWEEN"] = folder
+            told = []
+            while events := inotify.read(timeout=0):
+                told += events
+            created = [f"{number:04}" for number in range(3000)]
+            assert [event.name for event in told] == ["first", *created]
+    """
+    library = compile_c(IN_BETWEEN, "-shared", "-fPIC")
+    preload = f"{os.environ.get('LD_PRELOAD', '')} {library}"
+    run_python(code, tmp_path, env={"LD_PRELOAD": preload})
+
+
 @pytest.mark.parametrize("timeout", [0, 0.0, False])
 def test_timeout_of_nothing(watching: INotify, tmp_path: Path, timeout: float) -> None:
     """A timeout of 0 never waits, and still takes what is there."""

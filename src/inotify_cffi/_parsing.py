@@ -1,6 +1,6 @@
 """From the kernel's ``struct inotify_event`` to named tuples.
 
-The one room where the interpreters differ. CPython pays 20 ns for a field and
+Where the interpreters differ most. CPython pays 20 ns for a field and
 75 ns for a name that it fetches through cffi, so there a compiled builtin
 reads and builds. PyPy's compiler sees through cffi and walks the struct in
 place, which no call into C can beat.
@@ -159,33 +159,23 @@ if sys.implementation.name == "pypy":
         return reader.append_queued, reader.append_more, reader.append_numbered
 
 else:
-    _ADDRESS = ffi.typeof("uintptr_t")
-
-    class _PlainTuple(tuple):  # type: ignore[type-arg]
-        __slots__ = ()
-
-    def _exchange_builtins() -> tuple[Any, Any]:
-        exchanged: list[Any] = [_PlainTuple]
-        lib.exchange_builtins(id(exchanged))
-        _, append_events_at, reader_at = exchanged
-        return append_events_at, reader_at
-
-    _append_events_at, _reader_at = _exchange_builtins()
+    from ._builtins import address, append_events_at, reader_at
 
     def append_bytes(events: list[Any], event_type: type, data: bytes) -> int:
         # A lone event costs half as much as through cffi's from_buffer().
-        offset: int = _append_events_at(events, event_type, False, data, len(data))
+        offset: int = append_events_at(events, event_type, False, data, len(data))
         return offset
 
     def append_events(
         events: list[Any], event_type: type, with_len: bool, base: Any, size: int
     ) -> int:
-        address = int(ffi.cast(_ADDRESS, base))
-        offset: int = _append_events_at(events, event_type, with_len, address, size)
+        offset: int = append_events_at(
+            events, event_type, with_len, address(base), size
+        )
         return offset
 
     def reader_of(event_type: type, instance: Any) -> tuple[Append, Append, Append]:
-        appenders: tuple[Append, Append, Append] = _reader_at(
-            (event_type, int(ffi.cast(_ADDRESS, instance)))
+        appenders: tuple[Append, Append, Append] = reader_at(
+            (event_type, address(instance), instance)
         )
         return appenders

@@ -11,8 +11,10 @@ import warnings
 from _thread import get_ident
 from collections import deque, namedtuple
 from contextlib import suppress
+from functools import partial
 
 from . import _awaiting, syscalls
+from ._adding import adder_of
 from ._inotify import ffi, lib
 from ._parsing import reader_of
 from ._waiting import CLOSED_MESSAGE, Deadline, Waiters, checked_timeout, move
@@ -44,12 +46,7 @@ else:
 
 _NUMBER = operator.itemgetter(0)  # of a batch
 _SURELY_EMPTIED = lib.SURELY_EMPTIED
-# A global is found faster than an attribute: a fifth of what Python adds to a
-# call of add_watch().
-_ENCODING = syscalls.ENCODING
-_ERRORS = syscalls.ERRORS
 _encode_path = syscalls.encode_path
-_add_watch = lib.instance_add_watch
 
 
 class INotify(io.FileIO):
@@ -119,6 +116,7 @@ class INotify(io.FileIO):
             self._append_queued, self._append_more, self._append_numbered = reader_of(
                 Event, instance
             )
+            self._add_watch = adder_of(instance)
             self._undelivered: list[Batch] = []
             self._waiters = Waiters(instance)
             self._instance = instance
@@ -162,14 +160,11 @@ class INotify(io.FileIO):
             OverflowError: ``mask`` is negative or has more than 32 bits.
             ValueError: a NUL in ``path``; this object is closed.
         """
-        if path.__class__ is str and "\0" not in path:
-            encoded = path.encode(_ENCODING, _ERRORS)
-        else:
-            encoded = _encode_path(path)
-        if not isinstance(mask, int):
-            mask = operator.index(mask)  # cffi would take a Decimal
+        name = path
+        if name.__class__ is not str or "\0" in name:
+            name = _encode_path(path)
         while True:
-            wd = _add_watch(self._instance, encoded, mask)
+            wd = self._add_watch(name, mask)
             if wd >= 0:
                 return wd
             self._raise_unless_interrupted(wd, path)
@@ -265,11 +260,7 @@ class INotify(io.FileIO):
             self._never_block()
             self._append_now(events)
             if not events and timeout != 0:
-
-                def look() -> bool:
-                    self._append_now(events)
-                    return bool(events)
-
+                look = partial(self._append_now, events)
                 await self._await(look, Deadline(timeout))
             return events
         except BaseException:
@@ -431,13 +422,14 @@ class INotify(io.FileIO):
             lib.instance_close(self._instance)
             self._waiters.close()
 
-    def _append_now(self, events: list[Event]) -> None:
-        """Append all that is queued, without waiting."""
+    def _append_now(self, events: list[Event]) -> bool:
+        """Append all that is queued, without waiting; return whether there is any."""
         if self._undelivered:
             self._append_undelivered(events)
         rest = self._append_queued(events)
         if rest:
             self._append_rest(events, rest)
+        return bool(events)
 
     def _append_undelivered(self, events: list[Event]) -> None:
         for batch in self._batches():
@@ -497,10 +489,7 @@ class INotify(io.FileIO):
     def _wait_for_events(
         self, events: list[Event], timeout: float | None, read_delay: float | None
     ) -> None:
-        def look() -> bool:
-            self._append_now(events)
-            return bool(events)
-
+        look = partial(self._append_now, events)
         self._wait(look, Deadline(timeout), read_delay)
 
     def _wait(

@@ -329,7 +329,7 @@ static void bell_silence(struct bell *bell)
     }
 }
 
-/* ---- CPython: from bytes to named tuples -------------------------------- */
+/* ---- CPython: from bytes to named tuples, from a path to a watch --------  */
 
 #ifdef PYPY_VERSION
 
@@ -339,7 +339,7 @@ static void exchange_builtins(uintptr_t list) { (void)list; }
 
 /* cffi converts only C values, at 20 ns a field and 75 ns a name, and gives
    up the GIL twice where one call that reads and builds gives it up once.
-   These two builtins use the stable ABI alone. */
+   These builtins use the stable ABI alone. */
 
 /* tuple.__new__.  A named tuple's own __new__ is Python; and allocating one
    without any would leave unset what CPython adds to tuples (3.14 did). */
@@ -414,8 +414,8 @@ static PyObject *append_events(PyObject *module, PyObject *arguments)
     return offset == -1 ? NULL : PyLong_FromSsize_t(offset);
 }
 
-/* Read once and append; `reader` is (type, address of a struct instance).
-   Returns the bytes still queued or the number of the read, or -errno. */
+/* Read once and append; `reader` is as reader_of() takes it.  Returns the bytes
+   still queued or the number of the read, or -errno. */
 static PyObject *append_read(PyObject *reader, PyObject *events, int more, int number)
 {
     struct queued queued; /* on the stack: no two readers can share it */
@@ -451,7 +451,7 @@ static PyObject *append_numbered(PyObject *reader, PyObject *events)
     return append_read(reader, events, 0, 1);
 }
 
-/* reader_of((type, address of a struct instance))
+/* reader_of((type, address of a struct instance, and what keeps that))
    -> append_queued, append_more, append_numbered */
 static PyObject *reader_of(PyObject *module, PyObject *reader)
 {
@@ -471,9 +471,43 @@ static PyObject *reader_of(PyObject *module, PyObject *reader)
     return result;
 }
 
+/* add_watch(path, mask) -> the watch descriptor, or -errno, or -CLOSED */
+static PyObject *add_watch_to(PyObject *adder, PyObject *arguments)
+{
+    struct instance *instance = PyLong_AsVoidPtr(PyTuple_GetItem(adder, 0));
+    PyObject *path, *number = PyNumber_Index(PyTuple_GetItem(arguments, 1));
+    if (!number)
+        return NULL;
+    unsigned long long mask = PyLong_AsUnsignedLongLong(number);
+    Py_DECREF(number);
+    if (PyErr_Occurred())
+        return NULL;
+    if (mask > UINT32_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "mask has more than 32 bits");
+        return NULL;
+    }
+    if (!PyUnicode_FSConverter(PyTuple_GetItem(arguments, 0), &path))
+        return NULL;
+    int wd;
+    Py_BEGIN_ALLOW_THREADS
+    wd = instance_add_watch(instance, PyBytes_AsString(path), (uint32_t)mask);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(path);
+    return PyLong_FromLong(wd);
+}
+
+/* adder_of((address of a struct instance, and what keeps that)) -> add_watch */
+static PyObject *adder_of(PyObject *module, PyObject *adder)
+{
+    static PyMethodDef add = {"add_watch", add_watch_to, METH_VARARGS, NULL};
+    (void)module;
+    return PyCFunction_NewEx(&add, adder, NULL);
+}
+
 static PyMethodDef builtins[] = {
     {"append_events", append_events, METH_VARARGS, NULL},
     {"reader_of", reader_of, METH_O, NULL},
+    {"adder_of", adder_of, METH_O, NULL},
 };
 
 /* cffi makes the module and has no place for functions that take objects, so
