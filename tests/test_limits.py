@@ -187,13 +187,14 @@ def test_no_permission(run_python: RunPython, tmp_path: Path) -> None:
 
 # ---- limits: each test has its own, or is skipped ----------------------------
 
-SYSCTLS = "/proc/sys/fs/inotify"
-
 
 def test_no_more_watches(
     run_python: RunPython, user_namespace: list[str], tmp_path: Path
 ) -> None:
-    """ENOSPC is no full disk: it names the sysctl, with its value, and the path."""
+    """ENOSPC is no full disk: it names the sysctl, with its value, and the path.
+
+    In a user namespace that is the namespace's, when it is the lower one.
+    """
     code = """
         import errno, os, sys
         from inotify_cffi import INotify, flags, syscalls
@@ -218,11 +219,34 @@ def test_no_more_watches(
         """
     for number in range(5):
         (tmp_path / f"{number}").mkdir()
-    limit = Path(SYSCTLS, "max_user_watches").read_text().strip()
     lines = run_python(code, cwd=tmp_path, prefix=user_namespace).splitlines()
     assert lines[0] == lines[2] == "3 True 3"
     assert lines[1] == lines[3]
-    assert f"fs.inotify.max_user_watches is {limit} " in lines[1]
+    assert " user.max_inotify_watches is 3 " in lines[1]
+
+
+@pytest.mark.parametrize("namespace", [True, False])
+@pytest.mark.parametrize(
+    ("number", "what"), [(errno.ENOSPC, "watches"), (errno.EMFILE, "instances")]
+)
+def test_the_limit_of_the_system(
+    run_python: RunPython,
+    user_namespace: list[str],
+    number: int,
+    what: str,
+    namespace: bool,
+) -> None:
+    """The limit named is the system's where a user namespace has no lower one."""
+    code = f"""
+        from inotify_cffi import syscalls
+        try:
+            syscalls.raise_init_error({number})
+        except OSError as error:
+            print(error.strerror)
+        """
+    said = run_python(code, prefix=user_namespace if namespace else [])
+    limit = Path("/proc/sys/fs/inotify", f"max_user_{what}").read_text().strip()
+    assert f" fs.inotify.max_user_{what} is {limit} " in said
 
 
 def test_without_proc(
@@ -277,16 +301,15 @@ MAKE_INSTANCES = """
 
 
 def test_no_more_instances(run_python: RunPython, user_namespace: list[str]) -> None:
-    """EMFILE for a full fs.inotify.max_user_instances names it, with its value."""
+    """EMFILE for no more instances names the sysctl, with its value."""
     sysctl = "/proc/sys/user/max_inotify_instances"
     code = MAKE_INSTANCES.format(
         limit=f"with open('{sysctl}', 'w') as limit: limit.write('4')"
     )
-    limit = Path(SYSCTLS, "max_user_instances").read_text().strip()
     lines = run_python(code, prefix=user_namespace).splitlines()
     assert lines[::2] == ["4 True None"] * 3
     for text in lines[1::2]:
-        assert f"fs.inotify.max_user_instances is {limit} " in text
+        assert " user.max_inotify_instances is 4 " in text
         assert "RLIMIT_NOFILE" not in text
 
 

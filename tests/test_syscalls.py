@@ -234,6 +234,19 @@ def test_reads_all_that_is_queued(watched_fd: int, tmp_path: Path) -> None:
     assert [event.name for event in read_events(watched_fd)] == numbered
 
 
+@pytest.mark.parametrize("data", [b"x", b"no events at all", bytes(16) + b"x"])
+def test_what_is_no_instance(data: bytes) -> None:
+    """What another file gives is no events, and none of it is dropped unsaid."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, data)
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            read_events(reading)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 def test_negative_max_bytes(nonblocking_fd: int) -> None:
     """A negative max_bytes is a ValueError."""
     with pytest.raises(ValueError, match="-1"):

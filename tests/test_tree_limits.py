@@ -167,9 +167,6 @@ import churn
 from inotify_cffi import TreeWatcher
 
 root = sys.argv[2]
-with open("/proc/sys/fs/inotify/max_user_watches") as file:
-    sysctl = file.read().strip()
-
 def limit(number):
     with open("/proc/sys/user/max_inotify_watches", "w") as file:
         file.write(str(number))
@@ -180,7 +177,8 @@ def refused(function, wanted):
     except OSError as error:
         assert error.errno == errno.ENOSPC, error
         text = str(error)
-        assert f"fs.inotify.max_user_watches is {sysctl} " in text, text
+        with open("/proc/sys/user/max_inotify_watches") as file:
+            assert f" user.max_inotify_watches is {int(file.read())} " in text, text
         assert f" {wanted} directories" in text, text
         assert error.filename.startswith(root), error.filename
     else:

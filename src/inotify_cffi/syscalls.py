@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 from collections import namedtuple
+from contextlib import suppress
 from operator import index
 
 from . import _parsing
@@ -96,9 +97,8 @@ def raise_os_error(number: int, path: Path | None = None) -> NoReturn:
     text = os.strerror(number)
     if number == errno.ENOSPC:
         text = (
-            "no more inotify watches: fs.inotify.max_user_watches is "
-            f"{_limit('max_user_watches')} for all of this user's instances; "
-            "raise it with sysctl, or remove watches"
+            f"no more inotify watches: {_limit_of('watches')} for all of this "
+            "user's instances; raise it with sysctl, or remove watches"
         )
     raise OSError(number, text, path if path is None else os.fspath(path))
 
@@ -122,18 +122,26 @@ def raise_init_error(number: int) -> NoReturn:
         ) from None
     raise OSError(
         number,
-        "no more inotify instances: fs.inotify.max_user_instances is "
-        f"{_limit('max_user_instances')} for this user; "
+        f"no more inotify instances: {_limit_of('instances')} for this user; "
         "raise it with sysctl, or close some",
     )
 
 
-def _limit(name: str) -> str:
-    try:
-        with open(f"/proc/sys/fs/inotify/{name}") as sysctl:
-            return sysctl.read().strip()
-    except OSError:
-        return "unknown here"
+def _limit_of(what: str) -> str:
+    """Say which sysctl limits the watches or the instances, and its value.
+
+    A user namespace, as containers have it, has a limit of its own below that of
+    the system: user_namespaces(7), namespaces(7). Outside they are the same.
+    """
+    of_system = f"fs.inotify.max_user_{what}"
+    values = {}
+    for sysctl in (of_system, f"user.max_inotify_{what}"):
+        with suppress(OSError), open(f"/proc/sys/{sysctl.replace('.', '/')}") as file:
+            values[sysctl] = int(file.read())
+    if not values:
+        return f"{of_system} is unknown here"
+    lowest = min(values, key=values.__getitem__)
+    return f"{lowest} is {values[lowest]}"
 
 
 def init() -> int:
@@ -238,7 +246,8 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
         is queued.
 
     Raises:
-        OSError: EINVAL, ``max_bytes`` is too small for the first event; EBADF.
+        OSError: EINVAL, ``max_bytes`` is too small for the first event; EBADF;
+            EIO, what ``fd`` gave is no events: it is no inotify instance.
         TypeError: an argument is no int.
         ValueError, OverflowError: ``max_bytes`` is negative, or too large.
     """
@@ -261,5 +270,6 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
         if filled != -errno.EINTR:
             raise_os_error(-filled)
     events: list[Event] = []
-    _parsing.append_events(events, Event, True, buffer, filled)
+    if _parsing.append_events(events, Event, True, buffer, filled) != filled:
+        raise_os_error(errno.EIO)
     return events
