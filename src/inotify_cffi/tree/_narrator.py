@@ -33,7 +33,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
@@ -215,7 +214,7 @@ class Narrator:
         self._unmounted: set[Directory] = set()
         self._dead: set[Directory] = set()  # their watch is gone; DELETE will come
         self._strays: set[int] = set()  # watches that nobody in the picture has
-        self._leaving: Counter[int] = Counter()  # removed; IGNORED will come
+        self._leaving: set[int] = set()  # removed; IGNORED will come
         self._interrupted = False
 
     def close(self) -> None:
@@ -587,9 +586,7 @@ class Narrator:
                 continue
             if self._leaving and wd in self._leaving:
                 if mask & _IGNORED:
-                    self._leaving[wd] -= 1
-                    if not self._leaving[wd]:
-                        del self._leaving[wd]
+                    self._leaving.discard(wd)
                 continue
             if mask & _IGNORED:
                 if wd == self._mark:
@@ -860,8 +857,7 @@ class Narrator:
         for directory, finished in list(self._replaced.items()):
             if finished:  # and it was no exchange
                 del self._replaced[directory]
-                if directory in self._arrived:
-                    self._arrived[directory] = self._arrived[directory][0], False
+                self._arrived[directory] = self._arrived[directory][0], False
 
     def _take_doubt(self, parent: Directory, name: str) -> bool:
         """Return whether there was a doubt about a name; there is none any more."""
@@ -929,7 +925,7 @@ class Narrator:
             self._inotify.rm_watch(wd)
         except OSError:
             return  # EINVAL: gone already; its IGNORED is on the way or was told
-        self._leaving[wd] += 1
+        self._leaving.add(wd)  # only once: the kernel gives no number again
 
     def _lose_watch(self, wd: int) -> None:
         """Follow IGNORED: the kernel has removed a watch."""
@@ -947,13 +943,12 @@ class Narrator:
         """After an unmount, show what the mount had hidden."""
         unmounted, self._unmounted = self._unmounted, set()
         for directory in unmounted:
-            if directory.root is None or directory.parent in unmounted:
-                continue
             parent, name = directory.parent, directory.name
-            if parent is not None:
-                self._forget_name(parent, name)
-                self._tell(_CREATE | _ISDIR, self._path(parent, name), synthetic=True)
-                self._later[parent.add(name)] = False
+            if directory.root is None or parent is None or parent in unmounted:
+                continue
+            self._forget_name(parent, name)
+            self._tell(_CREATE | _ISDIR, self._path(parent, name), synthetic=True)
+            self._later[parent.add(name)] = False
 
     def _start_anew(self) -> None:
         """After an overflow: tell it, forget everything, look at all roots again."""
