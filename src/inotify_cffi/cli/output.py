@@ -32,17 +32,10 @@ def say(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
 
-def is_terminal(descriptor: int) -> bool:
-    try:
-        return os.isatty(descriptor)
-    except OSError:
-        return False
-
-
 def wants_colour(descriptor: int) -> bool:
     """Return whether colour is seen and wanted: https://no-color.org."""
     return (
-        is_terminal(descriptor)
+        os.isatty(descriptor)
         and not os.environ.get("NO_COLOR")
         and os.environ.get("TERM", "dumb") != "dumb"
     )

@@ -169,7 +169,7 @@ class _Command:
                 raise _Failure(f"{PROGRAM}: --timefmt: {error}") from None
         if options.null:
             return lines.paths(end)
-        if options.outfile is None and output.is_terminal(1):
+        if options.outfile is None and os.isatty(1):
             return lines.for_people(output.wants_colour(1))
         return lines.ordinary()
 
@@ -218,9 +218,7 @@ class _Command:
         )
 
     def _shows_progress(self) -> bool:
-        return (
-            not self._options.quiet and sys.stderr is not None and output.is_terminal(2)
-        )
+        return not self._options.quiet and sys.stderr is not None and os.isatty(2)
 
     def _say_warning(self, message: Warning | str, *_: object, **__: object) -> None:
         if not self._silent:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 
 from .. import flags
 from .lines import printable
-from .output import is_terminal, say
+from .output import say
 from .records import Record
 
 _COUNTED = [
@@ -65,7 +66,7 @@ class Stats:
             say("No events occurred.")
             return
         rows = self.rows()
-        if is_terminal(2):
+        if os.isatty(2):
             try:
                 _show_rich(rows)
                 return
