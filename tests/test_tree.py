@@ -21,6 +21,7 @@ import pytest
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str, masks
 from inotify_cffi.tree import _disk
+from inotify_cffi.tree._picture import Root
 
 if TYPE_CHECKING:
     import churn
@@ -597,6 +598,16 @@ def test_rename_from_what_is_left_out(excluding: churn.Consumer, top: Path) -> N
     assert len(others) == 3
 
 
+def test_rename_in_to_what_is_left_out(
+    excluding: churn.Consumer, top: Path, tmp_path: Path
+) -> None:
+    """What comes from outside to a name that is left out is not told."""
+    _fill(tmp_path / "d")
+    (tmp_path / "d").rename(top / "d.tmp")
+    assert excluding.lines() == []
+    assert len(churn.kernel_watches(excluding.watcher)) == 1
+
+
 def test_exclude_that_fails(top: Path) -> None:
     """An exception of exclude comes out of read; the next read starts anew."""
     failures = [RuntimeError("exclude failed")]
@@ -713,6 +724,13 @@ def test_file_root_without_its_directory(top: Path) -> None:
         assert watcher.read() == []
 
 
+def test_directory_of_a_file_root(file_root: tuple[TreeWatcher, Path]) -> None:
+    """What happens to the directory that a file is in is not told of the file."""
+    watcher, file = file_root
+    file.parent.chmod(0o711)
+    assert watcher.read(timeout=0) == []
+
+
 def test_missing_file(top: Path) -> None:
     """A root that does not exist is refused."""
     with pytest.raises(FileNotFoundError) as refused:
@@ -779,6 +797,29 @@ def test_remove_the_outer_root(top: Path) -> None:
         (top / "d" / "sub" / "file").unlink()
         assert _paths(watcher.read(timeout=0), top) == ["/d/sub/file"]
         assert len(churn.kernel_watches(watcher)) == 2
+
+
+def test_remove_the_outer_root_that_came_later(top: Path) -> None:
+    """A root that became part of another's tree is one of its own again after that."""
+    _fill(top / "d")
+    with TreeWatcher(top / "d", top) as watcher:
+        watcher.remove(top)
+        (top / "other").mkdir()
+        (top / "d" / "sub" / "file").unlink()
+        assert _paths(watcher.read(timeout=0), top) == ["/d/sub/file"]
+        assert len(churn.kernel_watches(watcher)) == 2
+
+
+def test_remove_the_outer_root_that_left_it_out(top: Path) -> None:
+    """A root that the outer one left out is watched when that one is removed."""
+    _fill(top / "d")
+    with TreeWatcher(top, top / "d", exclude=lambda path: path == f"{top}/d") as both:
+        watched = len(churn.kernel_watches(both))
+        both.remove(top)
+        events = both.read(timeout=0)
+        assert sorted(_paths(events, top)) == [f"/d{path}" for path in FILLED]
+        assert all(event.synthetic for event in events)
+        assert (watched, len(churn.kernel_watches(both))) == (1, 2)
 
 
 def test_remove_the_inner_root(top: Path) -> None:
@@ -1086,6 +1127,39 @@ def test_close(
     assert list(watcher) == []
 
 
+def test_close_while_another_reads(top: Path, in_thread: InThread) -> None:
+    """close() does not wait for a read that is at work; that one finds it closed."""
+    asked, closed = threading.Event(), threading.Event()
+
+    def exclude(path: str) -> bool:
+        asked.set()
+        return not closed.wait(PATIENCE / 1000)
+
+    watcher = TreeWatcher(top, exclude=exclude)
+    os.mkdir(top / "d")
+    result = in_thread(lambda: watcher.read(timeout=0))
+    assert asked.wait(PATIENCE / 1000)
+    watcher.close()
+    closed.set()
+    with pytest.raises(ValueError, match="closed"):
+        result()
+    assert not watcher._narrator.roots
+
+
+def test_read_in_the_midst_of_a_read(top: Path) -> None:
+    """What interrupts a read and reads, as a signal's handler, is told nothing."""
+    told: list[list[TreeEvent]] = []
+
+    def exclude(path: str) -> bool:
+        told.append(watcher.read(timeout=0))
+        return False
+
+    with TreeWatcher(top, exclude=exclude) as watcher:
+        os.mkdir(top / "d")
+        told.append(watcher.read(timeout=0))
+    assert [_paths(events, top) for events in told] == [[], ["/d"]]
+
+
 def test_iteration(
     top: Path,
     in_thread: InThread,
@@ -1134,6 +1208,30 @@ def test_iteration_raises_other_errors(
             asyncio.run(iterate())
 
 
+def test_async_iteration_goes_on_after_wake(top: Path) -> None:
+    """An async for goes on after wake()."""
+
+    async def main() -> str:
+        with TreeWatcher(top) as watcher:
+            waits = watcher._inotify.await_readable
+            wakes = iter([True])
+
+            async def wake_and_wait(timeout: float | None = None) -> bool:
+                if timeout != 0:
+                    if next(wakes, False):
+                        watcher.wake()
+                    else:
+                        os.mknod(top / "file")
+                return await waits(timeout)
+
+            vars(watcher._inotify)["await_readable"] = wake_and_wait
+            event = await watcher.__anext__()
+            assert next(wakes, None) is None
+            return event.path
+
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == f"{top}/file"
+
+
 def test_async_iteration_ends_without_a_root(top: Path) -> None:
     """An async for gives what was told of the last root, and ends."""
 
@@ -1151,6 +1249,18 @@ def test_a_disk_that_does_not_answer(top: Path) -> None:
     gone = str(top / "gone")
     assert _disk.count_directories([str(top), gone]) == 3
     assert _disk.kind_of_file_system(gone) is None
+    reading, writing = os.pipe()  # on a file system that is mounted nowhere
+    assert _disk.kind_of_file_system(f"/proc/self/fd/{reading}") is None
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_name_that_another_has() -> None:
+    """A directory that leaves the picture leaves who has its name by now."""
+    top = Root("top")
+    old, new = top.add("name"), top.add("name")
+    old.detach()
+    assert top.child("name") is new
 
 
 def test_iteration_and_read(consumer: churn.Consumer, top: Path) -> None:

@@ -1,0 +1,672 @@
+"""TreeWatcher when the tree changes in the midst of a look, or of two events.
+
+What another process does at such a moment is done here by the step that comes
+just before or after it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+from collections.abc import Iterator, Sequence
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Callable, Protocol
+
+import pytest
+
+from inotify_cffi import Event, TreeWatcher, flags
+from inotify_cffi.tree import _disk
+
+if TYPE_CHECKING:
+    import churn
+    from conftest import RunPython
+else:
+    churn = ModuleType("churn")
+    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
+
+TESTS = Path(__file__).parent
+ISDIR = flags.ISDIR
+Batches = Sequence[Sequence[Event]]
+
+
+class AfterListing(Protocol):
+    def __call__(self, directory: Path, change: Callable[[], object]) -> None: ...
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, beside which there is room for others."""
+    root = tmp_path / "root"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def consumer(root: Path) -> Iterator[churn.Consumer]:
+    """A strict consumer of an empty tree, checked afterwards."""
+    with churn.Consumer(root) as consumer:
+        yield consumer
+
+
+@pytest.fixture
+def after_listing(monkeypatch: pytest.MonkeyPatch) -> AfterListing:
+    """The function that lets a change follow the next listing of a directory.
+
+    So the change is in the window of the directory: before its mark.
+    """
+
+    def after_listing(directory: Path, change: Callable[[], object]) -> None:
+        listing = _disk.listing
+
+        def list_and_change(path: str) -> dict[str, bool]:
+            names = listing(path)
+            if path == str(directory):
+                monkeypatch.setattr(_disk, "listing", listing)
+                change()
+            return names
+
+        monkeypatch.setattr(_disk, "listing", list_and_change)
+
+    return after_listing
+
+
+def _deal(consumer: churn.Consumer, deal: Callable[[list[Event]], Batches]) -> None:
+    """Let the next read that takes events give them in several, as `deal` has it.
+
+    A read takes what is queued; another processor may be about to queue the rest.
+    """
+    inotify = consumer.watcher._inotify
+    read = inotify.read
+    dealt: list[list[Event]] = []
+
+    def read_in_parts(*arguments: Any, **options: Any) -> list[Event]:
+        events = read(*arguments, **options)
+        if not dealt:
+            if not events:
+                return events
+            dealt.extend(list(batch) for batch in deal(events))
+        else:
+            dealt[-1] += events
+        batch = dealt.pop(0)
+        if not dealt:
+            vars(inotify)["read"] = read
+        return batch
+
+    vars(inotify)["read"] = read_in_parts
+
+
+def _at(events: list[Event], mask: int, name: str = "") -> int:
+    """Where the first event of a kind, of a name, is."""
+    return next(
+        at
+        for at, event in enumerate(events)
+        if event.mask & mask and event.name == name
+    )
+
+
+def _remove(path: Path) -> None:
+    subprocess.run(["rm", "-r", path], check=True)
+
+
+# ---- between a listing and its mark -------------------------------------------------
+
+
+Change = Callable[[Path], object]
+IN_A_WINDOW: dict[str, tuple[list[Change], list[str]]] = {
+    "created": (
+        [lambda d: os.mkdir(d / "new")],
+        ["CREATE | ISDIR /d/new, synthetic"],
+    ),
+    "created and deleted": (
+        [lambda d: os.mkdir(d / "new"), lambda d: os.rmdir(d / "new")],
+        [],
+    ),
+    "changed": ([lambda d: os.chmod(d / "file", 0o600)], ["ATTRIB /d/file"]),
+    "renamed": (
+        [lambda d: os.rename(d / "file", d / "new")],
+        ["-CREATE /d/file, synthetic", "CREATE /d/new, synthetic"],
+    ),
+    "deleted": ([lambda d: os.unlink(d / "file")], ["-CREATE /d/file, synthetic"]),
+    "changed and deleted": (
+        [lambda d: os.chmod(d / "file", 0o600), lambda d: os.unlink(d / "file")],
+        ["-CREATE /d/file, synthetic"],
+    ),
+    "changed, deleted and created": (
+        [
+            lambda d: os.chmod(d / "file", 0o600),
+            lambda d: os.unlink(d / "file"),
+            lambda d: os.mknod(d / "file"),
+        ],
+        [],
+    ),
+    "left": (
+        [lambda d: os.rename(d / "sub", d.parent.parent / "outside")],
+        ["-CREATE | ISDIR /d/sub, synthetic"],
+    ),
+    "came": (
+        [lambda d: os.rename(d.parent.parent / "other", d / "new")],
+        ["CREATE /d/new, synthetic"],
+    ),
+    "exchanged": (
+        [lambda d: churn.exchange(d / "file", d / "sub")],
+        [
+            "-CREATE /d/file, synthetic",
+            "-CREATE | ISDIR /d/sub, synthetic",
+            "CREATE | ISDIR /d/file, synthetic",
+            "CREATE /d/sub, synthetic",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_A_WINDOW)
+def test_change_in_a_window(
+    consumer: churn.Consumer,
+    root: Path,
+    tmp_path: Path,
+    after_listing: AfterListing,
+    case: str,
+) -> None:
+    """What happens before the mark is told as if it had been there to be listed."""
+    changes, lines = IN_A_WINDOW[case]
+    os.mknod(tmp_path / "other")
+    (root / "d" / "sub").mkdir(parents=True)
+    os.mknod(root / "d" / "file")
+    after_listing(root / "d", lambda: [change(root / "d") for change in changes])
+    first, *told = consumer.lines()
+    assert first == "CREATE | ISDIR /d"
+    expected = {"CREATE /d/file, synthetic", "CREATE | ISDIR /d/sub, synthetic"}
+    expected -= {line[1:] for line in lines if line[0] == "-"}
+    expected |= {line for line in lines if line[0] != "-"}
+    assert sorted(told) == sorted(expected)
+
+
+def test_renames_into_a_window(
+    consumer: churn.Consumer, root: Path, after_listing: AfterListing
+) -> None:
+    """What is renamed into a directory before its mark is one event, each of it."""
+    for name in ("one", "two", "three"):
+        os.mknod(root / name)
+    consumer.read()
+    (root / "d").mkdir()
+
+    def change() -> None:
+        (root / "one").rename(root / "d" / "one")
+        # Of the name that the rename replaces nothing has been told.
+        os.mknod(root / "d" / "two")
+        (root / "two").rename(root / "d" / "two")
+        (root / "three").rename(root / "d" / "three")
+        (root / "d" / "three").unlink()
+
+    after_listing(root / "d", change)
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "MOVED_TO /d/one from /one",
+        "MOVED_TO /d/two from /two",
+        "MOVED_TO /d/three from /three",
+        "DELETE /d/three",
+    ]
+
+
+@pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
+def test_rename_into_a_window_that_is_not_valid(
+    consumer: churn.Consumer,
+    root: Path,
+    after_listing: AfterListing,
+    kind: Callable[[Path], None],
+) -> None:
+    """What is renamed into a directory that moves before its mark is found there."""
+    consumer.halves_are_sure = False
+    kind(root / "old")
+    consumer.read()
+    (root / "d").mkdir()
+
+    def change() -> None:
+        (root / "old").rename(root / "d" / "new")
+        (root / "d").rename(root / "e")
+
+    after_listing(root / "d", change)
+    assert [line.replace(" | ISDIR", "") for line in consumer.lines()] == [
+        "CREATE /d",
+        "MOVED_FROM /old",
+        "MOVED_TO /e from /d",
+        "CREATE /e/new, synthetic",
+    ]
+
+
+@pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
+def test_rename_into_a_window_that_only_seems_not_valid(
+    consumer: churn.Consumer,
+    root: Path,
+    after_listing: AfterListing,
+    kind: Callable[[Path], None],
+) -> None:
+    """When a MOVE_SELF is late a rename may be two events; the picture is true."""
+    consumer.halves_are_sure = False
+    (root / "a").mkdir()
+    kind(root / "old")
+    consumer.read()
+    (root / "a" / "d").mkdir()
+    (root / "a").rename(root / "b")
+
+    def change() -> None:
+        (root / "old").rename(root / "b" / "d" / "new")
+        (root / "b" / "d" / "new").chmod(0o700)
+
+    after_listing(root / "b" / "d", change)
+
+    def hold_back(events: list[Event]) -> Batches:
+        at = _at(events, flags.MOVE_SELF)
+        return events[:at], events[at:]
+
+    _deal(consumer, hold_back)
+    lines = [line.replace(" | ISDIR", "") for line in consumer.lines()]
+    assert lines[:2] == ["CREATE /a/d", "MOVED_TO /b from /a"]
+    assert sorted(lines[2:]) == [
+        "ATTRIB /b/d/new",
+        "CREATE /b/d/new, synthetic",
+        "MOVED_FROM /old",
+    ]
+
+
+def test_overflow_in_a_window(
+    consumer: churn.Consumer, root: Path, after_listing: AfterListing
+) -> None:
+    """When the queue overflows before a mark, no rename into the window is told."""
+    for name in ("old", "busy"):
+        os.mknod(root / name)
+    consumer.read()
+    (root / "d").mkdir()
+
+    def change() -> None:
+        (root / "old").rename(root / "d" / "new")
+        for _ in range(int(Path(churn.MAX_QUEUED_EVENTS).read_text()) // 2 + 1):
+            os.chmod(root / "busy", 0o600)
+            os.chmod(root / "d", 0o700)
+
+    after_listing(root / "d", change)
+    lines = consumer.lines()
+    assert lines[0] == "CREATE | ISDIR /d"
+    assert [line for line in lines if "old" in line] == []
+    after = lines[lines.index("Q_OVERFLOW") + 1 :]
+    assert sorted(after) == [
+        "CREATE /busy, synthetic",
+        "CREATE /d/new, synthetic",
+        "CREATE | ISDIR /d, synthetic",
+    ]
+
+
+def test_file_that_comes_and_goes_in_a_window(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is a root, and comes and goes before its mark, is not there."""
+    file = root / "file"
+    os.mknod(file)
+    os.mknod(root / "new")
+    find = _disk.find
+    looks: list[str] = []
+
+    def find_and_change(directory: str, name: str) -> bool | None:
+        found = find(directory, name)
+        if not looks:
+            (root / "new").rename(file)
+            file.rename(root / "away")
+        looks.append(name)
+        return found
+
+    monkeypatch.setattr(_disk, "find", find_and_change)
+    with TreeWatcher(file, initial=True) as watcher:
+        assert watcher.read(timeout=0) == []
+        # The kernel tells all of a file in a directory that is watched.
+        assert looks == ["file"]
+        os.mknod(file)
+        (event,) = watcher.read(timeout=0)
+        assert event == (str(file), flags.CREATE, None, False)
+
+
+# ---- where a look fails -------------------------------------------------------------
+
+
+def test_no_descriptors_to_look(root: Path) -> None:
+    """EMFILE where a directory cannot be listed is raised; the next read lists it."""
+    with churn.Consumer(root) as consumer:
+        (root / "a" / "b").mkdir(parents=True)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            with pytest.raises(OSError, match=os.strerror(errno.EMFILE)) as refused:
+                consumer.read()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert refused.value.errno == errno.EMFILE
+        assert consumer.lines() == [
+            "CREATE | ISDIR /a",
+            "CREATE | ISDIR /a/b, synthetic",
+        ]
+
+
+def test_two_directories_of_a_root_that_is_elsewhere(
+    root: Path, tmp_path: Path
+) -> None:
+    """A root that was renamed from above is gone once, however many looks fail."""
+    (tmp_path / "above").mkdir()
+    root.rename(tmp_path / "above" / "root")
+    with TreeWatcher(tmp_path / "above" / "root") as watcher:
+        (tmp_path / "above").rename(tmp_path / "beyond")
+        for name in ("one", "two"):
+            (tmp_path / "beyond" / "root" / name).mkdir()
+        masks = [event.mask for event in watcher.read(timeout=0)]
+        assert masks == [*[flags.CREATE | ISDIR] * 2, flags.MOVE_SELF]
+        assert churn.kernel_watches(watcher) == []
+        assert watcher.read() == []
+
+
+MOUNTS = """
+import os, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+import churn
+from inotify_cffi import TreeWatcher, flags
+from inotify_cffi.tree import _disk
+
+root = sys.argv[2]
+
+def run(*command):
+    subprocess.run(command, check=True)
+
+def after_listing(directory, change):
+    listing = _disk.listing
+    def list_and_change(path):
+        names = listing(path)
+        if path == directory:
+            _disk.listing = listing
+            change()
+        return names
+    _disk.listing = list_and_change
+"""
+
+MOUNTS_CASES = {
+    "a mount hides what was created": """
+os.mkdir(f"{root}/a")
+with churn.Consumer(root) as consumer:
+    os.mkdir(f"{root}/a/hidden")
+    run("mount", "-t", "tmpfs", "none", f"{root}/a")
+    lines = consumer.lines()
+    assert lines == ["CREATE | ISDIR /a/hidden", "DELETE | ISDIR /a/hidden, synthetic"]
+    run("umount", f"{root}/a")
+    os.rmdir(f"{root}/a/hidden")
+    consumer.watcher.read(timeout=0)
+""",
+    "an unmount takes what is being looked at": """
+os.mkdir(f"{root}/a")
+run("mount", "-t", "tmpfs", "none", f"{root}/a")
+with churn.Consumer(root) as consumer:
+    consumer.mirror.unmounts = True
+    os.makedirs(f"{root}/a/d/below")
+    after_listing(f"{root}/a/d", lambda: run("umount", f"{root}/a"))
+    lines = consumer.lines()
+    assert lines == [
+        "CREATE | ISDIR /a/d",
+        "DELETE | ISDIR /a, synthetic",
+        "CREATE | ISDIR /a, synthetic",
+    ], lines
+""",
+    "a directory leaves within which its root is mounted": """
+os.makedirs(f"{root}/a/loop")
+run("mount", "--bind", root, f"{root}/a/loop")
+with TreeWatcher(root) as watcher:
+    os.rename(f"{root}/a", f"{root}-elsewhere")
+    os.mkdir(f"{root}/new")
+    read = watcher._inotify.read
+    def read_late(timeout):
+        # Another processor may be about to queue its MOVE_SELF.
+        return sorted(read(timeout), key=lambda event: event.mask == flags.MOVE_SELF)
+    vars(watcher._inotify)["read"] = read_late
+    told = [churn.in_words(event, root) for event in watcher.read(timeout=0)]
+    assert told == [
+        "MOVED_FROM | ISDIR /a/loop/a",
+        "MOVED_FROM | ISDIR /a",
+        "CREATE | ISDIR /new",
+    ], told
+    assert len(churn.kernel_watches(watcher)) == 2
+""",
+}
+
+
+@pytest.mark.parametrize("case", MOUNTS_CASES)
+def test_mounts(
+    run_python: RunPython, mount_namespace: list[str], root: Path, case: str
+) -> None:
+    """What a mount hides is gone, though no event tells it; what goes is gone once."""
+    run_python(MOUNTS + MOUNTS_CASES[case], TESTS, root, prefix=mount_namespace)
+
+
+NO_WATCH_FOR_A_MARK = (
+    MOUNTS
+    + """
+os.mknod(f"{root}/old")
+with churn.Consumer(root) as consumer:
+    os.mkdir(f"{root}/d")
+    with open("/proc/sys/user/max_inotify_watches", "w") as limit:
+        limit.write("2")
+    after_listing(f"{root}/d", lambda: os.rename(f"{root}/old", f"{root}/d/new"))
+    lines = consumer.lines()
+    assert lines == ["CREATE | ISDIR /d", "MOVED_TO /d/new from /old"], lines
+"""
+)
+
+
+def test_no_watch_for_a_mark(
+    run_python: RunPython, user_namespace: list[str], root: Path
+) -> None:
+    """Where the limit leaves no watch for a mark, a rename is still one event."""
+    run_python(NO_WATCH_FOR_A_MARK, TESTS, root, prefix=user_namespace)
+
+
+# ---- exchanges, and what looks like one ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        (lambda root: os.unlink(root / "y"), []),
+        (
+            lambda root: os.chmod(root / "y", 0o600),
+            ["CREATE /y, synthetic", "ATTRIB /y"],
+        ),
+        (
+            lambda root: os.chmod(root / "x", 0o600),
+            ["ATTRIB /x", "CREATE /y, synthetic"],
+        ),
+        (lambda root: os.rename(root / "y", root / "z"), ["MOVED_TO /z"]),
+    ],
+)
+def test_change_after_an_exchange_of_files(
+    consumer: churn.Consumer,
+    root: Path,
+    change: Callable[[Path], None],
+    lines: list[str],
+) -> None:
+    """Of two files that were exchanged, what happens next to one is told in place."""
+    consumer.halves_are_sure = False
+    for name in ("x", "y"):
+        os.mknod(root / name)
+    consumer.read()
+    churn.exchange(root / "x", root / "y")
+    change(root)
+    assert consumer.lines() == ["MOVED_TO /y from /x", "MOVED_TO /x from /y", *lines]
+
+
+def test_change_after_an_exchange_of_directories(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """Of two directories that were exchanged the one that came stays."""
+    consumer.halves_are_sure = False
+    for name in ("x", "y", "z"):
+        (root / name).mkdir()
+    consumer.read()
+    churn.exchange(root / "x", root / "y")
+    (root / "y").chmod(0o700)
+    (root / "z").chmod(0o700)
+    assert consumer.lines() == [
+        "MOVED_TO | ISDIR /y from /x",
+        "ATTRIB | ISDIR /y",
+        "ATTRIB | ISDIR /z",
+        "MOVED_TO | ISDIR /x",
+    ]
+
+
+def test_exchange_and_the_directory_around_it_leaves(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """Of an exchange in a directory that leaves next nothing is told any more."""
+    consumer.halves_are_sure = False
+    for name in ("x", "y"):
+        (root / "p" / name).mkdir(parents=True)
+    consumer.read()
+    churn.exchange(root / "p" / "x", root / "p" / "y")
+    (root / "p").rename(tmp_path / "outside")
+    assert consumer.lines() == [
+        "MOVED_TO | ISDIR /p/y from /p/x",
+        "MOVED_FROM | ISDIR /p",
+    ]
+
+
+def test_doubt_in_a_directory_that_goes(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """Whether a name is still there is not asked of a directory that is gone."""
+    (root / "p").mkdir()
+    os.mknod(tmp_path / "file")
+    consumer.read()
+    (tmp_path / "file").rename(root / "p" / "file")
+    (root / "p" / "file").rename(tmp_path / "file")
+    (root / "p").rmdir()
+    assert consumer.lines() == [
+        "MOVED_TO /p/file",
+        "MOVED_FROM /p/file",
+        "DELETE | ISDIR /p",
+    ]
+    assert not consumer.watcher._narrator._doubts
+
+
+def test_rename_into_a_root_that_goes_meanwhile(root: Path, tmp_path: Path) -> None:
+    """What was renamed into a root that is gone before it is sure has left."""
+    other = tmp_path / "other"
+    other.mkdir()
+    with churn.Consumer(root, other) as consumer:
+        consumer.halves_are_sure = False
+        for name in ("x", "y"):
+            (root / name).mkdir()
+        consumer.read()
+        (root / "x").rename(root / "y")
+        (root / "y").rename(other / "z")
+        other.rename(tmp_path / "elsewhere")
+
+        def root_first(events: list[Event]) -> Batches:
+            # The root's rename needs no lock that the first one holds.
+            at = _at(events, flags.MOVED_TO, "z") + 1
+            assert events[at].mask & events[at + 1].mask & flags.MOVE_SELF
+            events[at], events[at + 1] = events[at + 1], events[at]
+            return [events]
+
+        _deal(consumer, root_first)
+        events = [(event.path, event.mask & ~ISDIR) for event in consumer.read()]
+        assert events == [
+            (str(root / "y"), flags.MOVED_TO),
+            (str(other), flags.MOVE_SELF),
+            (str(root / "y"), flags.MOVED_FROM),
+        ]
+
+
+# ---- first halves in what goes ------------------------------------------------------
+
+
+def test_what_left_before_its_directory_went(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """A file that left a directory is told before the directory is told as deleted."""
+    for name in ("d", "e"):
+        (root / name).mkdir()
+        os.mknod(root / name / "file")
+    consumer.read()
+    for name in ("d", "e"):
+        (root / name / "file").rename(tmp_path / name)
+    (root / "d").rmdir()
+    assert consumer.lines() == [
+        "MOVED_FROM /d/file",
+        "DELETE | ISDIR /d",
+        "MOVED_FROM /e/file",
+    ]
+
+
+def test_root_that_goes_between_two_halves(root: Path, tmp_path: Path) -> None:
+    """What came from a root that has just gone came from outside."""
+    other = tmp_path / "other"
+    other.mkdir()
+    os.mknod(root / "file")
+    with churn.Consumer(root, other) as consumer:
+        (root / "file").rename(other / "file")
+        root.rename(tmp_path / "elsewhere")
+
+        def root_first(events: list[Event]) -> Batches:
+            # The root's rename needs no lock that the first one holds.
+            at = _at(events, flags.MOVED_TO, "file")
+            assert events[at + 1].mask & flags.MOVE_SELF
+            events[at], events[at + 1] = events[at + 1], events[at]
+            return [events]
+
+        _deal(consumer, root_first)
+        assert [tuple(event)[:3] for event in consumer.read()] == [
+            (str(root), flags.MOVE_SELF, None),
+            (f"{other}/file", flags.MOVED_TO, None),
+        ]
+
+
+# ---- events that cannot be ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_directory_that_moves_below_itself(
+    consumer: churn.Consumer, root: Path, over: bool
+) -> None:
+    """When an event must be missing it is told as an overflow, and all told anew."""
+    consumer.halves_are_sure = False
+    (root / "x" / "p").mkdir(parents=True)
+    consumer.read()
+    (root / "x" / "p").rename(root / "p")
+    if over:
+        (root / "p" / "z").mkdir()
+    (root / "x").rename(root / "p" / "z")
+    _deal(consumer, lambda events: [[event for event in events if event.name != "p"]])
+    lines = consumer.lines()
+    assert lines[-3:] == [
+        "Q_OVERFLOW",
+        "CREATE | ISDIR /p, synthetic",
+        "CREATE | ISDIR /p/z, synthetic",
+    ]
+    assert churn.probe(consumer) == []
+
+
+def test_directory_that_moves_below_itself_under_two_names(
+    root: Path, tmp_path: Path
+) -> None:
+    """What one event would decide for two roots is told anew of both."""
+    (tmp_path / "link").symlink_to(root)
+    (root / "x" / "p").mkdir(parents=True)
+    (root / "y").mkdir()
+    with churn.Consumer(root, tmp_path / "link") as consumer:
+        consumer.halves_are_sure = False
+        (root / "x" / "p").rename(root / "p")
+        (root / "x").rename(root / "y")
+        (root / "y").rename(root / "p" / "z")
+        _deal(consumer, lambda events: [[one for one in events if one.name != "p"]])
+        overflows = [
+            event for event in consumer.read() if event.mask & flags.Q_OVERFLOW
+        ]
+        assert [event.path for event in overflows] == [str(root), f"{tmp_path}/link"]
