@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -16,6 +18,10 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 from commanding import COMMAND, Running, finish
+
+from inotify_cffi.cli import output
+from inotify_cffi.cli.filters import Filter
+from inotify_cffi.cli.sources import ALL_EVENTS, Paths, Trees
 
 if TYPE_CHECKING:
     from conftest import RunPython
@@ -36,8 +42,7 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
     yield watch
     for running in started:
-        running.process.kill()
-        running.ended()
+        running.ended(signal.SIGTERM)
 
 
 @pytest.fixture
@@ -163,6 +168,34 @@ def test_initial(watch: Callable[..., Running], root: Path) -> None:
         ("", ["READY"], None, True),
         ("d/sub/file", ["DELETE"], None, False),
     ]
+
+
+EVENT_BEFORE_INITIAL = """
+import os
+from inotify_cffi.cli import main, running
+
+establish = running._Command._establish
+
+def establish_and_create(command):
+    source = establish(command)
+    os.mkdir("d/new")
+    return source
+
+running._Command._establish = establish_and_create
+main(["-rq", "--initial", "-e", "create", "d"])
+"""
+
+
+def test_event_before_initial(tmp_path: Path, root: Path) -> None:
+    """An event that came before the first CREATEs were told ends it after them."""
+    finished = finish(
+        cwd=tmp_path, command=[sys.executable, "-c", EVENT_BEFORE_INITIAL]
+    )
+    assert finished.stdout.splitlines() == [
+        b"d/ CREATE,ISDIR sub",
+        b"d/ CREATE,ISDIR new",
+    ]
+    assert (finished.stderr, finished.returncode) == (b"", 0)
 
 
 def test_initial_is_not_the_event(watch: Callable[..., Running], root: Path) -> None:
@@ -358,12 +391,28 @@ def test_exec(watch: Callable[..., Running], tmp_path: Path, root: Path) -> None
     ]
 
 
-def test_exec_that_fails(watch: Callable[..., Running], root: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "end"),
+    [("exit 3", b"exit status 3"), ("kill -9 $$", b"ended by signal 9")],
+)
+def test_exec_that_fails(
+    watch: Callable[..., Running], root: Path, script: str, end: bytes
+) -> None:
     """A command that fails is a line on standard error; the next event runs it."""
-    running = watch("-m", "-e", "create", "--exec", "sh -c 'exit 3'", "d")
+    running = watch("-m", "-e", "create", "--exec", f"sh -c '{script}'", "d")
     (root / "x").mkdir()
     (root / "y").mkdir()
-    running.until_said(b"inotify-cffi: sh: exit status 3\n" * 2)
+    running.until_said((b"inotify-cffi: sh: " + end + b"\n") * 2)
+
+
+@pytest.mark.parametrize("options", [[], ["--exec", "touch executed"]])
+def test_quiet(tmp_path: Path, root: Path, options: list[str]) -> None:
+    """-qq tells nothing, but ends at the event, and runs the command of --exec."""
+    arguments = ["-qq", "--ready-fd=2", "-e", "create", *options, "d"]
+    running = Running([*COMMAND, *arguments], tmp_path).until_said(b"ready\n")
+    (root / "x").mkdir()
+    assert running.ended() == (b"", b"ready\n", 0)
+    assert (tmp_path / "executed").exists() == bool(options)
 
 
 @pytest.mark.parametrize(
@@ -479,6 +528,20 @@ def test_terminal(
     assert terminal.until(b"\n") == line
 
 
+def test_colours(watch: Callable[..., Running], root: Path, terminal: Terminal) -> None:
+    """What comes is green, what goes is red, and what changes is yellow."""
+    events = "create,delete,attrib"
+    watch("-m", "-e", events, "d", stdout=terminal.theirs, env=TERM)
+    (root / "x").mkdir()
+    (root / "x").chmod(0o700)
+    (root / "x").rmdir()
+    assert terminal.until(b"DELETE,ISDIR\x1b[0m x\r\n").splitlines() == [
+        b"d/ \x1b[32mCREATE,ISDIR\x1b[0m x",
+        b"d/ \x1b[33mATTRIB,ISDIR\x1b[0m x",
+        b"d/ \x1b[31mDELETE,ISDIR\x1b[0m x",
+    ]
+
+
 def _on_terminal(
     terminal: Terminal, cwd: Path, code: str, env: dict[str, str]
 ) -> subprocess.Popen[bytes]:
@@ -514,6 +577,18 @@ def test_progress(tmp_path: Path, root: Path, terminal: Terminal) -> None:
     assert b"\r\x1b[KWatches established." in shown
 
 
+def test_progress_of_a_short_start(
+    tmp_path: Path, root: Path, terminal: Terminal
+) -> None:
+    """A start that does not take long says nothing of how far it has come."""
+    code = AT_ONCE.replace("_SHARE = 0", "_SHARE = 3600")
+    with _on_terminal(terminal, tmp_path, code, TERM) as process:
+        shown = terminal.until(b"Watches established.")
+        process.terminate()
+    assert b"so far" not in shown
+    assert b"\x1b" not in shown
+
+
 def test_progress_without_a_terminal(tmp_path: Path, root: Path) -> None:
     """Where standard error is no terminal nothing is said of progress."""
     for number in range(100):
@@ -540,6 +615,22 @@ main(["-e", "create", "--stats", "d"])
     assert re.search(
         "┃ *total ┃ *create ┃ *filename", re.sub("\x1b\\[[0-9;]*m", "", shown)
     )
+
+
+def test_stats_without_rich(tmp_path: Path, root: Path, terminal: Terminal) -> None:
+    """On a terminal the table is plain where rich is not installed."""
+    code = """
+import sys
+sys.modules["rich"] = None
+from inotify_cffi.cli import main
+main(["-e", "create", "--stats", "d"])
+"""
+    with _on_terminal(terminal, tmp_path, code, TERM) as process:
+        terminal.until(b"Watches established.\r\n")
+        (root / "x").mkdir()
+        shown = terminal.until(b"d/\r\n")
+        assert process.wait(60) == 0
+    assert shown == b"total  create  filename\r\n1      1       d/\r\n"
 
 
 # ---- ends ----------------------------------------------------------------------------
@@ -594,6 +685,30 @@ def test_ignored_signal(tmp_path: Path, root: Path) -> None:
     assert running.ended(signal.SIGTERM)[2] == -signal.SIGTERM
 
 
+def test_signal_without_a_standard_stream(tmp_path: Path, root: Path) -> None:
+    """A signal ends it also where there is no standard error."""
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND]
+    running = Running([*command, "-m", "--ready", "d"], tmp_path)
+    assert running.until_told(b"\n") == b" READY \n"
+    assert running.ended(signal.SIGTERM) == (b"", b"", -signal.SIGTERM)
+
+
+def test_closed_pipe_where_its_signal_is_blocked(tmp_path: Path, root: Path) -> None:
+    """Where the signal cannot end it the exit status is what a shell makes of that."""
+    code = """
+import signal
+from inotify_cffi.cli import main
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
+main(["-m", "d"])
+"""
+    running = Running([sys.executable, "-c", code], tmp_path).until_said()
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+    running.process.stdout = None
+    (root / "x").mkdir()
+    assert running.ended()[2] == 128 + signal.SIGPIPE
+
+
 def test_closed_pipe(watch: Callable[..., Running], root: Path) -> None:
     """When nobody reads what it tells it ends as SIGPIPE ends any program."""
     running = watch("-m", "d")
@@ -637,6 +752,40 @@ def test_nothing_left(tmp_path: Path, root: Path, options: str) -> None:
     assert status == 1
 
 
+@pytest.mark.parametrize("kind", ["paths", "trees"])
+def test_nothing_left_to_read(root: Path, kind: str) -> None:
+    """Where nothing is left to watch, a read returns at once: it must not be waited."""
+    sub = str(root / "sub")
+    passes = Filter(None, False, False)
+    source: Paths | Trees = (
+        Paths([sub], ALL_EVENTS, True, passes)
+        if kind == "paths"
+        else Trees([sub], ALL_EVENTS, passes, initial=False, whole_renames=False)
+    )
+    source.establish()
+    assert source.alive
+    assert source.read() is None
+    (root / "sub").rmdir()
+    assert source.read()
+    assert not source.alive
+    assert source.read() == []
+    source.close()
+
+
+def test_end_of_what_is_left_out(tmp_path: Path, root: Path) -> None:
+    """That something goes whose path is left out is not told."""
+    (root / "other").mkdir()
+    arguments = ["-mq", "--exclude", "sub", "--ready-fd=2", "d/sub", "d/other"]
+    running = Running([*COMMAND, *arguments], tmp_path).until_said(b"ready\n")
+    (root / "sub").rmdir()
+    (root / "other").rmdir()
+    told, _, status = running.ended()
+    assert [line.split()[:2] for line in told.splitlines()] == [
+        [b"d/other/", b"DELETE_SELF"]
+    ]
+    assert status == 1
+
+
 def test_undecodable_missing_path(tmp_path: Path) -> None:
     """A missing path that is no text is one line on standard error too."""
     finished = finish("-q", b"caf\xe9\n", cwd=tmp_path)
@@ -676,6 +825,43 @@ def test_watch_limit_later(
     assert status == 1
 
 
+def test_instance_limit(tmp_path: Path, root: Path, user_namespace: list[str]) -> None:
+    """The limit of instances is one line, which names the sysctl, and status 1."""
+    limit = "echo 0 >/proc/sys/user/max_inotify_instances"
+    command = [*user_namespace, "sh", "-c", f'{limit} && exec "$@"', "sh", *COMMAND]
+    finished = finish("-q", "d", cwd=tmp_path, command=command)
+    assert re.fullmatch(
+        r"Couldn't initialize inotify: .*user\.max_inotify_instances is 0 .*\n",
+        finished.stderr.decode(),
+    )
+    assert (finished.stdout, finished.returncode) == (b"", 1)
+
+
+NO_DESCRIPTORS = """
+import os, resource
+from inotify_cffi.cli import main, running
+
+open_source = running._Command._open_source
+
+def open_the_last(command):
+    source = open_source(command)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
+    return source
+
+running._Command._open_source = open_the_last
+main(["-rq", "d"])
+"""
+
+
+def test_no_descriptors(tmp_path: Path, root: Path) -> None:
+    """When a tree cannot be listed for lack of descriptors it says so."""
+    finished = finish(cwd=tmp_path, command=[sys.executable, "-c", NO_DESCRIPTORS])
+    assert finished.stderr.decode() == f"inotify-cffi: {root}: Too many open files\n"
+    assert (finished.stdout, finished.returncode) == (b"", 1)
+
+
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 def test_without_standard_streams(root: Path, redirection: str) -> None:
     """With a standard stream closed there is no traceback, and nothing in its place."""
@@ -700,6 +886,8 @@ def test_without_standard_streams(root: Path, redirection: str) -> None:
         (["-0", "--format=x", "--no-newline"], "--no-newline and --null cannot both"),
         (["--exclude", "a{2,1}"], "Error in `exclude' regular expression: invalid in"),
         (["--fromfile", "missing"], "missing: No such file or directory"),
+        (["-q", "-o", "d"], "Failed to open output file d: Is a directory"),
+        (["-q", "--ready-fd", "0"], "inotify-cffi: Bad file descriptor"),
     ],
 )
 def test_refused(root: Path, arguments: list[str], said: str) -> None:
@@ -708,6 +896,65 @@ def test_refused(root: Path, arguments: list[str], said: str) -> None:
     assert said in finished.stderr.decode()
     assert finished.stderr.count(b"\n") == 1
     assert (finished.stdout, finished.returncode) == (b"", 1)
+
+
+def test_no_paths(root: Path) -> None:
+    """@ leaves out nothing, and an empty line of --fromfile names nothing."""
+    for arguments, stdin in ((["@"], b""), (["--fromfile", "-"], b"\n@\n")):
+        finished = finish(*arguments, cwd=root.parent, stdin=stdin)
+        assert finished.stderr == b"No files specified to watch!\n"
+        assert finished.returncode == 1
+
+
+def test_fromfile_without_standard_input(root: Path) -> None:
+    """--fromfile of a standard input that is closed is refused."""
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND]
+    finished = finish("--fromfile", "-", cwd=root.parent, command=command)
+    said = b"inotify-cffi: --fromfile: standard input is closed\n"
+    assert (finished.stderr, finished.returncode) == (said, 1)
+
+
+def test_timefmt_of_no_text(root: Path, run_python: RunPython) -> None:
+    """A NUL in --timefmt, which only a caller of main can pass, is refused."""
+    code = r"""
+import contextlib, io
+from inotify_cffi.cli import main
+said = io.StringIO()
+with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+    main(["--format", "%T", "--timefmt", "\0", "/"])
+print(said.getvalue(), end="")
+"""
+    said = run_python(code)
+    assert said.startswith("inotify-cffi: --timefmt: embedded null")
+    assert said.count("\n") == 1
+
+
+def test_warning_where_all_is_quiet() -> None:
+    """With -qq a file system that hides changes is no line on standard error."""
+    finished = finish("-qqr", "-t", "1", "/proc/self/task", cwd=Path("/"))
+    assert (finished.stdout, finished.stderr, finished.returncode) == (b"", b"", 2)
+
+
+def test_pipe_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe that somebody made non-blocking is waited for when it is full."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    read = []
+    poll = select.poll
+
+    def read_and_poll() -> select.poll:
+        read.append(os.read(reading, 1 << 20))
+        return poll()
+
+    monkeypatch.setattr(select, "poll", read_and_poll)
+    output.write_all(writing, b"last")
+    assert os.read(reading, 1 << 20)[-4:] == b"last"
+    assert len(read) == 1
+    os.close(reading)
+    os.close(writing)
 
 
 def test_negative_timeout(root: Path) -> None:

@@ -19,7 +19,7 @@ from inotify_cffi.cli.filters import Filter
 from inotify_cffi.cli.json_lines import json_lines
 from inotify_cffi.cli.options import UsageError, parse_events
 from inotify_cffi.cli.posix_regex import translate
-from inotify_cffi.cli.records import Record, event_names, path_of
+from inotify_cffi.cli.records import EventWords, Record, event_names, path_of
 
 NAMES = st.binary(max_size=20).map(lambda name: os.fsdecode(name.replace(b"\0", b"")))
 
@@ -57,6 +57,8 @@ SUBJECTS = st.lists(st.text("abAB1_/. -(){}[]\\,", max_size=8), min_size=3, max_
 @example("[[:upper:]]", ["a", "A", "1"], True)
 @example("a|*", ["a"], False)
 @example("x{1,2}{2}", ["x", "xx", "xxxx"], False)
+@example("^(a)\\1$", ["aa", "aaa", "a"], False)
+@example("\\w[[=a=]b-c]", ["_a", "_c", ".a", "_d"], False)
 def test_expressions_are_those_of_the_c_library(
     expression: str, subjects: list[str], ignore_case: bool
 ) -> None:
@@ -94,6 +96,31 @@ def test_heeding(expression: str) -> None:
     assert not translate(expression, False).heedless
 
 
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("a\\", "trailing backslash"),
+        ("(a", "unmatched ("),
+        ("a|*", "nothing to repeat"),
+        ("a{2,1}", "invalid interval {2,1}"),
+        ("a{", "a { that begins no interval"),
+        ("\\1", "there is no group \\1"),
+        ("[a", "unmatched ["),
+        ("[a-", "unmatched ["),
+        ("[[.a", "unmatched ["),
+        ("[[.ab.]]", "there is no [.ab.]"),
+        ("[[:no:]]", "there is no class [:no:]"),
+        ("[a-[:digit:]]", "a class at the end of a range"),
+        ("[b-a]", "invalid range b-a"),
+        ("(" * 10_000 + ")" * 10_000, "recursion"),
+    ],
+)
+def test_what_is_no_expression(expression: str, reason: str) -> None:
+    """What is no expression, or is too much of one, is refused with the reason."""
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        translate(expression, ignore_case=False)
+
+
 def test_filter_prunes_only_what_is_wholly_out() -> None:
     """A directory is pruned when the expression leaves out all that can be below."""
     assert Filter(re.compile("skip"), False, True).prunes("d/skip")
@@ -109,6 +136,15 @@ def test_filter_prunes_only_what_is_wholly_out() -> None:
 
 
 # ---- layouts -------------------------------------------------------------------------
+
+
+def test_layout() -> None:
+    """Each conversion is what inotifywait(1) says; any other is itself."""
+    directory = Record("d/", "f", flags.CREATE | flags.ISDIR, 10, None, False, True)
+    layout = "%w%f %e %:e %T %c %x %%"
+    told = lines.printf(layout, "now")(directory)
+    assert told == "d/f CREATE,ISDIR CREATE:ISDIR now a %x %"
+    assert lines.printf("%w", None)(directory) == "d/"
 
 
 @given(st.text(string.printable))
@@ -158,6 +194,23 @@ def test_printable(text: str) -> None:
 def test_path_of(watched: str, name: str, path: str) -> None:
     """The path of a record has no slash at its end but the root."""
     assert path_of(Record(watched, name, 1, 0, None, False, True)) == path
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (flags.CLOSE_WRITE, "CLOSE_WRITE,CLOSE"),
+        (flags.CLOSE_NOWRITE | flags.ISDIR, "CLOSE_NOWRITE,CLOSE,ISDIR"),
+    ],
+)
+def test_words_of_a_close(mask: int, words: str) -> None:
+    """inotifywait names what both closes have in common, too."""
+    assert EventWords()[mask] == words
+
+
+def test_an_empty_event_asks_for_nothing() -> None:
+    """An empty name in a list of events makes it one that asks for nothing."""
+    assert parse_events("create,,move") == 0
 
 
 def test_every_event_has_its_name() -> None:
