@@ -27,6 +27,8 @@ from inotify_cffi import Event, INotify, flags
 if TYPE_CHECKING:
     from conftest import InThread, RunPython
 
+    from inotify_cffi._waiting import Wait
+
 T = TypeVar("T")
 Names = Callable[[Iterable[Event]], list[str]]
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
@@ -570,6 +572,51 @@ def test_several_tasks(watched: INotify, tmp_path: Path, run: Run) -> None:
     assert found == _numbered(EVENTS)
     assert sorted(chain.from_iterable(shares)) == found
     assert all(share == sorted(share) for share in shares)
+
+
+def test_iteration_leaves_events_to_who_begins_to_wait(
+    watched: INotify, tmp_path: Path, run: Run
+) -> None:
+    """What an iteration takes and leaves, as an aread() begins to wait, is told it."""
+    waiters = watched._waiters
+    begin = waiters.begin
+    given: list[str] = []
+
+    def iterate_and_begin(wait: Wait) -> None:
+        vars(waiters)["begin"] = begin
+        for name in "ab":
+            os.mknod(tmp_path / name)
+        given.append(next(watched).name)
+        begin(wait)
+
+    vars(waiters)["begin"] = iterate_and_begin
+    given += [event.name for event in run(watched.aread(PATIENCE * 1000))]
+    assert given == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", ["read", "aread"])
+def test_exception_at_the_end_of_a_wait(inotify: INotify, run: Run, kind: str) -> None:
+    """What a signal's handler raises while a wait ends leaves nothing of it behind."""
+    waiters = inotify._waiters
+    end = waiters.end
+
+    def interrupted(wait: Wait, told: bool) -> None:
+        vars(waiters)["end"] = end
+        raise KeyboardInterrupt
+
+    async def read() -> None:
+        if kind == "read":
+            inotify.read(timeout=1)
+        await inotify.aread(timeout=1)
+
+    async def main() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            await read()
+
+    vars(waiters)["end"] = interrupted
+    run(main())
+    assert not waiters._waiting
+    assert len(waiters._spare) == 1
 
 
 def test_several_tasks_are_cancelled(

@@ -452,3 +452,68 @@ def test_forked_in_a_handler_during_a_read(
         signal.signal(signal.SIGUSR1, before)
     assert isinstance(events, list)
     assert [event.name for event in events] == ["file"]
+
+
+def test_descriptors_of_waits_are_not_shared(holder: Holder[INotify]) -> None:
+    """A child waits with descriptors of its own, and closes those of its parent."""
+    inotify = holder[0]
+    assert inotify.read(timeout=1) == []
+    (inherited,) = inotify._waiters._spare
+
+    def use() -> None:
+        fd = inherited.fileno()
+        assert inotify.read(timeout=1) == []
+        (own,) = inotify._waiters._spare
+        assert own.is_of_this_process
+        assert own is not inherited
+        assert own.fileno() == fd or _is_closed(fd)
+
+    _fork(use)()
+    assert inherited.is_of_this_process
+    inherited.fileno()
+
+
+NO_DESCRIPTOR_IN_A_CHILD = """
+import io, os, resource, signal, sys, threading
+from inotify_cffi import INotify
+
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+handled, children = [], []
+
+def fork(number, frame):
+    handled.append(number)
+    if len(handled) > 1:
+        return
+    inotify.wake()
+    sys.stderr = io.StringIO()
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    children.append(os.fork())
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    said, sys.stderr = sys.stderr.getvalue(), sys.__stderr__
+    if children[0]:
+        assert said == "", said
+        assert os.waitpid(children[0], 0)[1] == 0
+    else:
+        assert "Too many open files" in said, said
+
+def interrupt():
+    while not inotify._waiters._waiting:
+        pass
+    while not handled:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+signal.signal(signal.SIGUSR1, fork)
+with INotify() as inotify:
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    assert inotify.read() == []
+    if children[0]:
+        interrupting.join()
+"""
+
+
+def test_no_descriptor_in_a_child(run_python: RunPython) -> None:
+    """A child of a handler that cannot part from its parent says so, and goes on."""
+    run_python(NO_DESCRIPTOR_IN_A_CHILD)

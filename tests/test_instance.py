@@ -561,6 +561,35 @@ def test_more_comes_between_asking_and_reading(
     run_python(code, tmp_path, env={"LD_PRELOAD": preload})
 
 
+def test_read_beside_a_faster_writer(watching: INotify, tmp_path: Path) -> None:
+    """A read ends, however much a writer queues while it reads."""
+    kept: list[Event] = []
+
+    def append_and_leave_more(events: list[Event]) -> int:
+        names = [f"{len(kept)}", f"{len(kept)} more"]
+        for name in names:
+            os.mknod(tmp_path / name)
+        queued: list[Event] = []
+        take(queued)
+        events.append(queued[0])
+        kept.append(queued[1])
+        return 1  # byte
+
+    take = watching._append_queued
+    for append in ("_append_queued", "_append_more"):
+        vars(watching)[append] = append_and_leave_more
+    assert [event.name for event in watching.read()] == ["0", "1"]
+
+
+def test_iteration_that_told_all_leaves_nothing(
+    watching: INotify, tmp_path: Path
+) -> None:
+    """Nothing is readable when an iteration has told all that it took."""
+    (tmp_path / "file").touch()
+    assert next(watching).name == "file"
+    assert not watching.wait_readable(timeout=0)
+
+
 @pytest.mark.parametrize("timeout", [0, 0.0, False])
 def test_timeout_of_nothing(watching: INotify, tmp_path: Path, timeout: float) -> None:
     """A timeout of 0 never waits, and still takes what is there."""

@@ -351,3 +351,48 @@ def test_no_descriptor_for_a_wait(run_python: RunPython, tmp_path: Path) -> None
         """
     printed = run_python(code, tmp_path)
     assert printed == "0 True\n['0']\n1 True\n['1']\n[]\n"
+
+
+NO_MEMORY_FOR_A_WAIT = """
+    #define _GNU_SOURCE
+    #include <errno.h>
+    #include <stdlib.h>
+    #include <sys/epoll.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+
+    int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+    {
+        const char *refused = getenv("REFUSED");
+        if (refused != NULL && fd == atoi(refused)) {
+            errno = ENOMEM;
+            return -1;
+        }
+        return syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+    }
+"""
+
+
+def test_no_memory_for_a_wait(
+    run_python: RunPython, compile_c: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A read that finds no memory for its wait is ENOMEM, and leaves nothing behind."""
+    code = """
+        import errno, os, sys
+        from inotify_cffi import INotify, flags
+
+        with INotify() as inotify:
+            inotify.add_watch(sys.argv[1], flags.CREATE)
+            before = sorted(os.listdir("/proc/self/fd"))
+            os.environ["REFUSED"] = str(inotify.fd)
+            try:
+                inotify.read()
+            except OSError as error:
+                print(error.errno == errno.ENOMEM)
+            assert sorted(os.listdir("/proc/self/fd")) == before
+            del os.environ["REFUSED"]
+            print(inotify.read(timeout=1))
+        """
+    library = compile_c(NO_MEMORY_FOR_A_WAIT, "-shared", "-fPIC")
+    preload = f"{os.environ.get('LD_PRELOAD', '')} {library}"
+    assert run_python(code, tmp_path, env={"LD_PRELOAD": preload}) == "True\n[]\n"

@@ -6,16 +6,18 @@ import contextlib
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
 from inotify_cffi import Event, INotify, flags
+from inotify_cffi._waiting import move
 
 if TYPE_CHECKING:
     from conftest import InThread
@@ -361,3 +363,17 @@ def test_what_several_iterations_leave(
     assert given == [names[3], names[0]]
     assert inotify.wait_readable(timeout=0)
     assert [event.name for event in inotify.read()] == [names[i] for i in (1, 2, 4, 5)]
+
+
+@pytest.mark.parametrize("target", [list, deque])
+def test_two_threads_move(target: Callable[[], Any]) -> None:
+    """Moving ends, and loses nothing, when another thread moves what it was to move."""
+
+    class Shared(deque):  # type: ignore[type-arg]
+        def __len__(self) -> int:  # before the other took one
+            return super().__len__() + 1
+
+    source, moved = Shared([1, 2]), target()
+    move(source, moved)
+    assert list(moved) == [1, 2]
+    assert list(source) == []
