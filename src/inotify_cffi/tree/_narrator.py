@@ -118,6 +118,7 @@ class _Half:
         "is_directory",
         "name",
         "parent",
+        "second_is_laid_by",
         "suspect",
         "waited_for",
     )
@@ -132,6 +133,7 @@ class _Half:
         self.child = parent.child(name)
         # The consumer does not have what is renamed (see _suspect_exchange).
         self.ghost = is_directory != (self.child is not None)
+        self.second_is_laid_by = False
         self.suspect = False  # may be the second rename of an exchange
         self.waited_for = False
 
@@ -477,6 +479,8 @@ class Narrator:
             else:
                 self._unreadable.discard(directory)
                 self._end_window(view)
+        for half in self._half_of.values():
+            half.second_is_laid_by = False
         if self._doubts or self._found:
             self._end_doubts()
 
@@ -609,6 +613,9 @@ class Narrator:
                     pass
                 elif directory in self._views and not self._is_told(directory, event):
                     self._views[directory].laid_by.append(event)
+                    if mask & _MOVED_TO:
+                        for half in self._halves.get(cookie, ()):
+                            half.second_is_laid_by = True
                     self._suspect_exchange(directory, mask, name)
                 elif isinstance(directory, FileRoot):
                     self._tell(mask, directory.given)
@@ -689,7 +696,11 @@ class Narrator:
                 self._tell(mask, directory.given)
         elif mask & _MOVE_SELF and directory.parent is not None:
             half = self._half_of.get(directory.parent)
-            if half is not None and half.child is directory:
+            if (
+                half is not None
+                and half.child is directory
+                and not half.second_is_laid_by
+            ):
                 self._leave(half)
         if mask & _ATTRIB:
             self._try_unreadable()
