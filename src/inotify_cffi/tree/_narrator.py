@@ -512,10 +512,21 @@ class Narrator:
         directory = view.directory
         names = view.names
         content: dict[str, list[int]] = {}
-        for _, mask, _, name in view.laid_by:
+        told: set[str] = set()
+        for event in view.laid_by:
+            _, mask, cookie, name = event
             if name in view.told:
                 continue  # it was before the name was told of
-            if mask & (_CREATE | _MOVED_TO):
+            if name in told:
+                self._follow_entry(directory, mask, cookie, name)
+            elif (
+                mask & _MOVED_TO
+                and cookie in self._halves
+                and not isinstance(directory, FileRoot)
+            ):
+                told.add(name)
+                self._follow_entry(directory, mask, cookie, name)
+            elif mask & (_CREATE | _MOVED_TO):
                 names[name] = bool(mask & _ISDIR)
                 content.pop(name, None)
             elif mask & (_DELETE | _MOVED_FROM):
@@ -525,7 +536,7 @@ class Narrator:
                     content.pop(name, None)
             else:
                 content.setdefault(name, []).append(mask)
-        for name in view.told:
+        for name in told | view.told:
             names.pop(name, None)
         self._tell_found(directory, names, content, view.silent)
 
