@@ -353,7 +353,7 @@ def test_no_descriptor_for_a_wait(run_python: RunPython, tmp_path: Path) -> None
     assert printed == "0 True\n['0']\n1 True\n['1']\n[]\n"
 
 
-NO_MEMORY_FOR_A_WAIT = """
+NO_MEANS_FOR_A_WAIT = """
     #define _GNU_SOURCE
     #include <errno.h>
     #include <stdlib.h>
@@ -365,7 +365,7 @@ NO_MEMORY_FOR_A_WAIT = """
     {
         const char *refused = getenv("REFUSED");
         if (refused != NULL && fd == atoi(refused)) {
-            errno = ENOMEM;
+            errno = atoi(getenv("ERRNO"));
             return -1;
         }
         return syscall(SYS_epoll_ctl, epoll, operation, fd, event);
@@ -373,12 +373,23 @@ NO_MEMORY_FOR_A_WAIT = """
 """
 
 
-def test_no_memory_for_a_wait(
-    run_python: RunPython, compile_c: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        (errno.ENOSPC, "no more epoll watches: fs.epoll.max_user_watches is "),
+    ],
+)
+def test_no_means_for_a_wait(
+    run_python: RunPython,
+    compile_c: Callable[..., Path],
+    tmp_path: Path,
+    number: int,
+    text: str,
 ) -> None:
-    """A read that finds no memory for its wait is ENOMEM, and leaves nothing behind."""
+    """A read that finds no means for its wait says so, and leaves nothing behind."""
     code = """
-        import errno, os, sys
+        import os, sys
         from inotify_cffi import INotify, flags
 
         with INotify() as inotify:
@@ -388,11 +399,14 @@ def test_no_memory_for_a_wait(
             try:
                 inotify.read()
             except OSError as error:
-                print(error.errno == errno.ENOMEM)
+                print(error.errno, error.strerror)
             assert sorted(os.listdir("/proc/self/fd")) == before
             del os.environ["REFUSED"]
             print(inotify.read(timeout=1))
         """
-    library = compile_c(NO_MEMORY_FOR_A_WAIT, "-shared", "-fPIC")
+    library = compile_c(NO_MEANS_FOR_A_WAIT, "-shared", "-fPIC")
     preload = f"{os.environ.get('LD_PRELOAD', '')} {library}"
-    assert run_python(code, tmp_path, env={"LD_PRELOAD": preload}) == "True\n[]\n"
+    env = {"LD_PRELOAD": preload, "ERRNO": str(number)}
+    refused, waited = run_python(code, tmp_path, env=env).splitlines()
+    assert refused.startswith(f"{number} {text}")
+    assert waited == "[]"

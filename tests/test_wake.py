@@ -102,6 +102,32 @@ def test_ends_the_delay_after_an_event(
         assert [event.name for event in watched.read()] == [str(number)]
 
 
+def test_a_ring_that_was_left(
+    tmp_path: Path, in_thread: InThread, until_waiting: UntilWaiting
+) -> None:
+    """What rang for an earlier wait does not end the delay of a later one."""
+
+    class Surprised(INotify):
+        surprises = 0
+
+        def _is_readable(self) -> bool:
+            readable = super()._is_readable()
+            self.surprises += 1
+            if self.surprises == 1:
+                (tmp_path / "file").touch()
+            return readable
+
+    with Surprised() as inotify:
+        inotify.add_watch(tmp_path, flags.CREATE)
+        assert inotify.read(timeout=1) == []
+        inotify._waiters._spare[0].ring()
+        events = in_thread(lambda: inotify.read(read_delay=3_600_000))
+        until_waiting(inotify)
+        inotify.wake()
+        assert events() == []
+        assert [event.name for event in inotify.read()] == ["file"]
+
+
 def test_from_a_signal_handler(inotify: INotify) -> None:
     """A handler may end the read() that it interrupts."""
 

@@ -104,7 +104,7 @@ class Waiter:
         if result == -lib.CLOSED:
             raise ValueError(CLOSED_MESSAGE)
         if result < 0:
-            syscalls.raise_os_error(-result)
+            syscalls.raise_epoll_error(-result)
 
     @property
     def is_of_this_process(self) -> bool:

@@ -507,7 +507,9 @@ class INotify(io.FileIO):
                     return False
                 # Looked at only now: what is left from here on rings the bell.
                 if self._undelivered or wait.waiter.wait(seconds):
-                    if read_delay is not None and self._is_readable():
+                    if read_delay is not None:
+                        if not self._is_readable():
+                            continue  # it was the bell, perhaps of an earlier wait
                         waiters.let_gather(wait, Deadline(read_delay))
                     if not wait.woken and look():
                         return True

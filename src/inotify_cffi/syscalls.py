@@ -12,7 +12,6 @@ import os
 import resource
 import sys
 from collections import namedtuple
-from contextlib import suppress
 from operator import index
 
 from . import _parsing
@@ -103,6 +102,18 @@ def raise_os_error(number: int, path: Path | None = None) -> NoReturn:
     raise OSError(number, text, path if path is None else os.fspath(path))
 
 
+def raise_epoll_error(number: int) -> NoReturn:
+    """Raise the `OSError` for an errno of epoll_ctl(2), whose ENOSPC is another's."""
+    if number != errno.ENOSPC:
+        raise_os_error(number)
+    raise OSError(
+        number,
+        "no more epoll watches: fs.epoll.max_user_watches is "
+        f"{_value_of('fs.epoll.max_user_watches')} for this user; "
+        "raise it with sysctl, or wait for less",
+    )
+
+
 def raise_init_error(number: int) -> NoReturn:
     """Raise the `OSError` for an errno of inotify_init1(2).
 
@@ -133,15 +144,19 @@ def _limit_of(what: str) -> str:
     A user namespace, as containers have it, has a limit of its own below that of
     the system: user_namespaces(7), namespaces(7). Outside they are the same.
     """
-    of_system = f"fs.inotify.max_user_{what}"
-    values = {}
-    for sysctl in (of_system, f"user.max_inotify_{what}"):
-        with suppress(OSError), open(f"/proc/sys/{sysctl.replace('.', '/')}") as file:
-            values[sysctl] = int(file.read())
-    if not values:
-        return f"{of_system} is unknown here"
-    lowest = min(values, key=values.__getitem__)
-    return f"{lowest} is {values[lowest]}"
+    system, namespace = f"fs.inotify.max_user_{what}", f"user.max_inotify_{what}"
+    value, lower = _value_of(system), _value_of(namespace)
+    if value is not None and lower is not None and lower < value:
+        return f"{namespace} is {lower}"
+    return f"{system} is {'unknown here' if value is None else value}"
+
+
+def _value_of(sysctl: str) -> int | None:
+    try:
+        with open(f"/proc/sys/{sysctl.replace('.', '/')}") as file:
+            return int(file.read())
+    except OSError:
+        return None
 
 
 def init() -> int:

@@ -144,13 +144,14 @@ class _Undecided:
     Whose MOVE_SELF comes next tells: the directory's own, or that of another.
     """
 
-    __slots__ = ("half", "mask", "name", "parent", "waited_for")
+    __slots__ = ("content", "half", "mask", "name", "parent", "waited_for")
 
     def __init__(self, half: _Half, parent: Directory, name: str, mask: int) -> None:
         self.half = half
         self.parent = parent
         self.name = name
         self.mask = mask
+        self.content: list[int] = []  # what happened to it since: masks
         self.waited_for = False
 
 
@@ -683,7 +684,7 @@ class Narrator:
             return
         arrived = self._arrived.pop(parent, None)
         self._replaced.pop(parent, None)
-        if mask & _MOVED_TO:
+        if mask & _MOVED_TO and parent.root is not None:
             self._arrived[parent] = name, self._over_directory
             if self._over_directory:
                 self._replaced[parent] = False
@@ -752,7 +753,12 @@ class Narrator:
         else:
             if self._doubts and self._is_there(parent, name):
                 self._tell_found(parent, {name: bool(mask & _ISDIR)}, {}, silent=False)
-            self._tell(mask, path)
+            for rename in self._undecided:
+                if (rename.parent, rename.name) == (parent, name):
+                    rename.content.append(mask)
+                    break
+            else:
+                self._tell(mask, path)
             if mask & _ATTRIB and mask & _ISDIR:
                 self._try_unreadable()
 
@@ -820,6 +826,7 @@ class Narrator:
                     self._follow_rename(
                         rename.half, rename.parent, rename.name, rename.mask
                     )
+                    self._tell_content(rename)
             elif mask & _STRUCTURAL and wd in (rename.parent.wd, rename.half.parent.wd):
                 self._end_exchange(rename)
 
@@ -831,6 +838,11 @@ class Narrator:
         if parent.root is not None and parent.child(name) is None:
             self._tell(rename.mask, self._path(parent, name))
             self._hollow[parent.add(name)] = False
+            self._tell_content(rename)
+
+    def _tell_content(self, rename: _Undecided) -> None:
+        for mask in rename.content:
+            self._tell(mask, self._path(rename.parent, rename.name))
 
     def _take_half(self, cookie: int, parent: Directory) -> _Half | None:
         """Take the first half with this cookie; of the same root, if it can be."""
