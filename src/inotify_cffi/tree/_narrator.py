@@ -440,10 +440,9 @@ class Narrator:
                 _disk.let_changes_finish(self._picture.place(rename.parent))
                 looked = True
             rename.waited_for = True
-        for directory, finished in self._replaced.items():
-            if not finished and directory.root is not None:
-                _disk.let_changes_finish(self._picture.place(directory))
-                self._replaced[directory] = looked = True
+        for directory in self._replaced:  # what is in it is in the picture, too
+            _disk.let_changes_finish(self._picture.place(directory))
+            self._replaced[directory] = looked = True
         return looked
 
     def _raise_limit(self, directory: Directory, failure: OSError) -> None:
