@@ -64,6 +64,14 @@ def listing(path: str) -> dict[str, bool]:
         return {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
 
 
+def directories(path: str) -> dict[str, bool]:
+    """Return the names of the directories in a directory, as `listing` does."""
+    with os.scandir(path) as entries:
+        return {
+            entry.name: True for entry in entries if entry.is_dir(follow_symlinks=False)
+        }
+
+
 def find(directory: str, name: str) -> bool | None:
     """Return whether a name is a directory; None where there is nothing.
 

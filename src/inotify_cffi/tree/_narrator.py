@@ -77,8 +77,8 @@ _NO_DIRECTORY = "/dev/null"
 # Directories in one look: the more, the fewer reads of the queue, which cost next to
 # nothing; but the longer the window, the more looks a rename makes invalid, and the
 # more of what is listed outlives PyPy's nursery (256 at once cost it 110 bytes of
-# memory a directory, 8 none).
-_LOOKS_AT_ONCE = 8
+# memory a directory, 16 next to nothing).
+_LOOKS_AT_ONCE = 16
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
 _NO_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -421,7 +421,7 @@ class Narrator:
             kind = _disk.find(path, directory.base)
             names = {} if kind is None else {directory.base: kind}
         else:
-            names = _disk.listing(path)
+            names = _disk.directories(path) if silent else _disk.listing(path)
         if self._picture.owners(wd):  # it may be what just was exchanged for this
             self._let_its_way_finish(directory)
         self._strays.discard(wd)
