@@ -69,8 +69,8 @@ IN_ONESHOT: int = lib.IN_ONESHOT
 IN_CLOEXEC: int = lib.IN_CLOEXEC
 IN_NONBLOCK: int = lib.IN_NONBLOCK
 
-ENCODING = sys.getfilesystemencoding()
-ERRORS = sys.getfilesystemencodeerrors()
+_ENCODING = sys.getfilesystemencoding()
+_ERRORS = sys.getfilesystemencodeerrors()
 _LONGEST_EVENT = _parsing.HEADER_SIZE + 256  # NAME_MAX and its NUL
 
 
@@ -82,7 +82,7 @@ def encode_path(path: Path) -> bytes:
         ValueError: it holds a NUL, at which C would cut it short.
     """
     name = os.fspath(path)
-    encoded = name.encode(ENCODING, ERRORS) if isinstance(name, str) else name
+    encoded = name.encode(_ENCODING, _ERRORS) if isinstance(name, str) else name
     if b"\0" in encoded:
         raise ValueError(f"embedded null byte in path {path!r}")
     return encoded
