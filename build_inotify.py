@@ -19,6 +19,8 @@ SOURCE = "src/native/source.c"
 LIMITED_API = [("Py_LIMITED_API", "0x03090000")]
 if sysconfig.get_config_var("Py_GIL_DISABLED") or sysconfig.get_config_var("Py_DEBUG"):
     LIMITED_API = []
+# As CPython sets it: a 32-bit readdir(3) fails at a large inode number.
+LARGE_FILES = [("_FILE_OFFSET_BITS", "64")]
 
 ffibuilder = FFI()
 ffibuilder.cdef(Path(DECLARATIONS).read_text(encoding="utf-8"))
@@ -26,5 +28,5 @@ ffibuilder.set_source(
     "inotify_cffi._inotify",
     Path(SOURCE).read_text(encoding="utf-8"),
     depends=["build_inotify.py", DECLARATIONS, SOURCE],
-    define_macros=LIMITED_API,
+    define_macros=LIMITED_API + LARGE_FILES,
 )

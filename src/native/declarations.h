@@ -87,5 +87,16 @@ void bell_close(struct bell *bell);
 void bell_ring(struct bell *bell);
 void bell_silence(struct bell *bell);
 
+/* The names in a directory but "." and "..", one after another. */
+struct listing {
+    char *name; /* until the next is asked for */
+    int is_directory;
+    ...;
+};
+void listing_open(struct listing *listing, const char *path);
+/* 1, or 0 after the last, or -errno, that of opening included. */
+int listing_next(struct listing *listing, int directories_only);
+void listing_close(struct listing *listing);
+
 /* CPython only; see the end of source.c. */
 void exchange_builtins(uintptr_t list);

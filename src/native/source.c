@@ -1,7 +1,9 @@
 /* The compiled half of inotify_cffi: system calls that survive a close() in
-   another thread, and, on CPython, the step from the kernel's bytes to Python
-   objects.  Nothing here knows of paths, waits or Python threads. */
+   another thread, the names in a directory, and, on CPython, the step from the
+   kernel's bytes to Python objects.  Nothing here knows of trees, waits or Python
+   threads. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef IN_MASK_CREATE /* Linux 4.18; not in the headers of glibc before 2.29 */
@@ -327,6 +330,58 @@ static void bell_silence(struct bell *bell)
         (void)eventfd_read(bell->guard.fd, &rings);
         leave(&bell->guard);
     }
+}
+
+/* ---- a directory's names ------------------------------------------------ */
+
+/* Zeroed memory is a closed one: what was opened is in it, wherever a signal
+   handler raises, and can be closed. */
+struct listing {
+    DIR *directory;
+    int failure; /* errno of opening it */
+    char *name;
+    int is_directory;
+};
+
+static void listing_open(struct listing *listing, const char *path)
+{
+    listing->directory = opendir(path);
+    listing->failure = listing->directory ? 0 : errno;
+}
+
+static int is_directory(DIR *directory, const struct dirent *entry)
+{
+    struct stat status;
+    if (entry->d_type != DT_UNKNOWN) /* not every file system tells */
+        return entry->d_type == DT_DIR;
+    if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == -1)
+        return errno == ENOENT ? 0 : -errno;
+    return S_ISDIR(status.st_mode);
+}
+
+static int listing_next(struct listing *listing, int directories_only)
+{
+    struct dirent *entry;
+    if (!listing->directory)
+        return -listing->failure;
+    while (errno = 0, entry = readdir(listing->directory)) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        listing->name = entry->d_name;
+        listing->is_directory = is_directory(listing->directory, entry);
+        if (listing->is_directory < 0)
+            return listing->is_directory;
+        if (listing->is_directory || !directories_only)
+            return 1;
+    }
+    return -errno;
+}
+
+static void listing_close(struct listing *listing)
+{
+    if (listing->directory)
+        closedir(listing->directory);
+    listing->directory = NULL;
 }
 
 /* ---- CPython: from bytes to named tuples, from a path to a watch --------  */

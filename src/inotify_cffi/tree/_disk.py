@@ -7,6 +7,8 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ._listing import names_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -60,16 +62,12 @@ def reachable(place: str) -> Iterator[str]:
 
 def listing(path: str) -> dict[str, bool]:
     """Return the names in a directory, each with whether it is a directory."""
-    with os.scandir(path) as entries:
-        return {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+    return names_in(path, directories_only=False)
 
 
 def directories(path: str) -> dict[str, bool]:
     """Return the names of the directories in a directory, as `listing` does."""
-    with os.scandir(path) as entries:
-        return {
-            entry.name: True for entry in entries if entry.is_dir(follow_symlinks=False)
-        }
+    return names_in(path, directories_only=True)
 
 
 def find(directory: str, name: str) -> bool | None:
@@ -114,12 +112,8 @@ def count_directories(places: list[str]) -> int:
         place = stack.pop()
         count += 1
         try:
-            with reachable(place) as path, os.scandir(path) as entries:
-                stack.extend(
-                    f"{place}/{entry.name}"
-                    for entry in entries
-                    if entry.is_dir(follow_symlinks=False)
-                )
+            with reachable(place) as path:
+                stack.extend(f"{place}/{name}" for name in directories(path))
         except OSError:
             continue
     return count

@@ -75,9 +75,7 @@ _NO_LINKS = int(flags.DONT_FOLLOW)
 _NO_DIRECTORY = "/dev/null"
 
 # Directories in one look: the more, the fewer reads of the queue, which cost next to
-# nothing; but the longer the window, the more looks a rename makes invalid, and the
-# more of what is listed outlives PyPy's nursery (256 at once cost it 410 bytes of
-# memory a directory, 16 take 330).
+# nothing; but the longer the window, the more looks a rename makes invalid.
 _LOOKS_AT_ONCE = 16
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
