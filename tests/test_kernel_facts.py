@@ -154,6 +154,28 @@ def test_overflow(file: Path) -> None:
         assert inotify.read(timeout=0) == [(1, flags.MODIFY, 0, "a")]
 
 
+def test_overflow_again_before_it_is_read(inotify: INotify, tmp_path: Path) -> None:
+    """Behind an overflow that is queued still, what is lost next is not told."""
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    inotify.add_watch(tmp_path, flags.CREATE | flags.DELETE)
+
+    def create_and_delete(name: str, times: int) -> None:
+        for _ in range(times // 2):
+            os.mknod(tmp_path / name)
+            os.unlink(tmp_path / name)
+
+    create_and_delete("before", limit)
+    create_and_delete("lost", 4)
+    os.read(inotify.fd, limit * 32)
+    create_and_delete("behind", limit)
+    create_and_delete("lost", 4)
+    events = inotify.read(timeout=0)
+    assert events[0] == (-1, flags.Q_OVERFLOW, 0, "")
+    assert {event.name for event in events[1:]} == {"behind"}
+    os.mknod(tmp_path / "after")
+    assert _told(inotify) == [(flags.CREATE, "after")]
+
+
 def test_ignored_after_removal(inotify: INotify, tmp_path: Path) -> None:
     """A removed watch tells what it had queued, then IGNORED, then nothing."""
     wd = inotify.add_watch(tmp_path, flags.CREATE)

@@ -216,6 +216,7 @@ class Narrator:
         self._dead: set[Directory] = set()  # their watch is gone; DELETE will come
         self._strays: set[int] = set()  # watches that nobody in the picture has
         self._leaving: set[int] = set()  # removed; IGNORED will come
+        self._overflowed = False
         self._interrupted = False
 
     def close(self) -> None:
@@ -339,6 +340,12 @@ class Narrator:
 
     def _look(self) -> bool:
         """Look at some of what is hollow or in doubt; return whether there was any."""
+        if self._overflowed:
+            # While an overflow is in the queue, the kernel tells no other: events
+            # behind it may have gaps. All these are in the next read at the latest,
+            # and must not be taken for what followed a look.
+            self._overflowed = False
+            return True
         # What waits for its second half is between two places.
         self._moved = {half.child for half in self._half_of.values() if half.child}
         looked = self._wait_for_renames()
@@ -596,6 +603,7 @@ class Narrator:
             wd, mask, cookie, name = event
             if wd == -1:
                 self._start_anew()
+                self._overflowed = True
                 continue
             if self._leaving and wd in self._leaving:
                 if mask & _IGNORED:
