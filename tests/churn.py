@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import fcntl
 import os
 import random
 import shutil
@@ -448,20 +449,24 @@ def one_run(run: Run) -> tuple[list[str], Mirror]:
 def short_queue(length: int | None) -> Iterator[None]:
     """Make the instances that are made meanwhile ones with a short queue.
 
-    Needs root: the limit is the machine's.
+    With None, make sure that they are not. Needs root: the limit is the machine's,
+    so that the processes that churn take turns here.
     """
-    if length is None:
-        yield
-        return
     with open(MAX_QUEUED_EVENTS) as sysctl:
+        fcntl.flock(sysctl, fcntl.LOCK_EX)
         before = sysctl.read()
+        if length is not None:
+            _set_longest_queue(str(length))
+        try:
+            yield
+        finally:
+            if length is not None:
+                _set_longest_queue(before)
+
+
+def _set_longest_queue(length: str) -> None:
     with open(MAX_QUEUED_EVENTS, "w") as sysctl:
-        sysctl.write(str(length))
-    try:
-        yield
-    finally:
-        with open(MAX_QUEUED_EVENTS, "w") as sysctl:
-            sysctl.write(before)
+        sysctl.write(length)
 
 
 def follow(
