@@ -104,6 +104,22 @@ def test_the_root_itself(consumer: churn.Consumer, top: Path) -> None:
     ]
 
 
+def test_without_a_name(consumer: churn.Consumer, top: Path) -> None:
+    """What happens to an open file that has no name any more is not told."""
+    (top / "d").mkdir()
+    consumer.read()
+    for directory in (top, top / "d"):
+        with open(directory / "file", "w") as file:
+            (directory / "file").unlink()
+            file.write("text")
+    assert consumer.lines() == [
+        "CREATE /file",
+        "DELETE /file",
+        "CREATE /d/file",
+        "DELETE /d/file",
+    ]
+
+
 @pytest.mark.parametrize("depth", [9, 120])
 def test_deep_directories(consumer: churn.Consumer, top: Path, depth: int) -> None:
     """mkdir -p tells each directory once, from above, and a file at its end."""

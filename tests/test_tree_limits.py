@@ -63,7 +63,7 @@ UNREADABLE = """
 import asyncio, ctypes, os, shutil, sys, tempfile, warnings
 sys.path.insert(0, sys.argv[1])
 import churn
-from inotify_cffi import TreeWatcher, UnreadableDirectoryWarning
+from inotify_cffi import TreeWatcher, UnreadableDirectoryWarning, flags
 
 root = tempfile.mkdtemp()
 if os.geteuid() == 0:
@@ -149,6 +149,16 @@ os.chmod(f"{root}/a/new", 0o700)
 os.mkdir(f"{root}/a/new/below")
 lines, warned = read()
 assert "CREATE | ISDIR /a/new/below" in [line.split(",")[0] for line in lines], lines
+""",
+    "it joins where ATTRIB is not asked for, too": """
+creations, _ = caught(lambda: TreeWatcher(root, mask=flags.CREATE))
+os.chmod(f"{root}/locked", 0o700)
+told, _ = caught(lambda: creations.read(timeout=0))
+assert [churn.in_words(event, root) for event in told] == [
+    "CREATE | ISDIR /locked/in, synthetic",
+    "CREATE | ISDIR /locked/in/deep, synthetic",
+], told
+creations.close()
 """,
     "listing without searching is not enough to look below": """
 os.chmod(f"{root}/locked", 0o400)
@@ -242,6 +252,13 @@ with TreeWatcher(root) as watcher:
     watcher.read(timeout=0)
     os.rename(f"{root}/new", f"{root}/old")
     assert [event.path for event in watcher.read(timeout=0)] == [f"{root}/old"]
+""",
+    "of as many directories as are watched": """
+limit(2)
+os.mkdir(f"{root}/one")
+fill(f"{root}/two", 1)
+with TreeWatcher(f"{root}/one") as watcher:
+    refused(lambda: watcher.add(f"{root}/two"), 4)
 """,
     "again and again": """
 limit(3)
@@ -493,6 +510,23 @@ def test_root_goes(
         watcher.add(root)
         (root / "new").mkdir()
         assert _words(watcher, root) == ["CREATE | ISDIR /new"]
+
+
+def _make_again(root: Path) -> None:
+    root.rmdir()
+    root.mkdir()
+
+
+@pytest.mark.parametrize("go", [_make_again, _rename, _replace, _exchange])
+def test_root_goes_where_that_is_not_asked_for(
+    root: Path, go: Callable[[Path], None]
+) -> None:
+    """A root that went is not watched any more, also when only CREATE is told."""
+    with TreeWatcher(root, mask=flags.CREATE) as watcher:
+        go(root)
+        assert watcher.read(timeout=0) == []
+        assert churn.kernel_watches(watcher) == []
+        assert watcher.read() == []
 
 
 @pytest.mark.parametrize(("go", "told"), WAYS_TO_GO)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import pytest
 
-from inotify_cffi import Event, TreeWatcher, flags
+from inotify_cffi import Event, INotify, TreeWatcher, flags
 from inotify_cffi.tree import _disk
 
 if TYPE_CHECKING:
@@ -268,6 +268,64 @@ def test_rename_into_a_window_that_only_seems_not_valid(
     assert lines[2:] == ["MOVED_TO /b/d/new from /old", "ATTRIB /b/d/new"]
 
 
+def test_rename_through_a_window(
+    consumer: churn.Consumer, root: Path, after_listing: AfterListing
+) -> None:
+    """What is renamed into a directory and on before its mark is two renames."""
+    os.mknod(root / "old")
+    consumer.read()
+    (root / "d").mkdir()
+
+    def change() -> None:
+        (root / "old").rename(root / "d" / "new")
+        (root / "d").chmod(0o700)  # leaves the directory where it is
+        (root / "d" / "new").rename(root / "last")
+
+    after_listing(root / "d", change)
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "MOVED_TO /d/new from /old",
+        "ATTRIB | ISDIR /d",
+        "MOVED_TO /last from /d/new",
+    ]
+
+
+def test_rename_to_where_a_root_was(root: Path, tmp_path: Path) -> None:
+    """What is renamed to where a root was has left, also when MOVE_SELF is late."""
+    other = tmp_path / "other"
+    other.mkdir()
+    os.mknod(other / "old")
+    (tmp_path / "next" / "d").mkdir(parents=True)
+    with churn.Consumer(root, other) as consumer:
+        consumer.halves_are_sure = False
+        (root / "d").mkdir()
+        inotify = consumer.watcher._inotify
+
+        def late(events: list[Event]) -> Batches:
+            # The root's rename needs no lock that the other one holds.
+            at = _at(events, flags.MOVE_SELF)
+            events.insert(_at(events, flags.MOVED_TO, "new"), events.pop(at))
+            return [events]
+
+        def watch_another(path: str, mask: int) -> int:
+            del vars(inotify)["add_watch"]
+            root.rename(tmp_path / "elsewhere")
+            (tmp_path / "next").rename(root)
+            wd = inotify.add_watch(path, mask)
+            (other / "old").rename(root / "d" / "new")
+            _deal(consumer, late)
+            return wd
+
+        vars(inotify)["add_watch"] = watch_another
+        # What happened since the first of them began may be left to the second.
+        events = [*consumer.read(), *consumer.read()]
+        assert [(event.path, event.mask) for event in events] == [
+            (f"{root}/d", flags.CREATE | ISDIR),
+            (str(root), flags.MOVE_SELF),
+            (f"{other}/old", flags.MOVED_FROM),
+        ]
+
+
 def test_overflow_in_a_window(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:
@@ -321,6 +379,27 @@ def test_file_that_comes_and_goes_in_a_window(
         os.mknod(file)
         (event,) = watcher.read(timeout=0)
         assert event == (str(file), flags.CREATE, None, False)
+
+
+def test_how_directories_are_watched(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No watch is added without MASK_ADD, as that would lose events, or ONLYDIR."""
+    needed = flags.MASK_ADD | flags.ONLYDIR
+    without: list[str] = []
+    watched: list[str] = []
+    add_watch = INotify.add_watch
+
+    def note(inotify: INotify, path: str, mask: int) -> int:
+        (watched if mask & needed == needed else without).append(path)
+        return add_watch(inotify, path, mask)
+
+    monkeypatch.setattr(INotify, "add_watch", note)
+    with TreeWatcher(root) as watcher:
+        (root / "d").mkdir()
+        watcher.read(timeout=0)
+    assert watched == [str(root), f"{root}/d"]
+    assert set(without) == {"/dev/null"}  # only for the mark, and alone in that
 
 
 # ---- where a look fails -------------------------------------------------------------
