@@ -185,6 +185,23 @@ def test_change_in_a_window(
     assert sorted(told) == sorted(expected)
 
 
+def test_deletion_before_a_listing(consumer: churn.Consumer, root: Path) -> None:
+    """What is deleted when the watch is there already is not told, nor is that."""
+    (root / "d").mkdir()
+    for name in ("file", "other"):
+        os.mknod(root / "d" / name)
+    inotify = consumer.watcher._inotify
+
+    def watch_and_delete(path: str, mask: int) -> int:
+        del vars(inotify)["add_watch"]
+        wd = inotify.add_watch(path, mask)
+        (root / "d" / "file").unlink()
+        return wd
+
+    vars(inotify)["add_watch"] = watch_and_delete
+    assert consumer.lines() == ["CREATE | ISDIR /d", "CREATE /d/other, synthetic"]
+
+
 def test_renames_into_a_window(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:
@@ -222,17 +239,20 @@ def test_rename_into_a_window_that_is_not_valid(
     """What is renamed into a directory that moves before its mark is found there."""
     consumer.halves_are_sure = False
     kind(root / "old")
+    (root / "gone").mkdir()
     consumer.read()
     (root / "d").mkdir()
 
     def change() -> None:
         (root / "old").rename(root / "d" / "new")
+        (root / "gone").rmdir()  # its IGNORED is not the mark
         (root / "d").rename(root / "e")
 
     after_listing(root / "d", change)
     assert [line.replace(" | ISDIR", "") for line in consumer.lines()] == [
         "CREATE /d",
         "MOVED_FROM /old",
+        "DELETE /gone",
         "MOVED_TO /e from /d",
         "CREATE /e/new, synthetic",
     ]
@@ -287,6 +307,31 @@ def test_rename_through_a_window(
         "MOVED_TO /d/new from /old",
         "ATTRIB | ISDIR /d",
         "MOVED_TO /last from /d/new",
+    ]
+
+
+def test_rename_through_a_window_before_the_directory_moves(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """What moves a directory after its mark says nothing of the time before."""
+    os.mknod(root / "old")
+    consumer.read()
+    (root / "d").mkdir()
+    inotify = consumer.watcher._inotify
+
+    def make_mark(wd: int) -> None:
+        del vars(inotify)["rm_watch"]
+        (root / "old").rename(root / "d" / "new")
+        (root / "d" / "new").rename(root / "last")
+        inotify.rm_watch(wd)
+        (root / "d").rename(root / "e")
+
+    vars(inotify)["rm_watch"] = make_mark
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "MOVED_TO /d/new from /old",
+        "MOVED_TO /last from /d/new",
+        "MOVED_TO | ISDIR /e from /d",
     ]
 
 
@@ -379,6 +424,25 @@ def test_file_that_comes_and_goes_in_a_window(
         os.mknod(file)
         (event,) = watcher.read(timeout=0)
         assert event == (str(file), flags.CREATE, None, False)
+
+
+def test_change_after_a_mark(consumer: churn.Consumer, root: Path) -> None:
+    """What happens in a directory after its mark is told as the kernel tells it."""
+    (root / "d").mkdir()
+    inotify = consumer.watcher._inotify
+
+    def make_mark(wd: int) -> None:
+        del vars(inotify)["rm_watch"]
+        inotify.rm_watch(wd)
+        os.mknod(root / "d" / "file")
+        (root / "d" / "file").unlink()
+
+    vars(inotify)["rm_watch"] = make_mark
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "CREATE /d/file",
+        "DELETE /d/file",
+    ]
 
 
 def test_how_directories_are_watched(
@@ -576,6 +640,27 @@ def test_change_after_an_exchange_of_files(
     assert consumer.lines() == ["MOVED_TO /y from /x", "MOVED_TO /x from /y", *lines]
 
 
+@pytest.mark.parametrize("other", ["a", "z"])
+def test_leaving_after_an_exchange_of_files(
+    consumer: churn.Consumer, root: Path, tmp_path: Path, other: str
+) -> None:
+    """A name that leaves says nothing of another that was exchanged before."""
+    consumer.halves_are_sure = False
+    for name in ("x", "y", other):
+        os.mknod(root / name)
+    consumer.read()
+    churn.exchange(root / "x", root / "y")
+    (root / other).rename(tmp_path / other)
+    (root / "y").chmod(0o600)
+    assert consumer.lines() == [
+        "MOVED_TO /y from /x",
+        "MOVED_TO /x from /y",
+        "CREATE /y, synthetic",
+        "ATTRIB /y",
+        f"MOVED_FROM /{other}",
+    ]
+
+
 def test_change_after_an_exchange_of_directories(
     consumer: churn.Consumer, root: Path
 ) -> None:
@@ -591,6 +676,23 @@ def test_change_after_an_exchange_of_directories(
         "MOVED_TO | ISDIR /y from /x",
         "ATTRIB | ISDIR /y",
         "ATTRIB | ISDIR /z",
+        "MOVED_TO | ISDIR /x",
+    ]
+
+
+def test_other_renames_after_an_exchange(consumer: churn.Consumer, root: Path) -> None:
+    """Which of two directories moved, no MOVE_SELF of a third one says."""
+    consumer.halves_are_sure = False
+    for path in ("before/z", "x", "y", "after/z"):  # so are their watches numbered
+        (root / path).mkdir(parents=True)
+        consumer.read()
+    churn.exchange(root / "x", root / "y")
+    for name in ("before", "after"):
+        (root / name / "z").rename(root / name / "new")
+    assert consumer.lines() == [
+        "MOVED_TO | ISDIR /y from /x",
+        "MOVED_TO | ISDIR /before/new from /before/z",
+        "MOVED_TO | ISDIR /after/new from /after/z",
         "MOVED_TO | ISDIR /x",
     ]
 
