@@ -160,6 +160,23 @@ assert [churn.in_words(event, root) for event in told] == [
 ], told
 creations.close()
 """,
+    "whether a name is still there is asked when that may be": """
+for name in "xy":
+    os.mknod(f"{root}/a/{name}")
+read()
+churn.exchange(f"{root}/a/x", f"{root}/a/y")
+os.chmod(f"{root}/a", 0o400)
+os.mknod(f"{root}/z/new")
+lines, warned = read()
+assert lines == [
+    "MOVED_TO /a/y from /a/x",
+    "MOVED_TO /a/x from /a/y",
+    "ATTRIB | ISDIR /a",
+    "CREATE /z/new",
+], lines
+os.chmod(f"{root}/a", 0o700)
+assert read() == (["ATTRIB | ISDIR /a", "CREATE /a/y, synthetic"], [])
+""",
     "listing without searching is not enough to look below": """
 os.chmod(f"{root}/locked", 0o400)
 lines, warned = read()

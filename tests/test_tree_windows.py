@@ -489,6 +489,30 @@ def test_no_descriptors_to_look(root: Path) -> None:
         ]
 
 
+def test_no_means_to_ask_for_a_name(
+    consumer: churn.Consumer, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ENOMEM where a name is in doubt is raised; the next read asks for it again."""
+    consumer.halves_are_sure = False
+    for name in ("x", "y"):
+        os.mknod(root / name)
+    consumer.read()
+    churn.exchange(root / "x", root / "y")
+
+    def find(directory: str, name: str) -> bool | None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), directory)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_disk, "find", find)
+        with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
+            consumer.read()
+    assert consumer.lines() == [
+        "MOVED_TO /y from /x",
+        "MOVED_TO /x from /y",
+        "CREATE /y, synthetic",
+    ]
+
+
 def test_two_directories_of_a_root_that_is_elsewhere(
     root: Path, tmp_path: Path
 ) -> None:

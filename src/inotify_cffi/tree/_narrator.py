@@ -394,7 +394,12 @@ class Narrator:
             for rename in self._undecided
         ):
             return False
-        found = _disk.find(self._picture.place(parent), name)
+        try:
+            found = _disk.find(self._picture.place(parent), name)
+        except OSError as failure:
+            if failure.errno in _NO_MEANS:
+                raise
+            return False  # it cannot be asked now, and stays in doubt
         if found is None:
             self._let_its_way_finish(parent)
         self._found[parent, name] = found
