@@ -596,10 +596,16 @@ def test_rename_to_what_is_left_out(
 ) -> None:
     """What is renamed to a name that is left out leaves the tree."""
     kind(top / "d")
+    (top / "e").mkdir()
     excluding.read()
     (top / "d").rename(top / "d.tmp")
-    (line,) = excluding.lines()
-    assert line.replace(" | ISDIR", "") == "MOVED_FROM /d"
+    os.mknod(top / "e" / "later")
+    first, second = excluding.lines()
+    assert first.replace(" | ISDIR", "") == "MOVED_FROM /d"
+    assert second == "CREATE /e/later"
+    (top / "e" / "later").unlink()
+    (top / "e").rmdir()
+    excluding.read()
     assert len(churn.kernel_watches(excluding.watcher)) == 1
 
 

@@ -160,6 +160,15 @@ assert [churn.in_words(event, root) for event in told] == [
 ], told
 creations.close()
 """,
+    "it joins when the root may be searched again": """
+os.makedirs(f"{root}/new/in")
+os.chmod(root, 0o400)
+lines, (message,) = read()
+assert lines == ["CREATE | ISDIR /new", "ATTRIB | ISDIR"], lines
+assert f"{root}/new" in message, message
+os.chmod(root, 0o700)
+assert read() == (["ATTRIB | ISDIR", "CREATE | ISDIR /new/in, synthetic"], [])
+""",
     "whether a name is still there is asked when that may be": """
 for name in "xy":
     os.mknod(f"{root}/a/{name}")

@@ -11,6 +11,8 @@ import os
 import resource
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -99,6 +101,40 @@ def _deal(consumer: churn.Consumer, deal: Callable[[list[Event]], Batches]) -> N
     vars(inotify)["read"] = read_in_parts
 
 
+def _change_late(
+    consumer: churn.Consumer,
+    monkeypatch: pytest.MonkeyPatch,
+    locked: Path,
+    change: Callable[[], object],
+) -> None:
+    """Change something, and queue it when `locked` was listed, or a read later.
+
+    So it is when another processor is at it: the names are others already, and the
+    locks are held until the events are in the queue.
+    """
+    inotify = consumer.watcher._inotify
+    read = inotify.read
+    finish = _disk.let_changes_finish
+    queued = read(timeout=0)
+    change()
+    late = read(timeout=0)
+
+    def let_changes_finish(place: str) -> None:
+        finish(place)
+        if place == str(locked):
+            queued.extend(late)
+            late.clear()
+
+    def read_late(*arguments: Any, **options: Any) -> list[Event]:
+        events = [*queued, *read(*arguments, **options), *late]
+        vars(inotify)["read"] = read
+        monkeypatch.setattr(_disk, "let_changes_finish", finish)
+        return events
+
+    monkeypatch.setattr(_disk, "let_changes_finish", let_changes_finish)
+    vars(inotify)["read"] = read_late
+
+
 def _at(events: list[Event], mask: int, name: str = "") -> int:
     """Where the first event of a kind, of a name, is."""
     return next(
@@ -185,6 +221,33 @@ def test_change_in_a_window(
     assert sorted(told) == sorted(expected)
 
 
+def test_look_at_what_is_just_being_exchanged(
+    consumer: churn.Consumer, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory that is watched already is not taken for the one that is new."""
+    consumer.halves_are_sure = False
+    (root / "old").mkdir()
+    os.mknod(root / "old" / "file")
+    consumer.read()
+    (root / "new").mkdir()
+    inotify = consumer.watcher._inotify
+
+    def exchange_and_watch(path: str, mask: int) -> int:
+        del vars(inotify)["add_watch"]
+        exchange = partial(churn.exchange, root / "new", root / "old")
+        _change_late(consumer, monkeypatch, root, exchange)
+        return inotify.add_watch(path, mask)
+
+    vars(inotify)["add_watch"] = exchange_and_watch
+    assert consumer.lines() == [
+        "CREATE | ISDIR /new",
+        "MOVED_TO | ISDIR /old from /new",
+        "MOVED_TO | ISDIR /new from /old",
+        "CREATE /new/file, synthetic",
+        "CREATE | ISDIR /old, synthetic",
+    ]
+
+
 def test_deletion_before_a_listing(consumer: churn.Consumer, root: Path) -> None:
     """What is deleted when the watch is there already is not told, nor is that."""
     (root / "d").mkdir()
@@ -229,12 +292,14 @@ def test_renames_into_a_window(
     ]
 
 
+@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
 def test_rename_into_a_window_that_is_not_valid(
     consumer: churn.Consumer,
     root: Path,
     after_listing: AfterListing,
     kind: Callable[[Path], None],
+    late: bool,
 ) -> None:
     """What is renamed into a directory that moves before its mark is found there."""
     consumer.halves_are_sure = False
@@ -247,6 +312,14 @@ def test_rename_into_a_window_that_is_not_valid(
         (root / "old").rename(root / "d" / "new")
         (root / "gone").rmdir()  # its IGNORED is not the mark
         (root / "d").rename(root / "e")
+        if late:
+            _deal(consumer, hold_back)
+
+    def hold_back(events: list[Event]) -> Batches:
+        (*_, at) = [
+            at for at, event in enumerate(events) if event.mask & flags.MOVE_SELF
+        ]
+        return events[:at], events[at:]
 
     after_listing(root / "d", change)
     assert [line.replace(" | ISDIR", "") for line in consumer.lines()] == [
@@ -426,6 +499,22 @@ def test_file_that_comes_and_goes_in_a_window(
         assert event == (str(file), flags.CREATE, None, False)
 
 
+def test_read_ends_while_things_go_on(consumer: churn.Consumer, root: Path) -> None:
+    """A read ends though there is a new directory each time it looks."""
+    (root / "d").mkdir()
+    inotify = consumer.watcher._inotify
+    read, numbers = inotify.read, iter(range(100))
+
+    def read_and_go_on(*arguments: Any, **options: Any) -> list[Event]:
+        events = read(*arguments, **options)
+        (root / f"{next(numbers)}").mkdir()
+        return events
+
+    vars(inotify)["read"] = read_and_go_on
+    assert consumer.lines() == ["CREATE | ISDIR /d", "CREATE | ISDIR /0"]
+    vars(inotify)["read"] = read
+
+
 def test_change_after_a_mark(consumer: churn.Consumer, root: Path) -> None:
     """What happens in a directory after its mark is told as the kernel tells it."""
     (root / "d").mkdir()
@@ -469,24 +558,58 @@ def test_how_directories_are_watched(
 # ---- where a look fails -------------------------------------------------------------
 
 
+@contextmanager
+def _no_descriptors() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 def test_no_descriptors_to_look(root: Path) -> None:
     """EMFILE where a directory cannot be listed is raised; the next read lists it."""
     with churn.Consumer(root) as consumer:
         (root / "a" / "b").mkdir(parents=True)
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        free = os.dup(0)
-        os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
-        try:
-            with pytest.raises(OSError, match=os.strerror(errno.EMFILE)) as refused:
-                consumer.read()
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        with (
+            _no_descriptors(),
+            pytest.raises(OSError, match=os.strerror(errno.EMFILE)) as refused,
+        ):
+            consumer.read()
         assert refused.value.errno == errno.EMFILE
         assert consumer.lines() == [
             "CREATE | ISDIR /a",
             "CREATE | ISDIR /a/b, synthetic",
         ]
+
+
+def test_directory_that_leaves_when_it_could_not_be_listed(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """The watch of a directory that could not be listed goes when that leaves."""
+    (root / "a").mkdir()
+    with _no_descriptors(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        consumer.read()
+    assert len(churn.kernel_watches(consumer.watcher)) == 2
+    (root / "a").rename(tmp_path / "a")
+    assert consumer.lines() == ["CREATE | ISDIR /a", "MOVED_FROM | ISDIR /a"]
+    assert len(churn.kernel_watches(consumer.watcher)) == 1
+
+
+def test_root_that_could_not_be_listed(root: Path, tmp_path: Path) -> None:
+    """The watch of a root that could not be listed goes when that is removed."""
+    other = tmp_path / "other"
+    other.mkdir()
+    with churn.Consumer(root) as consumer:
+        with _no_descriptors(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+            consumer.watcher.add(other)
+        assert len(churn.kernel_watches(consumer.watcher)) == 2
+        consumer.watcher.remove(other)
+        assert consumer.read() == []
+        assert len(churn.kernel_watches(consumer.watcher)) == 1
 
 
 def test_no_means_to_ask_for_a_name(
@@ -664,6 +787,33 @@ def test_change_after_an_exchange_of_files(
     assert consumer.lines() == ["MOVED_TO /y from /x", "MOVED_TO /x from /y", *lines]
 
 
+def test_doubt_in_a_directory_that_just_moves(
+    consumer: churn.Consumer, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is not there as its directory is being moved is asked for again."""
+    consumer.halves_are_sure = False
+    (root / "p").mkdir()
+    for name in ("x", "y"):
+        os.mknod(root / "p" / name)
+    consumer.read()
+    churn.exchange(root / "p" / "x", root / "p" / "y")
+    find = _disk.find
+
+    def move_and_find(directory: str, name: str) -> bool | None:
+        monkeypatch.setattr(_disk, "find", find)
+        rename = (root / "p").rename
+        _change_late(consumer, monkeypatch, root, lambda: rename(root / "q"))
+        return find(directory, name)
+
+    monkeypatch.setattr(_disk, "find", move_and_find)
+    assert consumer.lines() == [
+        "MOVED_TO /p/y from /p/x",
+        "MOVED_TO /p/x from /p/y",
+        "MOVED_TO | ISDIR /q from /p",
+        "CREATE /q/y, synthetic",
+    ]
+
+
 @pytest.mark.parametrize("other", ["a", "z"])
 def test_leaving_after_an_exchange_of_files(
     consumer: churn.Consumer, root: Path, tmp_path: Path, other: str
@@ -685,19 +835,37 @@ def test_leaving_after_an_exchange_of_files(
     ]
 
 
+def test_change_after_an_exchange_with_outside(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """What happens to what came for something that left is told in its place."""
+    for path in (tmp_path / "other", root / "y"):
+        os.mknod(path)
+    consumer.read()
+    churn.exchange(tmp_path / "other", root / "y")
+    (root / "y").chmod(0o600)
+    assert consumer.lines() == [
+        "MOVED_TO /y",
+        "ATTRIB /y",
+        "MOVED_FROM /y",
+        "CREATE /y, synthetic",
+    ]
+
+
 def test_change_after_an_exchange_of_directories(
     consumer: churn.Consumer, root: Path
 ) -> None:
     """Of two directories that were exchanged the one that came stays."""
     consumer.halves_are_sure = False
-    for name in ("x", "y", "z"):
+    for name in ("a", "x", "y", "z"):
         (root / name).mkdir()
     consumer.read()
     churn.exchange(root / "x", root / "y")
-    (root / "y").chmod(0o700)
-    (root / "z").chmod(0o700)
+    for name in ("a", "y", "z"):
+        (root / name).chmod(0o700)
     assert consumer.lines() == [
         "MOVED_TO | ISDIR /y from /x",
+        "ATTRIB | ISDIR /a",
         "ATTRIB | ISDIR /y",
         "ATTRIB | ISDIR /z",
         "MOVED_TO | ISDIR /x",
