@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str, masks
+from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str, masks
 from inotify_cffi.tree import _disk
 from inotify_cffi.tree._picture import Root
 
@@ -590,6 +590,38 @@ def test_exclude_and_initial(top: Path) -> None:
         ]
 
 
+def test_exclude_every_other(top: Path) -> None:
+    """What is not left out is told, whatever is left out beside it."""
+    for number in range(20):
+        _fill(top / f"{number}")
+
+    def exclude(path: str) -> bool:
+        return path.endswith(("1", "3", "5", "7", "9"))
+
+    with TreeWatcher(top, initial=True, exclude=exclude) as watcher:
+        told = _paths(watcher.read(timeout=0), top)
+    assert sorted(told) == sorted(
+        f"/{number}{path}" for number in range(0, 20, 2) for path in ("", *FILLED)
+    )
+
+
+def test_creation_at_the_start(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes as a root is looked at, before files and after, is watched."""
+    rm_watch = INotify.rm_watch
+
+    def create_and_remove(inotify: INotify, wd: int) -> None:
+        monkeypatch.setattr(INotify, "rm_watch", rm_watch)
+        for name in ("a", "b"):
+            os.mknod(top / f"{name}.file")
+            (top / name).mkdir()
+        rm_watch(inotify, wd)
+
+    monkeypatch.setattr(INotify, "rm_watch", create_and_remove)
+    with TreeWatcher(top, exclude=lambda path: False) as watcher:
+        assert len(churn.kernel_watches(watcher)) == 3
+        assert watcher.read(timeout=0) == []
+
+
 @pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
 def test_rename_to_what_is_left_out(
     excluding: churn.Consumer, top: Path, kind: Callable[[Path], None]
@@ -806,6 +838,21 @@ def test_nested_roots(top: Path, order: tuple[str, ...], initial: bool) -> None:
         assert [churn.in_words(event, str(top)) for event in watcher.read(0)] == [
             "DELETE /d/sub/file",
             "MOVED_TO | ISDIR /new from /d/sub",
+        ]
+        assert len(churn.kernel_watches(watcher)) == 3
+
+
+def test_inner_root_that_moves(top: Path) -> None:
+    """What happens to a root that is part of another's tree is told once, by that."""
+    _fill(top / "d")
+    with TreeWatcher(top / "d", top) as watcher:
+        (top / "d").chmod(0o700)
+        (top / "d").rename(top / "e")
+        (top / "e" / "sub" / "file").unlink()
+        assert [churn.in_words(event, str(top)) for event in watcher.read(0)] == [
+            "ATTRIB | ISDIR /d",
+            "MOVED_TO | ISDIR /e from /d",
+            "DELETE /e/sub/file",
         ]
         assert len(churn.kernel_watches(watcher)) == 3
 

@@ -281,6 +281,7 @@ def test_renames_into_a_window(
         (root / "two").rename(root / "d" / "two")
         (root / "three").rename(root / "d" / "three")
         (root / "d" / "three").unlink()
+        os.mknod(root / "d" / "four")
 
     after_listing(root / "d", change)
     assert consumer.lines() == [
@@ -289,6 +290,7 @@ def test_renames_into_a_window(
         "MOVED_TO /d/two from /two",
         "MOVED_TO /d/three from /three",
         "DELETE /d/three",
+        "CREATE /d/four, synthetic",
     ]
 
 
@@ -599,6 +601,41 @@ def test_directory_that_leaves_when_it_could_not_be_listed(
     assert len(churn.kernel_watches(consumer.watcher)) == 1
 
 
+def test_look_at_another_directory_that_leaves(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """The watch of what was looked at instead of a directory goes when that leaves."""
+    (tmp_path / "other").mkdir()
+    (root / "d").mkdir()
+    inotify = consumer.watcher._inotify
+
+    def watch_another(path: str, mask: int) -> int:
+        del vars(inotify)["add_watch"]
+        (root / "d").rename(root / "e")
+        (tmp_path / "other").rename(root / "d")
+        wd = inotify.add_watch(path, mask)
+        (root / "d").rename(tmp_path / "other")
+        return wd
+
+    vars(inotify)["add_watch"] = watch_another
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "MOVED_TO | ISDIR /e from /d",
+        "MOVED_TO | ISDIR /d",
+        "MOVED_FROM | ISDIR /d",
+    ]
+
+
+def test_watch_that_is_lost(consumer: churn.Consumer, root: Path) -> None:
+    """A directory whose watch is gone, though it is there, is looked at again."""
+    (root / "d").mkdir()
+    consumer.read()
+    directory = consumer.watcher._narrator.roots[str(root)].child("d")
+    consumer.watcher._inotify.rm_watch(directory.wd)
+    os.mknod(root / "d" / "file")
+    assert consumer.lines() == ["CREATE /d/file, synthetic"]
+
+
 def test_root_that_could_not_be_listed(root: Path, tmp_path: Path) -> None:
     """The watch of a root that could not be listed goes when that is removed."""
     other = tmp_path / "other"
@@ -650,6 +687,24 @@ def test_two_directories_of_a_root_that_is_elsewhere(
         assert masks == [*[flags.CREATE | ISDIR] * 2, flags.MOVE_SELF]
         assert churn.kernel_watches(watcher) == []
         assert watcher.read() == []
+
+
+def test_look_beside_a_root_that_is_elsewhere(root: Path, tmp_path: Path) -> None:
+    """What is looked at when a root is found to be gone is told all the same."""
+    (tmp_path / "above").mkdir()
+    gone = tmp_path / "above" / "root"
+    gone.mkdir()
+    with churn.Consumer(root, gone) as consumer:
+        (tmp_path / "above").rename(tmp_path / "beyond")
+        for path in (root / "first", tmp_path / "beyond" / "root" / "d", root / "last"):
+            path.mkdir()
+        for name in ("first", "last"):
+            os.mknod(root / name / "file")
+        paths = [event.path for event in consumer.read()]
+        assert paths[:3] == [f"{root}/first", f"{gone}/d", f"{root}/last"]
+        assert sorted(paths[3:]) == sorted(
+            [str(gone), f"{root}/first/file", f"{root}/last/file"]
+        )
 
 
 MOUNTS = """
@@ -753,6 +808,123 @@ def test_no_watch_for_a_mark(
     run_python(NO_WATCH_FOR_A_MARK, TESTS, root, prefix=user_namespace)
 
 
+# ---- reads that end in the midst ----------------------------------------------------
+
+
+def _after(consumer: churn.Consumer, mask: int, name: str) -> None:
+    """Let the next read that takes events end behind the first of a kind."""
+
+    def split(events: list[Event]) -> Batches:
+        at = _at(events, mask, name) + 1
+        return events[:at], events[at:]
+
+    _deal(consumer, split)
+
+
+@pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
+def test_read_that_ends_between_two_halves(
+    consumer: churn.Consumer, root: Path, kind: Callable[[Path], None]
+) -> None:
+    """Two halves of a rename are one event, also when two reads bring them."""
+    kind(root / "old")
+    consumer.read()
+    (root / "old").rename(root / "new")
+    _after(consumer, flags.MOVED_FROM, "old")
+    (line,) = consumer.lines()
+    assert line.replace(" | ISDIR", "") == "MOVED_TO /new from /old"
+
+
+def test_read_that_ends_before_what_leaves_is_sure(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """A directory has left when its MOVE_SELF comes, before what happened then."""
+    for name in ("d", "e"):
+        (root / name).mkdir()
+    consumer.read()
+    (root / "d").rename(tmp_path / "d")
+    os.mknod(root / "e" / "file")
+    _after(consumer, flags.MOVED_FROM, "d")
+    assert consumer.lines() == ["MOVED_FROM | ISDIR /d", "CREATE /e/file"]
+
+
+def test_change_between_two_halves(consumer: churn.Consumer, root: Path) -> None:
+    """A directory that changes between the halves of its rename has not left."""
+    (root / "d").mkdir()
+    consumer.read()
+    (root / "d").rename(root / "e")
+    (root / "e").chmod(0o700)
+
+    def change_first(events: list[Event]) -> Batches:
+        # No lock of a rename keeps others from changing attributes.
+        at = _at(events, flags.ATTRIB)
+        events.insert(_at(events, flags.MOVED_TO, "e"), events.pop(at))
+        return [events]
+
+    _deal(consumer, change_first)
+    assert consumer.lines() == ["MOVED_TO | ISDIR /e from /d", "ATTRIB | ISDIR /e"]
+
+
+def test_read_that_ends_within_an_exchange(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """Two directories change places, also when two reads bring the two renames."""
+    consumer.halves_are_sure = False
+    for name in ("x", "y"):
+        (root / name).mkdir()
+        os.mknod(root / name / name)
+    consumer.read()
+    churn.exchange(root / "x", root / "y")
+    _after(consumer, flags.MOVED_TO, "y")
+    assert consumer.lines() == [
+        "MOVED_TO | ISDIR /y from /x",
+        "MOVED_TO | ISDIR /x",
+        "CREATE /x/y, synthetic",
+    ]
+
+
+def test_read_that_ends_before_a_rename_is_sure(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """A directory that moves on from where it replaced one is followed."""
+    for name in ("x", "y"):
+        (root / name).mkdir()
+    os.mknod(root / "x" / "file")
+    consumer.read()
+    (root / "x").rename(root / "y")
+    (root / "y").rename(root / "z")
+    _after(consumer, flags.MOVED_TO, "z")
+    assert consumer.lines() == [
+        "MOVED_TO | ISDIR /y from /x",
+        "MOVED_TO | ISDIR /z from /y",
+    ]
+
+
+def test_read_that_ends_as_what_is_looked_at_leaves(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """What was listed in another directory is not told of the one that was there."""
+    (tmp_path / "other").mkdir()
+    os.mknod(tmp_path / "other" / "file")
+    (root / "d").mkdir()
+    inotify = consumer.watcher._inotify
+
+    def watch_and_replace(path: str, mask: int) -> int:
+        del vars(inotify)["add_watch"]
+        wd = inotify.add_watch(path, mask)
+        (root / "d").rename(root / "e")
+        (tmp_path / "other").rename(root / "d")
+        _after(consumer, flags.MOVED_FROM, "d")
+        return wd
+
+    vars(inotify)["add_watch"] = watch_and_replace
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "MOVED_TO | ISDIR /e from /d",
+        "MOVED_TO | ISDIR /d",
+        "CREATE /d/file, synthetic",
+    ]
+
+
 # ---- exchanges, and what looks like one ---------------------------------------------
 
 
@@ -832,6 +1004,23 @@ def test_leaving_after_an_exchange_of_files(
         "CREATE /y, synthetic",
         "ATTRIB /y",
         f"MOVED_FROM /{other}",
+    ]
+
+
+def test_exchange_with_what_is_looked_at(
+    consumer: churn.Consumer, root: Path, after_listing: AfterListing
+) -> None:
+    """A directory that changes places with one not told of yet is told in its place."""
+    consumer.halves_are_sure = False
+    (root / "a" / "in_a").mkdir(parents=True)
+    consumer.read()
+    (root / "d" / "x" / "in_x").mkdir(parents=True)
+    after_listing(root / "d", lambda: churn.exchange(root / "a", root / "d" / "x"))
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "MOVED_TO | ISDIR /d/x from /a",
+        "MOVED_TO | ISDIR /a",
+        "CREATE | ISDIR /a/in_x, synthetic",
     ]
 
 
@@ -970,6 +1159,22 @@ def test_rename_into_a_root_that_goes_meanwhile(root: Path, tmp_path: Path) -> N
 
 
 # ---- first halves in what goes ------------------------------------------------------
+
+
+def test_what_left_before_its_directory_was_replaced(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """A file that left a directory is told before another takes its place."""
+    for name in ("d", "new"):
+        (root / name).mkdir()
+    os.mknod(root / "d" / "file")
+    consumer.read()
+    (root / "d" / "file").rename(tmp_path / "file")
+    (root / "new").rename(root / "d")
+    assert consumer.lines() == [
+        "MOVED_FROM /d/file",
+        "MOVED_TO | ISDIR /d from /new",
+    ]
 
 
 def test_what_left_before_its_directory_went(
