@@ -601,20 +601,31 @@ def test_directory_that_leaves_when_it_could_not_be_listed(
     assert len(churn.kernel_watches(consumer.watcher)) == 1
 
 
+@pytest.mark.parametrize("listed", [False, True])
 def test_look_at_another_directory_that_leaves(
-    consumer: churn.Consumer, root: Path, tmp_path: Path
+    consumer: churn.Consumer,
+    root: Path,
+    tmp_path: Path,
+    after_listing: AfterListing,
+    listed: bool,
 ) -> None:
     """The watch of what was looked at instead of a directory goes when that leaves."""
     (tmp_path / "other").mkdir()
     (root / "d").mkdir()
     inotify = consumer.watcher._inotify
 
+    def leave() -> None:
+        (root / "d").rename(tmp_path / "other")
+
     def watch_another(path: str, mask: int) -> int:
         del vars(inotify)["add_watch"]
         (root / "d").rename(root / "e")
         (tmp_path / "other").rename(root / "d")
         wd = inotify.add_watch(path, mask)
-        (root / "d").rename(tmp_path / "other")
+        if listed:
+            after_listing(root / "d", leave)
+        else:
+            leave()
         return wd
 
     vars(inotify)["add_watch"] = watch_another
@@ -631,6 +642,7 @@ def test_watch_that_is_lost(consumer: churn.Consumer, root: Path) -> None:
     (root / "d").mkdir()
     consumer.read()
     directory = consumer.watcher._narrator.roots[str(root)].child("d")
+    assert directory is not None
     consumer.watcher._inotify.rm_watch(directory.wd)
     os.mknod(root / "d" / "file")
     assert consumer.lines() == ["CREATE /d/file, synthetic"]
