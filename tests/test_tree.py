@@ -662,9 +662,10 @@ def test_rename_in_to_what_is_left_out(
     assert len(churn.kernel_watches(excluding.watcher)) == 1
 
 
-def test_exclude_that_fails(top: Path) -> None:
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError])
+def test_exclude_that_fails(top: Path, kind: type[Exception]) -> None:
     """An exception of exclude comes out of read; the next read starts anew."""
-    failures = [RuntimeError("exclude failed")]
+    failures = [kind("exclude failed")]
 
     def exclude(path: str) -> bool:
         if failures and path.endswith("/bad"):
@@ -675,7 +676,7 @@ def test_exclude_that_fails(top: Path) -> None:
         (top / "good").mkdir()
         (top / "bad").mkdir()
         (top / "late").mkdir()
-        with pytest.raises(RuntimeError, match="exclude failed"):
+        with pytest.raises(kind, match="exclude failed"):
             consumer.read()
         assert any(event.mask & flags.Q_OVERFLOW for event in consumer.read())
 
@@ -901,6 +902,20 @@ def test_remove_the_inner_root(top: Path) -> None:
         assert consumer.lines() == ["DELETE /d/sub/file"]
 
 
+def test_one_directory_by_three_names(top: Path, tmp_path: Path) -> None:
+    """A tree is told of under the names that are left, when one of them goes."""
+    names = [f"{tmp_path}/{name}" for name in ("one", "two", "three")]
+    for name in names:
+        os.symlink(top, name)
+    with TreeWatcher(*names) as watcher:
+        for going in names:
+            os.mknod(top / os.path.basename(going))
+            told = {os.path.dirname(event.path) for event in watcher.read(timeout=0)}
+            assert told == set(watcher._narrator.roots)
+            watcher.remove(going)
+        assert churn.kernel_watches(watcher) == []
+
+
 def test_one_directory_by_two_names(top: Path, tmp_path: Path) -> None:
     """A tree that is a root under two names is told of under both."""
     (tmp_path / "link").symlink_to(top)
@@ -952,6 +967,27 @@ def test_add_keeps_what_happened(tmp_path: Path) -> None:
         (tmp_path / "a" / "file").unlink()
         watcher.add(tmp_path / "b")
         assert _paths(watcher.read(timeout=0), tmp_path) == ["/a/file"]
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_add_tells_of_the_others_alone(tmp_path: Path, slash: str) -> None:
+    """What happens as a root is added is told of the other roots, not of that one."""
+    for name in ("a", "b", "bc"):
+        (tmp_path / name).mkdir()
+    with TreeWatcher(tmp_path / "a", tmp_path / "bc") as watcher:
+        inotify = watcher._inotify
+
+        def make_mark(wd: int) -> None:
+            del vars(inotify)["rm_watch"]
+            inotify.rm_watch(wd)
+            for name in ("a", "b", "bc"):
+                os.mknod(tmp_path / name / "file")
+            (tmp_path / "b").chmod(0o700)
+
+        vars(inotify)["rm_watch"] = make_mark
+        watcher.add(f"{tmp_path}/b{slash}")
+        assert _paths(watcher.read(timeout=0), tmp_path) == ["/a/file", "/bc/file"]
+        assert "rm_watch" not in vars(inotify)
 
 
 def test_add_with_initial(tmp_path: Path) -> None:
@@ -1491,6 +1527,78 @@ def test_remove_while_another_waits(
         watcher.remove(top)
         assert result() == []
         assert watcher.read() == []
+
+
+def test_remove_of_one_root_of_two_while_another_waits(
+    tmp_path: Path,
+    in_thread: InThread,
+    until_blocked: Callable[[TreeWatcher], None],
+) -> None:
+    """A read that waits goes on waiting when there is another root."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with TreeWatcher(tmp_path / "a", tmp_path / "b") as watcher:
+        result = in_thread(watcher.read)
+        until_blocked(watcher)
+        watcher.remove(tmp_path / "b")
+        os.mknod(tmp_path / "a" / "file")
+        assert [event.path for event in result()] == [f"{tmp_path}/a/file"]
+
+
+def test_no_wake_where_none_waits(tmp_path: Path) -> None:
+    """However reads ended, what an add tells wakes none that is to come."""
+    for name in ("a", "b"):
+        _fill(tmp_path / name)
+    with TreeWatcher(tmp_path / "a", initial=True) as watcher:
+        assert len(watcher.read()) == 3
+        assert watcher.read(timeout=0) == []
+        assert watcher.read(timeout=1) == []
+        watcher.wake()
+        assert watcher.read() == []
+        watcher.wake()
+        assert asyncio.run(watcher.aread()) == []
+        assert asyncio.run(watcher.aread(timeout=1)) == []
+        os.mknod(tmp_path / "a" / "new")
+        assert next(watcher).path == f"{tmp_path}/a/new"
+        watcher.add(tmp_path / "b")
+        assert len(watcher.read(timeout=0)) == 3
+        assert not watcher._inotify._waiters._kept_wakes
+
+
+def _let_it_wait_again(watcher: TreeWatcher, change: Path, until: Until) -> None:
+    until(lambda: watcher._inotify._waiters._waiting)
+    change.chmod(0o600)
+    until(lambda: not select.select([watcher], [], [], 0)[0])
+    until(lambda: watcher._inotify._waiters._waiting)
+
+
+def test_read_goes_on_waiting(top: Path, in_thread: InThread, until: Until) -> None:
+    """What is not told, as it was not asked for, ends no wait."""
+    os.mknod(top / "file")
+    with TreeWatcher(top, mask=flags.CREATE) as watcher:
+        result = in_thread(watcher.read)
+        _let_it_wait_again(watcher, top / "file", until)
+        os.mknod(top / "new")
+        assert [event.path for event in result()] == [f"{top}/new"]
+
+
+def test_aread_goes_on_waiting(top: Path, in_thread: InThread, until: Until) -> None:
+    """What is not told, as it was not asked for, ends no wait of a task either."""
+    os.mknod(top / "file")
+    with TreeWatcher(top, mask=flags.CREATE) as watcher:
+
+        async def wait() -> list[TreeEvent]:
+            loop = asyncio.get_running_loop()
+            change = loop.run_in_executor(
+                None, _let_it_wait_again, watcher, top / "file", until
+            )
+            task = loop.create_task(watcher.aread())
+            await change
+            assert not task.done()
+            os.mknod(top / "new")
+            return await task
+
+        assert [event.path for event in asyncio.run(wait())] == [f"{top}/new"]
 
 
 def test_remove_does_not_end_the_next_wait(tmp_path: Path, in_thread: InThread) -> None:

@@ -160,6 +160,35 @@ assert [churn.in_words(event, root) for event in told] == [
 ], told
 creations.close()
 """,
+    "the warning is of the line that reads": """
+os.umask(0o777)
+os.mkdir(f"{root}/a/new")
+os.umask(0o022)
+with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter("always")
+    exec(compile("watcher.read(timeout=0)", "the reader", "exec"))
+assert [one.filename for one in found] == ["the reader"], found
+os.chmod(f"{root}/a/new", 0o700)
+""",
+    "it joins once, also after an overflow": """
+with open(churn.MAX_QUEUED_EVENTS) as file:
+    for _ in range(int(file.read()) // 2 + 1):
+        os.chmod(f"{root}/a", 0o700)
+        os.chmod(f"{root}/z", 0o700)
+lines, warned = read()
+assert "Q_OVERFLOW" in lines and len(warned) == 1, warned
+os.chmod(f"{root}/locked", 0o700)
+assert read() == (
+    [
+        "ATTRIB | ISDIR /locked",
+        "CREATE | ISDIR /locked/in, synthetic",
+        "CREATE | ISDIR /locked/in/deep, synthetic",
+    ],
+    [],
+)
+os.mkdir(f"{root}/locked/in/new")
+assert read() == (["CREATE | ISDIR /locked/in/new"], [])
+""",
     "it joins when the root may be searched again": """
 os.makedirs(f"{root}/new/in")
 os.chmod(root, 0o400)

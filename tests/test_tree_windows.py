@@ -911,6 +911,49 @@ def test_read_that_ends_before_a_rename_is_sure(
     ]
 
 
+def test_rename_over_and_on_of_what_is_not_watched_yet(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """A directory that replaced another is followed also where no watch tells it."""
+    (root / "y").mkdir()
+    consumer.read()
+    (root / "x").mkdir()
+    os.mknod(root / "x" / "file")
+    (root / "x").rename(root / "y")
+    (root / "y").rename(root / "z")
+    assert consumer.lines() == [
+        "CREATE | ISDIR /x",
+        "MOVED_TO | ISDIR /y from /x",
+        "MOVED_TO | ISDIR /z from /y",
+        "CREATE /z/file, synthetic",
+    ]
+
+
+def test_rename_over_and_on_of_what_is_to_be_looked_at_again(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """A directory that replaced another after a look was dropped is followed."""
+    (root / "y").mkdir()
+    consumer.read()
+    (root / "d").mkdir()
+    inotify = consumer.watcher._inotify
+
+    def make_mark(wd: int) -> None:
+        del vars(inotify)["rm_watch"]
+        (root / "d").rename(root / "e")
+        inotify.rm_watch(wd)
+        (root / "e").rename(root / "y")
+        (root / "y").rename(root / "z")
+
+    vars(inotify)["rm_watch"] = make_mark
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "MOVED_TO | ISDIR /e from /d",
+        "MOVED_TO | ISDIR /y from /e",
+        "MOVED_TO | ISDIR /z from /y",
+    ]
+
+
 def test_read_that_ends_as_what_is_looked_at_leaves(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
