@@ -1540,7 +1540,10 @@ def test_remove_of_one_root_of_two_while_another_waits(
     with TreeWatcher(tmp_path / "a", tmp_path / "b") as watcher:
         result = in_thread(watcher.read)
         until_blocked(watcher)
+        wakes: list[None] = []
+        vars(watcher._inotify)["wake"] = lambda: wakes.append(None)
         watcher.remove(tmp_path / "b")
+        assert not wakes
         os.mknod(tmp_path / "a" / "file")
         assert [event.path for event in result()] == [f"{tmp_path}/a/file"]
 

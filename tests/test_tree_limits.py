@@ -267,6 +267,8 @@ def fill(path, count):
 NO_WATCHES_CASES = {
     "at the start": """
 fill(root, 30)
+for number in range(30):
+    os.symlink("sub", f"{root}/{number}/link")  # is no directory
 limit(20)
 refused(lambda: TreeWatcher(root), 61)
 limit(61)
@@ -652,10 +654,14 @@ def test_above_the_root(root: Path, tmp_path: Path) -> None:
 # ---- long paths ---------------------------------------------------------------------
 
 
-@pytest.fixture
-def beyond_path_max(root: Path) -> Iterator[tuple[list[str], int]]:
+# Of the second kind, the characters are far fewer than PATH_MAX.
+@pytest.fixture(params=[("0", 198, 30), ("\N{MUSICAL SYMBOL G CLEF}", 60, 20)])
+def beyond_path_max(
+    root: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[list[str], int]]:
     """Names below the root that together no system call takes, and the deepest."""
-    names = [f"{number:0200}" for number in range(30)]
+    character, length, count = request.param
+    names = [f"{character * length}{number:02}" for number in range(count)]
     fd = os.open(root, os.O_RDONLY)
     for name in names:
         os.mkdir(name, dir_fd=fd)
@@ -677,7 +683,7 @@ def test_long_paths_at_the_start(
         paths = ["/" + "/".join(names[: end + 1]) for end in range(len(names))]
         told = [event.path[len(str(root)) :] for event in watcher.read(timeout=0)]
         assert told == (paths if initial else [])
-        assert len(churn.kernel_watches(watcher)) == 31
+        assert len(churn.kernel_watches(watcher)) == len(names) + 1
         os.mkdir("d", dir_fd=deepest)
         os.mkdir("d/e", dir_fd=deepest)
         assert _words(watcher, root) == [
