@@ -7,9 +7,11 @@ just before or after it.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +24,7 @@ import pytest
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
 from inotify_cffi.tree import _disk
+from inotify_cffi.tree._picture import Directory
 
 if TYPE_CHECKING:
     import churn
@@ -637,6 +640,43 @@ def test_look_at_another_directory_that_leaves(
     ]
 
 
+def _directories() -> int:
+    return sum(isinstance(one, Directory) for one in gc.get_objects())
+
+
+@pytest.mark.skipif(
+    sys.implementation.name == "pypy", reason="PyPy does not count references"
+)
+def test_close_leaves_no_garbage(root: Path) -> None:
+    """Directories refer to each other, but what is closed needs no collector."""
+    (root / "a" / "b").mkdir(parents=True)
+    gc.collect()
+    gc.disable()
+    try:
+        before = _directories()
+        with TreeWatcher(root):
+            assert _directories() == before + 3
+        assert _directories() == before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(
+    sys.implementation.name == "pypy", reason="PyPy does not tell what it keeps"
+)
+def test_close_lets_go_of_what_could_not_be_listed(root: Path) -> None:
+    """What was to be looked at is let go of, too, when a watcher is closed."""
+    gc.collect()
+    before = _directories()
+    watcher = TreeWatcher(root)
+    (root / "a").mkdir()
+    with _no_descriptors(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        watcher.read(timeout=0)
+    watcher.close()
+    gc.collect()
+    assert _directories() == before
+
+
 def test_watch_that_is_lost(consumer: churn.Consumer, root: Path) -> None:
     """A directory whose watch is gone, though it is there, is looked at again."""
     (root / "d").mkdir()
@@ -725,6 +765,7 @@ sys.path.insert(0, sys.argv[1])
 import churn
 from inotify_cffi import TreeWatcher, flags
 from inotify_cffi.tree import _disk
+from inotify_cffi.tree._picture import Directory
 
 root = sys.argv[2]
 
