@@ -1082,6 +1082,31 @@ def test_doubt_in_a_directory_that_just_moves(
     ]
 
 
+def test_change_within_an_exchange_of_files(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """What happens between the two renames of an exchange does not hide it."""
+    consumer.halves_are_sure = False
+    for name in ("x", "y", "z"):
+        os.mknod(root / name)
+    consumer.read()
+    churn.exchange(root / "x", root / "y")
+    (root / "z").chmod(0o600)
+
+    def change_first(events: list[Event]) -> Batches:
+        # The lock of a directory keeps nobody from changing what is in its files.
+        events.insert(_at(events, flags.MOVED_TO, "y") + 1, events.pop())
+        return [events]
+
+    _deal(consumer, change_first)
+    assert consumer.lines() == [
+        "MOVED_TO /y from /x",
+        "ATTRIB /z",
+        "MOVED_TO /x from /y",
+        "CREATE /y, synthetic",
+    ]
+
+
 @pytest.mark.parametrize("other", ["a", "z"])
 def test_leaving_after_an_exchange_of_files(
     consumer: churn.Consumer, root: Path, tmp_path: Path, other: str
