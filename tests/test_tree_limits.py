@@ -317,6 +317,14 @@ fill(f"{root}/two", 1)
 with TreeWatcher(f"{root}/one") as watcher:
     refused(lambda: watcher.add(f"{root}/two"), 4)
 """,
+    "that another has left": """
+limit(2)
+os.mkdir(f"{root}/one")
+with TreeWatcher(root) as watcher:
+    os.rename(f"{root}/one", f"{root}-elsewhere")
+    fill(f"{root}/two", 1)
+    refused(lambda: watcher.read(timeout=0), 4)
+""",
     "again and again": """
 limit(3)
 with TreeWatcher(root) as watcher:

@@ -1301,17 +1301,20 @@ def test_what_left_before_its_directory_was_replaced(
 def test_what_left_before_its_directory_went(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
-    """A file that left a directory is told before the directory is told as deleted."""
-    for name in ("d", "e"):
+    """A file that left a directory is told before the directory is told as gone."""
+    for name in ("d", "e", "f"):
         (root / name).mkdir()
         os.mknod(root / name / "file")
     consumer.read()
-    for name in ("d", "e"):
+    for name in ("d", "e", "f"):
         (root / name / "file").rename(tmp_path / name)
     (root / "d").rmdir()
+    (root / "f").rename(tmp_path / "elsewhere")
     assert consumer.lines() == [
         "MOVED_FROM /d/file",
         "DELETE | ISDIR /d",
+        "MOVED_FROM /f/file",
+        "MOVED_FROM | ISDIR /f",
         "MOVED_FROM /e/file",
     ]
 
