@@ -1552,7 +1552,10 @@ def test_no_wake_where_none_waits(tmp_path: Path) -> None:
     """However reads ended, what an add tells wakes none that is to come."""
     for name in ("a", "b"):
         _fill(tmp_path / name)
-    with TreeWatcher(tmp_path / "a", initial=True) as watcher:
+    with TreeWatcher(initial=True) as watcher:
+        assert watcher.read() == []
+        assert asyncio.run(watcher.aread()) == []
+        watcher.add(tmp_path / "a")
         assert len(watcher.read()) == 3
         assert watcher.read(timeout=0) == []
         assert watcher.read(timeout=1) == []
@@ -1575,17 +1578,21 @@ def _let_it_wait_again(watcher: TreeWatcher, change: Path, until: Until) -> None
     until(lambda: watcher._inotify._waiters._waiting)
 
 
-def test_read_goes_on_waiting(top: Path, in_thread: InThread, until: Until) -> None:
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+def test_read_goes_on_waiting(
+    top: Path, in_thread: InThread, until: Until, timeout: float | None
+) -> None:
     """What is not told, as it was not asked for, ends no wait."""
     os.mknod(top / "file")
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
-        result = in_thread(watcher.read)
+        result = in_thread(lambda: watcher.read(timeout))
         _let_it_wait_again(watcher, top / "file", until)
         os.mknod(top / "new")
         assert [event.path for event in result()] == [f"{top}/new"]
 
 
-def test_aread_goes_on_waiting(top: Path, in_thread: InThread, until: Until) -> None:
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+def test_aread_goes_on_waiting(top: Path, until: Until, timeout: float | None) -> None:
     """What is not told, as it was not asked for, ends no wait of a task either."""
     os.mknod(top / "file")
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
@@ -1595,7 +1602,7 @@ def test_aread_goes_on_waiting(top: Path, in_thread: InThread, until: Until) -> 
             change = loop.run_in_executor(
                 None, _let_it_wait_again, watcher, top / "file", until
             )
-            task = loop.create_task(watcher.aread())
+            task = loop.create_task(watcher.aread(timeout))
             await change
             assert not task.done()
             os.mknod(top / "new")
@@ -1710,6 +1717,7 @@ def test_no_root(top: Path) -> None:
     """A watcher without a root tells nothing and waits for nothing."""
     with TreeWatcher() as watcher:
         assert watcher.read() == []
+        assert asyncio.run(watcher.aread()) == []
         assert list(watcher) == []
         watcher.add(top)
         (top / "d").mkdir()
