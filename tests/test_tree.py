@@ -521,13 +521,14 @@ def test_mask_below(top: Path) -> None:
         ]
 
 
-def test_half_of_a_rename(top: Path) -> None:
+@pytest.mark.parametrize(("kind", "isdir"), [(os.mknod, 0), (os.mkdir, flags.ISDIR)])
+def test_half_of_a_rename(top: Path, kind: Callable[[Path], None], isdir: int) -> None:
     """Who asked for one half of renames is told that half of each."""
-    (top / "a").touch()
+    kind(top / "a")
     with TreeWatcher(top, mask=flags.MOVED_FROM) as watcher:
         (top / "a").rename(top / "b")
         (event,) = watcher.read(timeout=0)
-        assert event == (f"{top}/a", flags.MOVED_FROM, None, False)
+        assert event == (f"{top}/a", flags.MOVED_FROM | isdir, None, False)
 
 
 @pytest.mark.parametrize("mask", [0, flags.ISDIR, flags.Q_OVERFLOW, flags.ONESHOT, -1])

@@ -1145,6 +1145,26 @@ def test_exchange_with_what_is_looked_at(
     ]
 
 
+def test_change_after_an_exchange_with_a_new_directory(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """A directory that came for one that nothing is watched in is told as one."""
+    consumer.halves_are_sure = False
+    (root / "y").mkdir()
+    consumer.read()
+    (root / "x" / "in_x").mkdir(parents=True)
+    churn.exchange(root / "x", root / "y")
+    (root / "y").chmod(0o700)
+    assert consumer.lines() == [
+        "CREATE | ISDIR /x",
+        "MOVED_TO | ISDIR /y from /x",
+        "MOVED_TO | ISDIR /x from /y",
+        "CREATE | ISDIR /y, synthetic",
+        "ATTRIB | ISDIR /y",
+        "CREATE | ISDIR /y/in_x, synthetic",
+    ]
+
+
 def test_change_after_an_exchange_with_outside(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
