@@ -26,29 +26,30 @@ INTERPOSED = """
     #include <dirent.h>
     #include <dlfcn.h>
     #include <errno.h>
-    #include <fcntl.h>
     #include <stdlib.h>
     #include <string.h>
     #include <unistd.h>
 
-    struct dirent64 *readdir64(DIR *directory)
-    {
-        struct dirent64 *(*real)(DIR *) = dlsym(RTLD_NEXT, "readdir64");
-        if (getenv("BROKEN")) {
-            errno = EIO;
-            return NULL;
+    #define INTERPOSE(readdir, type)                                         \\
+        type *readdir(DIR *directory)                                        \\
+        {                                                                    \\
+            type *(*real)(DIR *) = dlsym(RTLD_NEXT, #readdir);               \\
+            const char *vanishing = getenv("VANISHING");                     \\
+            if (getenv("BROKEN")) {                                          \\
+                errno = EIO;                                                 \\
+                return NULL;                                                 \\
+            }                                                                \\
+            type *entry = real(directory);                                   \\
+            if (entry && getenv("NO_KINDS"))                                 \\
+                entry->d_type = DT_UNKNOWN;                                  \\
+            if (entry && vanishing && !strcmp(entry->d_name, "vanishing"))   \\
+                rmdir(vanishing);                                            \\
+            return entry;                                                    \\
         }
-        struct dirent64 *entry = real(directory);
-        if (entry && getenv("NO_KINDS"))
-            entry->d_type = DT_UNKNOWN;
-        if (entry && getenv("VANISHING") && entry->d_name[0] != '.')
-            unlinkat(dirfd(directory), entry->d_name, 0);
-        return entry;
-    }
-    struct dirent *readdir(DIR *directory)
-    {
-        return (struct dirent *)readdir64(directory);
-    }
+    INTERPOSE(readdir, struct dirent)
+    #ifdef __GLIBC__
+    INTERPOSE(readdir64, struct dirent64)
+    #endif
     """
 
 
@@ -150,14 +151,15 @@ def test_gone_before_it_is_looked_up(
     interposed: dict[str, str],
 ) -> None:
     """What is gone before its kind is looked up is no directory."""
-    (tmp_path / "file").touch()
+    vanishing = tmp_path / "vanishing"
+    vanishing.mkdir()
     code = f"""
-        import os, sys
+        import sys
         from inotify_cffi.tree import _listing
-        os.environ.update(NO_KINDS="1", VANISHING="1")
         print(_listing.{names_in.__name__}(sys.argv[1], False))
         """
-    assert run_python(code, tmp_path, env=interposed) == "{'file': False}\n"
+    environment = {**interposed, "NO_KINDS": "1", "VANISHING": str(vanishing)}
+    assert run_python(code, tmp_path, env=environment) == "{'vanishing': False}\n"
     assert not list(tmp_path.iterdir())
 
 
