@@ -591,6 +591,46 @@ def test_no_descriptors_to_look(root: Path) -> None:
         ]
 
 
+def test_no_descriptors_to_wait_for_a_rename(
+    consumer: churn.Consumer, root: Path, tmp_path: Path
+) -> None:
+    """EMFILE where a rename has to be waited for is raised; the next read waits."""
+    os.mknod(root / "file")
+    consumer.read()
+    (root / "file").rename(tmp_path / "file")
+    with _no_descriptors(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        consumer.read()
+    assert consumer.lines() == ["MOVED_FROM /file"]
+
+
+def test_no_descriptors_to_wait_where_a_directory_is_not(
+    consumer: churn.Consumer, root: Path
+) -> None:
+    """EMFILE where it has to be found out whether a directory is gone is raised."""
+    consumer.halves_are_sure = False
+    (root / "a" / "b").mkdir(parents=True)
+    inotify = consumer.watcher._inotify
+    add_watch = inotify.add_watch
+    watched: list[str] = []
+
+    def rename_and_watch(path: str, mask: int) -> int:
+        if not watched:
+            (root / "a").rename(root / "c")
+        watched.append(path)
+        return add_watch(path, mask)
+
+    vars(inotify)["add_watch"] = rename_and_watch
+    with _no_descriptors(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        consumer.read()
+    assert watched == [f"{root}/a"]
+    assert consumer.lines() == [
+        "CREATE | ISDIR /a",
+        "MOVED_TO | ISDIR /c from /a",
+        "CREATE | ISDIR /c/b, synthetic",
+    ]
+    del vars(inotify)["add_watch"]
+
+
 def test_directory_that_leaves_when_it_could_not_be_listed(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ LOCAL_CHANGES_ONLY = frozenset(
     ]
 )
 NO_CHANGES = frozenset(["proc", "sysfs"])
+
+# errno where nothing is wrong with what was to be looked at.
+NO_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 @contextmanager
@@ -95,13 +99,15 @@ def let_changes_finish(place: str) -> None:
 
     A change holds the lock of the directory until its event is in the queue, a
     rename those of both until its two halves are, and listing takes that lock.
-    What cannot be listed has nothing to wait for.
+    What cannot be listed has nothing to wait for; without the means to list it
+    there is no knowing.
     """
     try:
         with reachable(place) as path, os.scandir(path) as entries:
             next(entries, None)
-    except OSError:
-        pass
+    except OSError as failure:
+        if failure.errno in NO_MEANS:
+            raise
 
 
 def count_directories(places: list[str]) -> int:

@@ -79,7 +79,6 @@ _NO_DIRECTORY = "/dev/null"
 _LOOKS_AT_ONCE = 16
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
-_NO_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class UnreadableDirectoryWarning(UserWarning):
@@ -368,11 +367,8 @@ class Narrator:
             except OSError as failure:
                 if failure.errno == errno.ENOSPC:
                     self._raise_limit(directory, failure)
-                if failure.errno in _NO_MEANS:
-                    self._hollow[directory] = silent
-                    raise
-                self._let_its_way_finish(directory)
-                self._views[directory] = _View(directory, silent, {}, failure)
+                self._hollow[directory] = silent
+                raise
         if looked:
             self._make_mark()
         return looked
@@ -397,7 +393,7 @@ class Narrator:
         try:
             found = _disk.find(self._picture.place(parent), name)
         except OSError as failure:
-            if failure.errno in _NO_MEANS:
+            if failure.errno in _disk.NO_MEANS:
                 raise
             return False  # it cannot be asked now, and stays in doubt
         if found is None:
@@ -416,10 +412,16 @@ class Narrator:
                 _disk.let_changes_finish(self._picture.place(above))
 
     def _look_at(self, directory: Directory, place: str, silent: bool) -> _View:
-        if len(place) > _disk.SURELY_SHORT or isinstance(directory, Root):
-            with _disk.reachable(place) as path:
-                return self._watch_and_list(directory, path, silent)
-        return self._watch_and_list(directory, place, silent)
+        try:
+            if len(place) > _disk.SURELY_SHORT or isinstance(directory, Root):
+                with _disk.reachable(place) as path:
+                    return self._watch_and_list(directory, path, silent)
+            return self._watch_and_list(directory, place, silent)
+        except OSError as failure:
+            if failure.errno == errno.ENOSPC or failure.errno in _disk.NO_MEANS:
+                raise
+            self._let_its_way_finish(directory)
+            return _View(directory, silent, {}, failure)
 
     def _watch_and_list(self, directory: Directory, path: str, silent: bool) -> _View:
         if isinstance(directory, Root) and directory.parent is None:
