@@ -16,8 +16,6 @@ from .._inotify import ffi, lib
 from ..syscalls import encode_path, raise_os_error
 
 _LISTING = ffi.typeof("struct listing *")
-_ENCODING = sys.getfilesystemencoding()
-_ERRORS = sys.getfilesystemencodeerrors()
 
 
 def read(path: str, directories_only: bool) -> dict[str, bool]:
@@ -26,7 +24,7 @@ def read(path: str, directories_only: bool) -> dict[str, bool]:
     try:
         lib.listing_open(listing, encode_path(path))
         while (found := lib.listing_next(listing, directories_only)) > 0:
-            name = ffi.string(listing.name).decode(_ENCODING, _ERRORS)
+            name = os.fsdecode(ffi.string(listing.name))
             names[name] = bool(listing.is_directory)
     finally:
         lib.listing_close(listing)

@@ -307,6 +307,12 @@ class Narrator:
                 self._hollow.update(self._later)
                 self._later.clear()
             first = False
+            if self._overflowed:
+                # While an overflow is in the queue, the kernel tells no other: events
+                # behind it may have gaps. All these are in the next read at the latest,
+                # and must not be taken for what followed a look.
+                self._overflowed = False
+                continue
             try:
                 looked = self._look()
             except OSError as error:
@@ -339,12 +345,6 @@ class Narrator:
 
     def _look(self) -> bool:
         """Look at some of what is hollow or in doubt; return whether there was any."""
-        if self._overflowed:
-            # While an overflow is in the queue, the kernel tells no other: events
-            # behind it may have gaps. All these are in the next read at the latest,
-            # and must not be taken for what followed a look.
-            self._overflowed = False
-            return True
         # What waits for its second half is between two places.
         self._moved = {half.child for half in self._half_of.values() if half.child}
         looked = self._wait_for_renames()
