@@ -225,10 +225,20 @@ class Narrator:
                 directory.parent = directory.children = None
         self.roots.clear()
         self._picture.forget_all_watches()
-        self._picture.paths_changed()
+        self._forget_what_waits()
+
+    def _forget_what_waits(self) -> None:
         for state in (self._hollow, self._later, self._views, self._halves):
             state.clear()
         self._half_of.clear()
+        self._undecided.clear()
+        self._found.clear()
+        self._doubts.clear()
+        self._arrived.clear()
+        self._replaced.clear()
+        for some in (self._unreadable, self._beyond_limit, self._unmounted, self._dead):
+            some.clear()
+        self._picture.paths_changed()
 
     # ---- roots ---------------------------------------------------------------
 
@@ -1000,17 +1010,7 @@ class Narrator:
         """After an overflow: tell it, forget everything, look at all roots again."""
         self._drops += 1
         self._strays |= self._picture.forget_all_watches()
-        for state in (self._hollow, self._later, self._views, self._halves):
-            state.clear()
-        self._half_of.clear()
-        self._undecided.clear()
-        self._found.clear()
-        self._doubts.clear()
-        self._arrived.clear()
-        self._replaced.clear()
-        for some in (self._unreadable, self._beyond_limit, self._unmounted, self._dead):
-            some.clear()
-        self._picture.paths_changed()
+        self._forget_what_waits()
         for given, root in list(self.roots.items()):
             root.lost = True  # and all below it with it
             new = self._new_root(given, not isinstance(root, FileRoot))
