@@ -40,10 +40,8 @@ class _StepInPyPy:
 
     def __init__(self, inotify: Any) -> None:
         from inotify_cffi._inotify import ffi, lib
-        from inotify_cffi._parsing import append_events
 
-        self._append_events = append_events
-        self._event_type = type(inotify).event_type
+        self._append_at = inotify._owner._parser.append_at
         self._instance = inotify._instance
         self._queued = ffi.new("struct queued *")
         self._read = lib.instance_read
@@ -51,8 +49,8 @@ class _StepInPyPy:
     def __call__(self, events: list[Any]) -> int:
         queued = self._queued
         self._read(self._instance, queued, False)
-        self._append_events(events, self._event_type, False, queued.data, queued.size)
-        rest: int = queued.rest
+        self._append_at(events, queued.data, queued.size)
+        rest: int = queued.remaining
         return rest
 
 

@@ -7,7 +7,11 @@
 
 #define _GNU_SOURCE /* dup3(2) */
 #define PYPY_VERSION "none: leave out what needs Python.h"
-#include "../src/native/source.c"
+#define _GNU_SOURCE
+#include "../src/native/calls.c"
+#include "../src/native/fork.c"
+#include "../src/native/guard.c"
+#include "../src/native/instance.c"
 #include "serve.h"
 
 static struct instance instance;

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from conftest import RunPython
 
 CHECKOUT = Path(__file__).parents[1]
+NATIVE = CHECKOUT / "src" / "native"
 PACKAGE = Path(inotify_cffi.__file__).parent
 MODULES = [
     module.name
@@ -80,6 +81,48 @@ def test_stub_has_names_of_ffi() -> None:
         assert callable(getattr(ffi, node.name))
 
 
+WRONG_ARGUMENTS = """
+    import time
+    from inotify_cffi import Event, _inotify
+
+    parser = _inotify.Parser(Event, False)
+    instance = _inotify.Instance(parser)  # closed: it was never opened
+    wrong = [None, 0, -1, 2**70, 1.5, "", b"", (), [], {}, object(), type, int, Event,
+             tuple, list, time.struct_time, parser, instance, 1 << 40, b"x" * 100]
+    methods = [
+        getattr(type(thing), name).__get__(thing)
+        for thing in (parser, instance)
+        for name in dir(type(thing))
+        if not name.startswith("__")
+        and callable(getattr(type(thing), name))
+    ]
+    assert len(methods) >= 2
+    unbound = [getattr(type(method.__self__), method.__name__) for method in methods]
+    calls = [_inotify.Parser, _inotify.Instance, *methods, *unbound]
+    sets = [(), *((a,) for a in wrong), *((a, b) for a in wrong for b in wrong)]
+    sets += [(a, b, c) for a in wrong for b in wrong for c in wrong]
+    for call in calls:
+        for arguments in sets:
+            try:
+                call(*arguments)
+            except (OSError, TypeError, ValueError, OverflowError):
+                pass
+        try:
+            call(*arguments, unknown=1)
+        except TypeError:
+            pass
+    print("all refused or done")
+"""
+
+
+@pytest.mark.skipif(
+    sys.implementation.name == "pypy", reason="has no builtins that take objects"
+)
+def test_wrong_arguments_of_builtins(run_python: RunPython) -> None:
+    """No arguments of whatever kind or number make a builtin crash."""
+    assert "all refused or done" in run_python(WRONG_ARGUMENTS)
+
+
 def test_layout_of_the_event() -> None:
     """struct inotify_event is laid out as inotify(7) says, checked by the compiler."""
     event = "struct inotify_event"
@@ -88,17 +131,26 @@ def test_layout_of_the_event() -> None:
     assert [ffi.offsetof(event, field) for field in fields] == [0, 4, 8, 12, 16]
 
 
+@pytest.mark.parametrize(
+    "path", sorted(NATIVE.glob("*.[ch]")), ids=lambda path: path.name
+)
+def test_each_file_compiles_alone(path: Path, compile_c: Callable[..., Path]) -> None:
+    """Each file of C compiles alone, and the compiler finds nothing to warn of."""
+    if path.name.startswith("python_") and sys.implementation.name == "pypy":
+        pytest.skip("for CPython alone")
+    include = sysconfig.get_paths()["include"]
+    options = "-Wall", "-Wextra", "-Werror", "-c", f"-I{NATIVE}", f"-I{include}"
+    compile_c(f'#include "{path}"\n', *options)
+
+
 def test_constants_older_headers_lack(compile_c: Callable[..., Path]) -> None:
     """The C source compiles with a header that has no IN_MASK_CREATE yet."""
     header = compile_c("", "-E").parent / "old" / "sys" / "inotify.h"
     header.parent.mkdir(parents=True)
     header.write_text("#include_next <sys/inotify.h>\n#undef IN_MASK_CREATE\n")
-    source = CHECKOUT / "src" / "native" / "source.c"
     compile_c(
         f"""
-        #define PYPY_VERSION "without Python.h"
-        #include <sys/types.h>
-        #include "{source}"
+        #include "{NATIVE / "calls.h"}"
         _Static_assert(IN_MASK_CREATE == 0x10000000, "the kernel's value");
         """,
         "-c",
