@@ -96,6 +96,7 @@ def test_constants_older_headers_lack(compile_c: Callable[..., Path]) -> None:
     source = CHECKOUT / "src" / "native" / "source.c"
     compile_c(
         f"""
+        #define _GNU_SOURCE
         #define PYPY_VERSION "without Python.h"
         #include <sys/types.h>
         #include "{source}"
