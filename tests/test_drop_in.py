@@ -37,7 +37,8 @@ PUBLISHED = ["Event", "INotify", "flags", "masks", "parse_events"]
 def manual() -> tuple[str, str]:
     """The example of inotify_simple's manual, and its output there."""
     metadata: Any = importlib.metadata.metadata("inotify_simple")
-    text = metadata.get_payload()
+    # Python 3.15 keeps it out of the body of the message.
+    text = metadata["Description"] or metadata.get_payload()
     section = text[text.index("## Example usage") :]
     example, output = re.findall(r"^```(?:python)?\n(.*?)^```$", section, re.M | re.S)
     return example, output
