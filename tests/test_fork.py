@@ -416,13 +416,14 @@ def test_forked_in_a_handler_during_a_read(
     """The read goes on in both, and each is ended by its own process alone."""
     parent = os.getpid()
     handled: list[int] = []
+    tokens = iter(["fork"])  # a handler may strike in another: one claims it
 
     def end_it() -> None:
         getattr(holder[0], end)()
 
     def fork(number: int, frame: object) -> None:
         handled.append(number)
-        if len(handled) > 1:
+        if next(tokens, None) is None:
             return
         child = os.fork()
         if child == 0:
@@ -474,15 +475,18 @@ def test_descriptors_of_waits_are_not_shared(holder: Holder[INotify]) -> None:
 
 
 NO_DESCRIPTOR_IN_A_CHILD = """
-import io, os, resource, signal, sys, threading
+import io, os, resource, signal, sys, threading, warnings
 from inotify_cffi import INotify
 
+# Of CPython, where fork() is called beside a thread, whatever else is loaded.
+warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
 limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 handled, children = [], []
+tokens = iter(["fork"])  # a handler may strike in another: one claims it
 
 def fork(number, frame):
     handled.append(number)
-    if len(handled) > 1:
+    if next(tokens, None) is None:
         return
     inotify.wake()
     sys.stderr = io.StringIO()
