@@ -107,7 +107,7 @@ def inotifywait() -> str:
     found = shutil.which("inotifywait")
     if found is None:
         pytest.skip("inotifywait (Debian: inotify-tools) is not installed")
-    # Later ones differ, in --include and in what they do at the end of a watch.
+    # Later ones differ, also from each other: with --include some tell of no directory.
     if not _version_of(found).startswith("inotifywait 3.22."):
         pytest.skip(f"{_version_of(found)} is not 3.22, which is compared with")
     return found

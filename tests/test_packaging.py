@@ -235,9 +235,9 @@ BUILT = {"PKG-INFO", "setup.cfg"}
 @pytest.mark.skipif("TEST_SDIST" not in os.environ, reason="TEST_SDIST names none")
 def test_sdist_holds_what_git_holds() -> None:
     """The source distribution holds every file that git does, as it is there."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=CHECKOUT, stdout=subprocess.PIPE, check=True
-    )
+    # The checkout may be another user's.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True)
     in_git = {name for name in listed.stdout.decode().split("\0") if name}
     packed = {}
     with tarfile.open(os.environ["TEST_SDIST"]) as sdist:
