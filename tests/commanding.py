@@ -96,7 +96,7 @@ def finish(
     )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _version_of(program: str) -> str:
     said = subprocess.run([program, "--help"], capture_output=True, check=False).stdout
     return said.decode().partition("\n")[0]

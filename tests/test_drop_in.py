@@ -296,6 +296,7 @@ def test_same_operations(steps: list[tuple[str, Any, Any]]) -> None:
         twins.read()
 
 
+@pytest.mark.queue(1000)
 def test_a_full_life(twins: Twins) -> None:
     """A tree that is made, moved about and removed is told alike by both."""
     folder = twins.folder
