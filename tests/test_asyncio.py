@@ -501,7 +501,7 @@ def test_cancellation(watched: INotify, tmp_path: Path, run: Run) -> None:
     assert [event.name for event in found] == _numbered(CANCELLATIONS)
 
 
-@pytest.mark.queue(EVENTS)
+@pytest.mark.queue(CANCELLATIONS)
 def test_cancellation_while_a_thread_makes_events(
     watched: INotify, tmp_path: Path, run: Run, in_thread: InThread
 ) -> None:
