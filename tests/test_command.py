@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from commanding import COMMAND, Running, finish
+from commanding import COMMAND, PATIENCE, Running, finish
 
 from inotify_cffi.cli import output
 from inotify_cffi.cli.filters import Filter
@@ -489,6 +489,7 @@ class Terminal:
         """Wait until these words are shown; return all that is, to then."""
         shown = b""
         while words not in shown:
+            assert select.select([self._ours], [], [], PATIENCE)[0], shown
             shown += os.read(self._ours, 4096)
         return shown
 
@@ -543,16 +544,22 @@ def test_colours(watch: Callable[..., Running], root: Path, terminal: Terminal) 
     ]
 
 
+@contextlib.contextmanager
 def _on_terminal(
     terminal: Terminal, cwd: Path, code: str, env: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=cwd,
         env={**os.environ, **env},
         stdout=subprocess.DEVNULL,
         stderr=terminal.theirs,
-    )
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 AT_ONCE = """
