@@ -178,12 +178,18 @@ def directories(path: str, tree: Tree) -> list[str]:
 
 
 def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
-    """Device and inode of all that the kernel watches for a watcher."""
+    """Device and inode of all directories that the kernel watches for a watcher.
+
+    What is watched for itself only, and not for what is in it, is on the way to a
+    root.
+    """
     found = []
     with open(f"/proc/self/fdinfo/{watcher.fileno()}") as fdinfo:
         for line in fdinfo:
             if line.startswith("inotify "):
-                _, _, inode, device, *_ = line.split()
+                _, _, inode, device, mask, *_ = line.split()
+                if not int(mask[len("mask:") :], 16) & flags.DELETE:
+                    continue
                 number = int(device[len("sdev:") :], 16)
                 device_number = os.makedev(number >> 20, number & 0xFFFFF)
                 found.append((device_number, int(inode[len("ino:") :], 16)))

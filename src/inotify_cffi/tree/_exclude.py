@@ -8,7 +8,7 @@ changes no decision. A rename of the thing itself is met as a new name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 if TYPE_CHECKING:
     from ._model import Directory
@@ -23,11 +23,19 @@ class ExcludePath(str):
     """Whether it is a directory."""
 
 
-def _path(path: str, is_directory: bool) -> ExcludePath:
+def _path(path: str, *, is_directory: bool) -> ExcludePath:
     made = ExcludePath(path)
     made.is_directory = is_directory
     return made
 
+
+class GitignoreSpec(Protocol):
+    """What pathspec's ``PathSpec`` has of what is used here."""
+
+    def match_file(self, file: str) -> bool: ...
+
+
+ExcludeArgument = Union[Callable[[ExcludePath], object], GitignoreSpec]
 
 Question = Callable[[str, str, bool], bool]  # path, relative path, is_directory
 
@@ -57,7 +65,9 @@ def question(exclude: Any) -> Question | None:
             "a path, such as re.compile(...).search, or a pathspec.PathSpec; "
             "watch(..., ignore=...) takes globs"
         )
-    return lambda path, relative, is_directory: bool(exclude(_path(path, is_directory)))
+    return lambda path, relative, is_directory: bool(
+        exclude(_path(path, is_directory=is_directory))
+    )
 
 
 def _gitignore_matcher(exclude: Any) -> Callable[[str], object] | None:
@@ -82,29 +92,60 @@ class Exclude:
         """See `question` for ``exclude`` and the TypeError."""
         self._ask = question(exclude)
         self._excluded: dict[Directory, set[str]] = {}
+        # What was decided about the paths that lead from one root to another.
+        self._on_ways: dict[str, bool] = {}
+        self._failure: Exception | None = None
 
     def __bool__(self) -> bool:
         """Whether there is anything to ask."""
         return self._ask is not None
 
     def decide(
-        self, parent: Directory, name: str, path: str, relative: str, is_directory: bool
+        self,
+        parent: Directory,
+        name: str,
+        path: str,
+        relative: str,
+        *,
+        is_directory: bool,
     ) -> bool:
-        """Decide about a name that is met for the first time; return whether it is out.
+        """Decide about a name that is met; return whether it is out.
 
-        Whatever `exclude` raises leaves this, and nothing is decided.
+        When `exclude` raises, the name is in, and `take_failure` has the exception.
         """
+        self.forget_name(parent, name)
+        out = self._on_ways.get(path)
+        if out is None:
+            out = self._asked(path, relative, is_directory=is_directory)
+        if out:
+            self._excluded.setdefault(parent, set()).add(name)
+        return out
+
+    def decide_on_way(self, path: str, relative: str, *, is_directory: bool) -> bool:
+        """Decide about a path on the way from one root to another, once for all."""
         if self._ask is None:
             return False
-        self.forget_name(parent, name)
-        if not self._ask(path, relative, is_directory):
-            return False
-        self._excluded.setdefault(parent, set()).add(name)
-        return True
+        out = self._on_ways.get(path)
+        if out is None:
+            out = self._on_ways[path] = self._asked(
+                path, relative, is_directory=is_directory
+            )
+        return out
 
-    def ask(self, path: str, relative: str, is_directory: bool) -> bool:
-        """Ask about a path that is in no directory of the model."""
-        return self._ask is not None and self._ask(path, relative, is_directory)
+    def _asked(self, path: str, relative: str, *, is_directory: bool) -> bool:
+        if self._ask is None:
+            return False
+        try:
+            return self._ask(path, relative, is_directory)
+        except Exception as failure:
+            if self._failure is None:
+                self._failure = failure
+            return False
+
+    def take_failure(self) -> Exception | None:
+        """Take the first exception that `exclude` has raised since the last call."""
+        failure, self._failure = self._failure, None
+        return failure
 
     def is_out(self, parent: Directory, name: str) -> bool:
         """Return whether it was decided that a name is out."""
@@ -123,6 +164,12 @@ class Exclude:
     def forget(self, directory: Directory) -> None:
         """Forget a directory that has left the model."""
         self._excluded.pop(directory, None)
+
+    def inherit(self, heir: Directory, directory: Directory) -> None:
+        """Let a directory have the decisions of one that it replaces."""
+        names = self._excluded.pop(directory, None)
+        if names is not None:
+            self._excluded[heir] = names
 
     def forget_all(self) -> None:
         self._excluded.clear()

@@ -16,17 +16,21 @@ by the host.
 
 from __future__ import annotations
 
-LOCAL = frozenset(
-    """
-    adfs affs autofs bcachefs bdev befs bfs binder binfmt_misc bpf btrfs cgroup cgroup2
-    configfs cpuset cramfs debugfs devpts devtmpfs dmabuf ecryptfs efivarfs efs erofs
-    exfat exofs ext2 ext3 ext4 f2fs futexfs hfs hfsplus hostfs hpfs hugetlbfs inotifyfs
-    iso9660 jffs2 jfs logfs minix mqueue msdos nilfs2 nsfs ntfs ntfs3 openpromfs overlay
-    pidfs pstore qnx4 qnx6 ramfs reiserfs resctrl romfs rpc_pipefs sdcardfs secretmem
-    securityfs selinuxfs smackfs sockfs squashfs sysv tmpfs tracefs ubifs udf ufs
-    usbdevfs v7 vfat vzfs wslfs xenfs xfs zfs zonefs
-    """.split()
-)
+# fmt: off
+LOCAL = frozenset([
+    "adfs", "affs", "autofs", "bcachefs", "bdev", "befs", "bfs", "binder",
+    "binfmt_misc", "bpf", "btrfs", "cgroup", "cgroup2", "configfs", "cpuset",
+    "cramfs", "debugfs", "devpts", "devtmpfs", "dmabuf", "ecryptfs", "efivarfs",
+    "efs", "erofs", "exfat", "exofs", "ext2", "ext3", "ext4", "f2fs", "futexfs",
+    "hfs", "hfsplus", "hostfs", "hpfs", "hugetlbfs", "inotifyfs", "iso9660",
+    "jffs2", "jfs", "logfs", "minix", "mqueue", "msdos", "nilfs2", "nsfs", "ntfs",
+    "ntfs3", "openpromfs", "overlay", "pidfs", "pstore", "qnx4", "qnx6", "ramfs",
+    "reiserfs", "resctrl", "romfs", "rpc_pipefs", "sdcardfs", "secretmem",
+    "securityfs", "selinuxfs", "smackfs", "sockfs", "squashfs", "sysv", "tmpfs",
+    "tracefs", "ubifs", "udf", "ufs", "usbdevfs", "v7", "vfat", "vzfs", "wslfs",
+    "xenfs", "xfs", "zfs", "zonefs",
+])
+# fmt: on
 # Their files change without any call to the file system.
 _GENERATED = frozenset(["proc", "sysfs"])
 

@@ -5,7 +5,7 @@ The ``&`` of an IntEnum member costs five times as much as that of an int.
 
 from __future__ import annotations
 
-from ..events import flags
+from ..events import flags, masks
 
 CREATE = int(flags.CREATE)
 DELETE = int(flags.DELETE)
@@ -21,6 +21,8 @@ ISDIR = int(flags.ISDIR)
 
 # What changes which names a directory has.
 STRUCTURAL = CREATE | DELETE | MOVED_FROM | MOVED_TO
+# What an entry of a directory can be reported with.
+NAMES = int(masks.ALL_EVENTS) & ~(DELETE_SELF | MOVE_SELF | ATTRIB)
 # What comes from the queue itself, and not from the watched directory.
 CONTROL = Q_OVERFLOW | IGNORED
 
@@ -33,9 +35,14 @@ DEFAULT = (
     | int(flags.MODIFY)
     | int(flags.CLOSE_WRITE)
 )
+# A scan reports what it finds where the mask asks for any of these.
+DIRECTORY_FOUND = CREATE | MOVED_TO
+FILE_FOUND = DIRECTORY_FOUND | ATTRIB | int(flags.MODIFY) | int(flags.CLOSE_WRITE)
 # What the watcher itself needs, whatever is reported.
 NEEDED = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF
 # MASK_ADD always: without it the kernel clears the mask of a watch that is there
 # already before it sets the new one, and an event of that instant is lost.
+MASK_ADD = int(flags.MASK_ADD)
 HOW = int(flags.ONLYDIR | flags.MASK_ADD | flags.EXCL_UNLINK)
+EXCL_UNLINK = int(flags.EXCL_UNLINK)
 DONT_FOLLOW = int(flags.DONT_FOLLOW)

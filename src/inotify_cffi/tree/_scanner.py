@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable
 
 from . import _disk
 from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
-from ._model import Directory, FileRoot, Kind, Paths, Root, Scanning, join
+from ._model import Directory, Kind, Paths, Scanning, join
 
 if TYPE_CHECKING:
     from ..events import Event
@@ -76,11 +76,7 @@ class Scan(Scanning):
                 continue  # it was before the rename that was reported
             if name in followed:
                 yield event
-            elif (
-                mask & MOVED_TO
-                and not isinstance(self.directory, FileRoot)
-                and completes_move(cookie)
-            ):
+            elif mask & MOVED_TO and completes_move(cookie):
                 followed.add(name)
                 yield event
             else:
@@ -103,11 +99,29 @@ class Scan(Scanning):
 
 
 class Scanner:
-    """Asks the disk, in an order that the algorithm can rely on."""
+    """Asks the disk, in an order that the algorithm can rely on.
 
-    def __init__(self, watches: Watches, paths: Paths) -> None:
+    Parameters:
+        watches: adds the watches.
+        paths: know where the directories are.
+        list_files: list files even where nothing is reported: `exclude` is asked
+            about them when they are first met.
+        one_file_system: neither watch nor list what is on another file system than
+            the top of its tree: EXDEV.
+    """
+
+    def __init__(
+        self,
+        watches: Watches,
+        paths: Paths,
+        *,
+        list_files: bool = False,
+        one_file_system: bool = False,
+    ) -> None:
         self._watches = watches
         self._paths = paths
+        self._list_files = list_files
+        self._one_file_system = one_file_system
 
     def scan_batch(self, batch: Iterable[tuple[Directory, Purpose]]) -> Iterator[Scan]:
         """Watch directories, list them, and yield what was found, in order.
@@ -155,7 +169,7 @@ class Scanner:
 
     def _scan(self, directory: Directory, fs_path: str, purpose: Purpose) -> Scan:
         try:
-            if len(fs_path) > _disk.SURELY_SHORT or isinstance(directory, Root):
+            if len(fs_path) > _disk.SURELY_SHORT or directory.parent is None:
                 with _disk.reachable(fs_path) as path:
                     return self._watch_and_list(directory, path, purpose)
             return self._watch_and_list(directory, fs_path, purpose)
@@ -168,12 +182,10 @@ class Scanner:
     def _watch_and_list(
         self, directory: Directory, path: str, purpose: Purpose
     ) -> Scan:
-        follow = isinstance(directory, Root) and directory.parent is None
-        wd = self._watches.add(path, follow=follow)
-        if isinstance(directory, FileRoot):
-            kind = _disk.find(path, directory.base)
-            names = {} if kind is None else {directory.base: kind}
-        elif purpose is Purpose.SILENT:
+        if self._one_file_system:
+            self._refuse_other_file_system(directory, path)
+        wd = self._watches.add(path)
+        if purpose is Purpose.SILENT and not self._list_files:
             names = _disk.directories(path)
         else:
             names = _disk.listing(path)
@@ -181,6 +193,15 @@ class Scanner:
             self._wait_for_path(directory)
         self._watches.assign(wd, directory)
         return Scan(directory, purpose, wd, names)
+
+    @staticmethod
+    def _refuse_other_file_system(directory: Directory, path: str) -> None:
+        device = os.lstat(path).st_dev
+        top = directory.top
+        if directory is top:
+            top.device = device
+        elif top is not None and device != top.device:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
 
     def _wait_for_path(self, directory: Directory) -> None:
         """Return when every change of a directory above has queued its events.

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
-from ._model import Directory, FileRoot, Paths, Root, State, Status
+from ._model import Directory, Paths, State, Status
 from ._scanner import Purpose, Scan, Scanner
 
 if TYPE_CHECKING:
@@ -89,7 +89,15 @@ def _look_ahead(batch: Sequence[Event], fence: int, watches: Watches) -> Ahead:
 class Scans:
     """What has to be scanned, what is being scanned, and what cannot be."""
 
-    def __init__(self, scanner: Scanner, watches: Watches, paths: Paths) -> None:
+    def __init__(
+        self,
+        scanner: Scanner,
+        watches: Watches,
+        paths: Paths,
+        *,
+        recursive: bool = True,
+    ) -> None:
+        self._recursive = recursive
         self._scanner = scanner
         self._watches = watches
         self._paths = paths
@@ -114,13 +122,19 @@ class Scans:
     ) -> None:
         """Have a directory scanned, by this call or by the next."""
         self._leave_state(directory)
+        if not self._recursive and directory.parent is not None:
+            directory.status = State.BY_NAME
+            return
         directory.status = State.UNSCANNED
         (self._next_call if next_call else self._now)[directory] = purpose
 
     def want_new(self, directories: Iterable[Directory], purpose: Purpose) -> None:
         """Have directories scanned that have only just been added to the model."""
         for directory in directories:
-            self._now[directory] = purpose
+            if self._recursive:
+                self._now[directory] = purpose
+            else:
+                directory.status = State.BY_NAME
 
     def has_unscanned(self) -> bool:
         """Return whether this call has to scan anything more."""
@@ -211,7 +225,6 @@ class Scans:
         if (
             completes_move
             and scan.failure is None
-            and not isinstance(directory, FileRoot)
             and not self._window.will_move(directory, batch, self._watches)
         ):
             scan.reported.add(event.name)
@@ -257,9 +270,9 @@ class Scans:
         """Take a directory as watched that has been given another's watch."""
         self._enter(directory, wd)
 
-    def enclose(self, root: Root) -> None:
-        """Leave a root to the scan of the tree that it is in."""
-        self._enter(root, State.ENCLOSED)
+    def keep_by_name(self, directory: Directory) -> None:
+        """Know a directory by its name only."""
+        self._enter(directory, State.BY_NAME)
 
     def fail(self, scan: Scan) -> bool:
         """Follow a scan that failed as the directory may not be read.
@@ -302,6 +315,9 @@ class Scans:
     def unmount(self, directory: Directory) -> None:
         """Follow an unmount of what a directory is on: its watch ends next."""
         self._enter(directory, State.UNMOUNTED)
+
+    def unreadable(self) -> Collection[Directory]:
+        return self._groups[State.UNREADABLE]
 
     def unmounted(self) -> Collection[Directory]:
         return self._groups[State.UNMOUNTED]

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
+from ._exclude import Exclude
 from ._follower import Follower, Parts
+from ._masks import EXCL_UNLINK
 from ._model import Paths
+from ._mounts import MountTable
 from ._output import Output
 from ._renames import Renames
-from ._roots import Roots, file_system_warning
+from ._root_tracker import RootTracker
 from ._scanner import Purpose, Scanner
 from ._scans import Scans
 from ._trees import Trees
 from ._unverified import UnverifiedNames
 from ._watches import Watches
+from ._ways import Ways
 
 if TYPE_CHECKING:
     from ..instance import INotify
+    from ._exclude import ExcludeArgument
     from .events import TreeEvent
 
 
@@ -27,25 +32,46 @@ class Tracker:
     """One tree or several, tracked from one inotify instance. Not thread-safe."""
 
     def __init__(
-        self, inotify: INotify, mask: int, exclude: Callable[[str], bool] | None
+        self,
+        inotify: INotify,
+        mask: int,
+        exclude: ExcludeArgument | None = None,
+        *,
+        recursive: bool = True,
+        one_file_system: bool = False,
     ) -> None:
         self._inotify = inotify
-        self._output = Output(mask, exclude)
+        self._output = Output(mask)
+        self._exclude = Exclude(exclude)
         self._watches = Watches(inotify, mask)
-        paths = Paths()
-        self._scanner = Scanner(self._watches, paths)
-        self._scans = Scans(self._scanner, self._watches, paths)
+        self._paths = paths = Paths()
+        self._scanner = Scanner(
+            self._watches,
+            paths,
+            list_files=bool(self._exclude),
+            one_file_system=one_file_system,
+        )
+        self._scans = Scans(self._scanner, self._watches, paths, recursive=recursive)
         self._renames = Renames()
         self._unverified = UnverifiedNames()
-        self._roots = Roots(self._watches, self._scans)
         self._trees = Trees(
             self._watches,
             self._scans,
             self._renames,
             self._unverified,
-            self._roots,
             paths,
             self._output,
+            self._exclude,
+            self._start_anew,
+        )
+        self._roots = RootTracker(
+            Ways(self._watches, mask | EXCL_UNLINK),
+            MountTable(),
+            self._trees,
+            self._scans,
+            self._output,
+            recursive=recursive,
+            one_file_system=one_file_system,
         )
         self._follower = Follower(
             Parts(
@@ -56,7 +82,9 @@ class Tracker:
                 self._renames,
                 self._unverified,
                 self._trees,
-            )
+                self._roots,
+            ),
+            self._start_anew,
         )
         self._interrupted = False
 
@@ -65,10 +93,17 @@ class Tracker:
     @property
     def roots(self) -> list[str]:
         """The paths of the roots, as they were given."""
-        return [root.given for root in self._roots]
+        return [root.given for root in self._roots.roots]
 
-    def has_roots(self) -> bool:
-        return bool(self._roots)
+    @property
+    def missing(self) -> list[str]:
+        """The roots that lead to nothing."""
+        return self._roots.missing()
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The directories that may not be read, by their paths."""
+        return sorted(map(self._paths.report_path, self._scans.unreadable()))
 
     def has_events(self) -> bool:
         return bool(self._output)
@@ -81,38 +116,33 @@ class Tracker:
         """Take the next warning that nobody has been given, if there is one."""
         return self._output.take_warning()
 
-    def add_root(self, path: str, *, silent: bool) -> None:
+    def add_root(self, path: str, *, silent: bool, missing_ok: bool = False) -> None:
         """Add a root; the next `advance` scans it.
 
         Raises:
-            OSError: there is nothing at the path.
+            OSError: there is nothing at the path, or it may not be read; ENOSPC.
         """
-        if path not in self._roots:
+        if path not in self._roots.roots:
             purpose = Purpose.SILENT if silent else Purpose.REPORT
-            root = self._roots.add(path, purpose)
-            warning = file_system_warning(root)
-            if warning is not None:
-                self._output.warn(warning)
-
-    def discard_below(self, path: str, since: int) -> None:
-        """Drop what is reported of a path, and below it, behind the first events."""
-        self._output.discard_below(path, since)
-
-    def count_events(self) -> int:
-        return len(self._output)
+            self._roots.add(path, purpose, missing_ok=missing_ok)
 
     def remove_root(self, path: str) -> bool:
         """Remove a root; return whether it was one."""
-        root = self._roots.get(path)
+        root = self._roots.roots.get(path)
         if root is None:
             return False
-        if self._roots.remove(root):
-            self._trees.forget(root)
+        self._roots.remove(root)
         return True
 
     def close(self) -> None:
         """Let the memory of the model go: its directories refer to each other."""
-        self._trees.close()
+        self._trees.forget_all(self._roots.tops())
+        self._roots.close()
+
+    def _start_anew(self) -> None:
+        """After an overflow: report it, forget everything, find it again."""
+        self._trees.forget_all(self._roots.tops())
+        self._roots.start_anew()
 
     def advance(self, is_over: Callable[[], bool] = lambda: False) -> bool:
         """Report all that was caused by what had returned before this call.
@@ -129,16 +159,23 @@ class Tracker:
                 the like: the next call goes on where this one stopped.
         """
         if self._interrupted:
-            self._trees.start_anew()
+            self._start_anew()
         self._interrupted = True  # until the end shows that it was not
         is_done = self._step(begins=True)
         while not is_done and not is_over():
             is_done = self._step(begins=False)
         self._interrupted = False
-        limit = self._scans.take_limit_error() if is_done else None
-        if limit is not None:
-            raise limit
+        failure = self._take_failure() if is_done else None
+        if failure is not None:
+            raise failure
         return is_done
+
+    def _take_failure(self) -> Exception | None:
+        return (
+            self._roots.take_failure()
+            or self._scans.take_limit_error()
+            or self._exclude.take_failure()
+        )
 
     # ---- one step ------------------------------------------------------------------
 
@@ -152,7 +189,12 @@ class Tracker:
             Whether all is reported that the call owes.
         """
         batch = self._inotify.read(timeout=0)
+        if begins:
+            self._roots.follow_mounts()
         overflowed = self._follower.follow(batch)
+        if not overflowed:
+            self._roots.settle()
+            self._roots.expect_removals()
         self._follower.end_window()
         self._trees.show_mount_points()
         if begins or not self._scans.has_unscanned():

@@ -7,9 +7,10 @@ owners: roots that overlap, or a directory that is mounted at two places.
 from __future__ import annotations
 
 import enum
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, NEEDED
+from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, MASK_ADD, NAMES, NEEDED
 from ._model import Directory
 
 if TYPE_CHECKING:
@@ -33,23 +34,25 @@ class Watches:
 
     def __init__(self, inotify: INotify, mask: int) -> None:
         self._inotify = inotify
-        self._mask = mask | NEEDED | HOW
+        self._mask = mask | NEEDED | HOW | DONT_FOLLOW
         self._owners: dict[int, Directory | tuple[Directory, ...]] = {}
         # Watches without an owner. They are kept until the queue is empty, as an
         # event that is queued may still need them.
         self._strays: set[int] = set()
         self._awaiting_ignored: set[int] = set()
         self._fence = 0
+        # Watches that the ways to the roots need, each with the mask for that.
+        self._held: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._owners)
 
-    def add(self, path: str, *, follow: bool) -> int:
+    def add(self, path: str) -> int:
         """Watch a directory; until it is assigned to one, the watch is a stray.
 
         Parameters:
-            path: a path that the kernel takes.
-            follow: whether to follow a symbolic link at the end of the path.
+            path: a path that the kernel takes. A symbolic link at its end is not
+                followed.
 
         Returns:
             The watch descriptor: an old one when the directory is watched already.
@@ -57,8 +60,7 @@ class Watches:
         Raises:
             OSError: as inotify_add_watch(2).
         """
-        mask = self._mask if follow else self._mask | DONT_FOLLOW
-        wd = self._inotify.add_watch(path, mask)
+        wd = self._inotify.add_watch(path, self._mask)
         if wd not in self._owners:
             self._strays.add(wd)
         return wd
@@ -87,10 +89,34 @@ class Watches:
             self._owners[wd] = left if len(left) > 1 else left[0]
             return
         self._owners.pop(wd, None)
-        if remove:
+        if wd in self._held:
+            self._narrow(wd)
+        elif remove:
             self._remove(wd)
         else:
             self._strays.add(wd)
+
+    def hold(self, path: str, mask: int) -> int:
+        """Add a watch for the way to a root, or add to one: see `WayWatches`."""
+        wd = self._inotify.add_watch(path, mask | MASK_ADD)
+        self._held[wd] = self._held.get(wd, 0) | mask
+        return wd
+
+    def let_go(self, wd: int) -> None:
+        """Follow that no way needs a watch any more."""
+        known = self._held.pop(wd, None)
+        if known is not None and wd not in self._owners and wd not in self._strays:
+            self._remove(wd)
+
+    def _narrow(self, wd: int) -> None:
+        """Have a watch that only ways need made anew, for no more than they need.
+
+        Its IGNORED lets them verify all that leads through it. Where they watch for
+        names, an event would be lost; so that watch stays as it is.
+        """
+        if not self._held[wd] & NAMES:
+            with suppress(OSError):  # EINVAL: it is gone already
+                self._inotify.rm_watch(wd)
 
     def owners(self, wd: int) -> tuple[Directory, ...]:
         """Return the directories that have a watch."""
@@ -123,6 +149,7 @@ class Watches:
         if wd == self._fence:
             return Control.FENCE
         self._strays.discard(wd)
+        self._held.pop(wd, None)
         return Control.LOST
 
     def forget(self, wd: int) -> tuple[Directory, ...]:
@@ -139,7 +166,8 @@ class Watches:
         """Remove the watches that nobody owns. The queue must be empty."""
         self._awaiting_ignored.clear()  # an overflow may have swallowed their IGNORED
         for wd in self._strays:
-            self._remove(wd)
+            if wd not in self._held:
+                self._remove(wd)
         self._strays.clear()
 
     def forget_all(self) -> None:

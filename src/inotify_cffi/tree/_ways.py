@@ -23,7 +23,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -147,10 +147,11 @@ class Way:
 
     def end(self) -> int:
         """Return how a root that was here has ended, as DELETE_SELF and the like."""
-        for bit in (_UNMOUNT, _DELETE_SELF):
+        for bit in (_UNMOUNT, _DELETE_SELF, _MOVE_SELF):
             if self.reason & bit:
                 return bit
-        return _MOVE_SELF
+        gone = self.destination.kind is Kind.NOTHING
+        return _DELETE_SELF if gone else _MOVE_SELF
 
 
 class _Changed(Exception):
@@ -204,7 +205,7 @@ class Ways:
         self._dirty.update(dict.fromkeys(self._top.ways))
 
     def recheck_below(self, point: str) -> None:
-        """Let `settle` resolve what leads to a path or below it: a mount came or went."""
+        """Let `settle` resolve what leads to a path, or below it, after a mount."""
         stack = [self._top]
         while stack:
             waypoint = stack.pop()
@@ -219,12 +220,17 @@ class Ways:
 
     # ---- events ---------------------------------------------------------------
 
-    def passes(self, wd: int) -> bool:
-        """Whether a watch is that of a waypoint."""
-        return wd in self._by_wd
+    def is_due(self) -> bool:
+        """Whether `settle` has something to do."""
+        return bool(self._dirty)
 
-    def follow_event(self, wd: int, mask: int, name: str) -> bool:
-        """Note what an event says about the ways; return whether `settle` is due."""
+    @property
+    def watches(self) -> Container[int]:
+        """The watches of the waypoints, as they are at any time."""
+        return self._by_wd
+
+    def follow_event(self, wd: int, mask: int, name: str) -> None:
+        """Note what an event says about the ways, for `settle`."""
         for waypoint in self._by_wd.get(wd, ())[:]:
             if name:
                 ways: Iterable[Way] = waypoint.awaited.get(name, ())
@@ -235,14 +241,15 @@ class Ways:
                 self._suspect(ways, _DELETE_SELF if mask & _DELETE else mask)
             elif mask & _ENDS:
                 self._follow_self(waypoint, mask)
-        return bool(self._dirty)
 
     def _follow_self(self, waypoint: Waypoint, mask: int) -> None:
         for way in waypoint.ways:
             final = way.destination.wd == waypoint.wd and not way.destination.name
             if final and mask & _ATTRIB:
                 mask |= _DELETE_SELF  # if it is gone: another was renamed over it
-            self._suspect((way,), mask if final else mask & _UNMOUNT)
+            elif waypoint.target is not None:
+                mask = _MOVE_SELF  # a link: what it led to need not be gone
+            self._suspect((way,), mask)
         self._distrust_below(waypoint)
         if mask & _IGNORED:
             self._loose.discard(waypoint.wd)
@@ -343,20 +350,22 @@ class Ways:
             step.ways.add(way)
             steps.add(step)
             if step.target is None:
-                if not step.wd and names:  # nothing but its directory reports of it
-                    self._await(way, at, name, _APPEARS | _DISAPPEARS | _ATTRIB)
+                self._pass(way, step, is_last=not names)
                 at = step
                 continue
             links += 1
             if links > _MOST_LINKS:
                 return self._end(way, at, name, names, errno.ELOOP)
-            must_be_directory = must_be_directory or step.target.endswith("/")
+            must_be_directory |= step.target.endswith("/")
             names += _names(step.target)[::-1]
-            if step.target.startswith("/"):
-                at = self._top
-        if not at.wd:
-            return self._end_at_unwatched(way, at)
-        return Destination(Kind.DIRECTORY, at.path, at.wd, "", 0)
+            at = self._top if step.target.startswith("/") else at
+        return self._end_at_directory(way, at)
+
+    def _pass(self, way: Way, step: Waypoint, *, is_last: bool) -> None:
+        """Go through a directory; where it may not be read, watch the one above."""
+        if not step.wd and not is_last and step.parent is not None:
+            mask = _APPEARS | _DISAPPEARS | _ATTRIB
+            self._await(way, step.parent, step.name, mask)
 
     def _step(self, at: Waypoint, name: str) -> Waypoint | None:
         """Return the waypoint of a name; None when it is a file."""
@@ -443,11 +452,12 @@ class Ways:
         path = "/".join([_join(at.path, name), *rest[::-1]])
         return Destination(Kind.NOTHING, path, at.wd, name, failure)
 
-    def _end_at_unwatched(self, way: Way, at: Waypoint) -> Destination:
-        """End at a directory that may not be read: wait until it may be."""
+    def _end_at_directory(self, way: Way, at: Waypoint) -> Destination:
         if at.parent is None:
             self._widen(at, _SELF)
+        if at.wd or at.parent is None:
             return Destination(Kind.DIRECTORY, at.path, at.wd, "", 0)
+        # It may not be read: wait until it may be.
         above, name = at.parent, at.name
         self._await(way, above, name, _APPEARS | _DISAPPEARS | _ATTRIB)
         failure = errno.ENOSPC if self.failure else errno.EACCES

@@ -6,9 +6,10 @@ import os
 import threading
 import warnings
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import Callable
+from typing import TYPE_CHECKING
 
 from .._waiting import Deadline, checked_timeout, move
 from ..events import masks
@@ -16,6 +17,10 @@ from ..instance import INotify
 from . import _masks
 from ._tracker import Tracker
 from .events import TreeEvent
+
+if TYPE_CHECKING:
+    from ..instance import Watch
+    from ._exclude import ExcludeArgument as Exclude
 
 _NO_WAIT = Deadline(0)
 
@@ -68,12 +73,16 @@ class TreeWatcher:
         self,
         *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
         mask: int = _masks.DEFAULT,
-        exclude: Callable[[str], bool] | None = None,
+        exclude: Exclude | None = None,
         initial: bool = False,
+        recursive: bool = True,
+        one_file_system: bool = False,
+        missing_ok: bool = False,
     ) -> None:
         if mask & ~masks.ALL_EVENTS or not mask:
             raise ValueError(f"mask {int(mask):#x} has bits that are no event")
         self._initial = initial
+        self._missing_ok = missing_ok
         # Reentrant, so that a signal handler that reads does not wait for the
         # read that it interrupted; it is given nothing (see _advance).
         self._lock = threading.RLock()
@@ -82,11 +91,16 @@ class TreeWatcher:
         self._undelivered: deque[TreeEvent] = deque()
         self._inotify = INotify(nonblocking=True)
         try:
-            self._tracker = Tracker(self._inotify, int(mask), exclude)
-            for path in paths:
-                self._add(path)
+            self._tracker = Tracker(
+                self._inotify,
+                int(mask),
+                exclude,
+                recursive=recursive,
+                one_file_system=one_file_system,
+            )
+            self._add(paths)
         except BaseException:
-            self._inotify.close()
+            self.close()
             raise
 
     def add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
@@ -107,18 +121,21 @@ class TreeWatcher:
             LocalChangesOnlyWarning: as for the class.
             UnreadableDirectoryWarning: as for the class.
         """
-        self._add(path)
+        self._add([path])
 
-    def _add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
-        root = os.fsdecode(path)
+    def _add(
+        self, paths: Iterable[str | bytes | os.PathLike[str] | os.PathLike[bytes]]
+    ) -> None:
         with self._lock:
-            before = self._tracker.count_events()
-            self._tracker.add_root(root, silent=not self._initial)
             try:
+                for path in paths:
+                    self._tracker.add_root(
+                        os.fsdecode(path),
+                        silent=not self._initial,
+                        missing_ok=self._missing_ok,
+                    )
                 self._advance()
             finally:
-                if not self._initial:
-                    self._tracker.discard_below(root, before)
                 self._wake_reader()
         self._warn(stacklevel=4)
 
@@ -133,9 +150,13 @@ class TreeWatcher:
         """
         root = os.fsdecode(path)
         with self._lock:
-            if not self._tracker.remove_root(root):
+            if root not in self._tracker.roots:
                 raise ValueError(f"{root!r} is not a root")
-            self._wake_reader()
+            try:
+                self._advance()  # what is queued is reported as of now
+            finally:
+                self._tracker.remove_root(root)
+                self._wake_reader()
 
     def read(
         self, timeout: float | None = None, read_delay: float | None = None
@@ -207,6 +228,35 @@ class TreeWatcher:
                 self._lock.release()
 
     @property
+    def roots(self) -> list[str]:
+        """The roots, as they were given, in the order in which they were added."""
+        with self._lock:
+            return self._tracker.roots
+
+    @property
+    def missing(self) -> list[str]:
+        """The roots that lead to nothing, as of the events that were read."""
+        with self._lock:
+            return self._tracker.missing
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The directories below the roots that may not be read, by their paths."""
+        with self._lock:
+            return self._tracker.unreadable
+
+    def watches(self) -> list[Watch]:
+        """Return what the kernel watches for this watcher: see `INotify.watches`.
+
+        Besides the directories of the trees, that are the directories and links on
+        the ways to the roots.
+
+        Raises:
+            ValueError: the watcher is closed.
+        """
+        return self._inotify.watches()
+
+    @property
     def closed(self) -> bool:
         """Whether it is closed."""
         return self._inotify.closed
@@ -248,8 +298,6 @@ class TreeWatcher:
                 raise
             if events:
                 return events[0]
-            if not self._tracker.has_roots():
-                raise StopIteration
 
     def __aiter__(self) -> TreeWatcher:
         return self
@@ -266,8 +314,6 @@ class TreeWatcher:
                 raise
             if events:
                 return events[0]
-            if not self._tracker.has_roots():
-                raise StopAsyncIteration
 
     def _read(
         self, timeout: float | None, read_delay: float | None, most: int | None
@@ -320,7 +366,7 @@ class TreeWatcher:
                 self._undelivered.extend(events[most:])
                 del events[most:]
                 self._wake_reader()
-            if not events and self._tracker.has_roots():
+            if not events:
                 seconds = deadline.seconds_left()
                 if seconds > 0:
                     self._waiting += 1
@@ -333,11 +379,7 @@ class TreeWatcher:
 
     def _wake_reader(self) -> None:
         """End the wait of a read that has something to return, or no root left."""
-        if self._waiting and (
-            self._tracker.has_events()
-            or self._undelivered
-            or not self._tracker.has_roots()
-        ):
+        if self._waiting and (self._tracker.has_events() or self._undelivered):
             self._inotify.wake()
 
     def _advance(self) -> None:
