@@ -188,7 +188,7 @@ def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
         for line in fdinfo:
             if line.startswith("inotify "):
                 _, _, inode, device, mask, *_ = line.split()
-                if not int(mask[len("mask:") :], 16) & flags.DELETE:
+                if not int(mask[len("mask:") :], 16) & flags.MOVED_FROM:
                     continue
                 number = int(device[len("sdev:") :], 16)
                 device_number = os.makedev(number >> 20, number & 0xFFFFF)

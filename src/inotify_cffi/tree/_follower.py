@@ -121,7 +121,7 @@ class Follower:
                 return
         silent = scan.purpose is Purpose.SILENT
         self._found(directory, scan.names, scan.content, silent=silent)
-        self._roots.adopt(waiting, directory)
+        self._roots.adopt(waiting, directory, silent=silent)
 
     def _follow_failure(
         self, directory: Directory, scan: Scan, failure: OSError

@@ -28,7 +28,6 @@ from ._masks import (
     MOVED_FROM,
     MOVED_TO,
     Q_OVERFLOW,
-    STRUCTURAL,
 )
 from ._model import Directory, State, Top, join
 from ._mounts import MountTable
@@ -172,7 +171,9 @@ class RootTracker:
             root.exists = True
         elif mask & (DELETE | MOVED_FROM):
             root.exists = False
-        if mask & STRUCTURAL or root.exists is not False:
+        if mask & (DELETE | MOVED_FROM):
+            self._output.report_always(mask, root.given)
+        elif root.exists is not False:
             self._output.report(mask, root.given)
 
     def removed_name(self, directory: Directory) -> None:
@@ -371,11 +372,21 @@ class RootTracker:
                 found[name] = root
         return found
 
-    def adopt(self, roots: dict[str, Root], directory: Directory) -> None:
-        """Make roots part of the tree whose scan has reached them."""
+    def adopt(
+        self, roots: dict[str, Root], directory: Directory, *, silent: bool
+    ) -> None:
+        """Make roots part of the tree whose scan has reached them.
+
+        Parameters:
+            roots: what `waiting_in` returned.
+            directory: the directory that was scanned.
+            silent: whether its scan does not report what it finds.
+        """
         for root in roots.values():
             outer = self._cover(root)
             if outer is not None:
+                if root.top is not None and not silent:
+                    self._output.report_found(root.place, is_directory=True)
                 self._adopt(root, outer, directory)
             else:
                 self._waiting.pop(root.place, None)
