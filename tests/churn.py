@@ -60,6 +60,7 @@ class Mirror:
 
     def __init__(self, *roots: str) -> None:
         self.trees: dict[str, Tree] = {root: {} for root in roots}
+        self.gone: set[str] = set()  # roots that lead to nothing
         self.unclean: list[str] = []
         self.overflows = 0
         self.events = 0
@@ -71,7 +72,7 @@ class Mirror:
 
     def apply(self, event: TreeEvent) -> None:
         self.events += 1
-        if event.path in self.trees:
+        if event.path in self.trees or event.path in self.gone:
             self._apply_to_root(event)
             return
         above, name = self._find(event, event.path)
@@ -97,10 +98,16 @@ class Mirror:
 
     def _apply_to_root(self, event: TreeEvent) -> None:
         if event.mask & flags.Q_OVERFLOW:
-            self.trees[event.path] = {}
+            if event.path in self.trees:
+                self.trees[event.path] = {}
             self.overflows += 1
         elif event.mask & GONE:
-            del self.trees[event.path]
+            if self.trees.pop(event.path, None) is None:
+                self._note(event, "is gone already")
+            self.gone.add(event.path)
+        elif event.mask & flags.CREATE and event.synthetic and event.path in self.gone:
+            self.gone.discard(event.path)
+            self.trees[event.path] = {}
         elif event.mask & (flags.CREATE | flags.DELETE | masks.MOVE):
             self._note(event, "is a root")
 

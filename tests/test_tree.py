@@ -1745,7 +1745,8 @@ def test_no_root(top: Path) -> None:
         assert asyncio.run(watcher.aread(timeout=1)) == []
         watcher.wake()
         assert watcher.read() == []
-        assert watcher.roots == watcher.missing == watcher.watches() == []
+        assert watcher.roots == watcher.missing == []
+        assert watcher.watches() == []
         watcher.add(top)
         (top / "d").mkdir()
         assert len(watcher.read()) == 1

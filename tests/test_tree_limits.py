@@ -378,12 +378,16 @@ with TreeWatcher(mounted) as watcher:
     os.mkdir(f"{mounted}/a/new")
     run("umount", mounted)
     events = watcher.read()
-    assert [event.path for event in events] == [f"{mounted}/a/new", mounted], events
-    assert events[-1].mask & flags.UNMOUNT, events
-    assert not events[-1].mask & (flags.DELETE_SELF | flags.IGNORED), events
-    assert watcher.read() == []
-    assert list(watcher) == []
-    assert churn.kernel_watches(watcher) == []
+    assert [event.path for event in events[:3]] == [
+        f"{mounted}/a/new", mounted, mounted
+    ], events
+    assert events[1].mask == flags.UNMOUNT, events
+    assert events[2].mask == flags.CREATE | flags.ISDIR and events[2].synthetic
+    assert [event.path for event in events[3:]] == [
+        f"{mounted}/hidden", f"{mounted}/hidden/deep"
+    ], events
+    assert watcher.read(timeout=0) == []
+    assert len(churn.kernel_watches(watcher)) == 3
 """,
     "below the root": """
 with churn.Consumer(root, initial=True) as consumer:
@@ -411,7 +415,7 @@ with churn.Consumer(root, initial=True) as consumer:
 os.mkdir(f"{root}/stays")
 with churn.Consumer(mounted, f"{root}/stays") as consumer:
     run("umount", mounted)
-    (event,) = consumer.read()
+    event = consumer.read()[0]
     assert event.path == mounted and event.mask & flags.UNMOUNT, event
     os.mkdir(f"{root}/stays/new")
     assert [event.path for event in consumer.read()] == [f"{root}/stays/new"]
@@ -423,8 +427,9 @@ with churn.Consumer(root, initial=True) as consumer:
         run("umount", mounted)
         consumer.check()
         run("mount", "-t", "tmpfs", "none", mounted)
-        # A mount is told by nobody; what it hides is still what is watched.
-        assert consumer.read() == []
+        consumer.check()
+        os.mkdir(f"{mounted}/new")
+        consumer.check()
     run("umount", mounted)
     consumer.check()
 """,
@@ -432,10 +437,9 @@ with churn.Consumer(root, initial=True) as consumer:
 with TreeWatcher(mounted) as watcher:
     with open(f"{mounted}/open", "w") as file:
         run("umount", "--lazy", mounted)
-        watcher.read(timeout=0)
-    events = watcher.read(timeout=0)
-    assert events[-1].path == mounted and events[-1].mask & flags.UNMOUNT, events
-    assert watcher.read() == []
+        events = watcher.read(timeout=0)
+        assert events[1].path == mounted and events[1].mask & flags.UNMOUNT, events
+    assert watcher.read(timeout=0) == []
 """,
 }
 

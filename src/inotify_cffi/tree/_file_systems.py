@@ -39,13 +39,13 @@ def missed_on(kind: str) -> str | None:
     """Return which changes inotify does not report on a type of file system.
 
     Parameters:
-        kind: the type, as /proc/self/mountinfo names it.
+        kind: the type, as /proc/self/mountinfo names it; a subtype does not count.
 
     Returns:
         A clause for a message; None for a local file system, where none is missed.
     """
     if kind in _GENERATED:
         return "the kernel generates its files and reports no change of them"
-    if kind in LOCAL:
+    if kind.partition(".")[0] in LOCAL:
         return None
     return "changes that are not made through this machine's kernel are not reported"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import _disk
 from ._masks import (
@@ -53,7 +53,7 @@ class Parts(NamedTuple):
 class Follower:
     """Follows the kernel's events."""
 
-    def __init__(self, parts: Parts, start_anew: Callable[[], None]) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._paths = parts.paths
         self._output = parts.output
         self._watches = parts.watches
@@ -62,7 +62,6 @@ class Follower:
         self._unverified = parts.unverified
         self._trees = parts.trees
         self._roots = parts.roots
-        self._start_anew = start_anew
 
     def follow(self, batch: Sequence[Event]) -> bool:
         """Follow the events of a read; return whether some are missing."""
@@ -173,7 +172,7 @@ class Follower:
             for directory in self._watches.forget(wd):
                 self._scans.lose_watch(directory)
         elif control is Control.OVERFLOW:
-            self._start_anew()
+            self._roots.start_anew()
             return True
         return False
 

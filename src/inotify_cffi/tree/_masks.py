@@ -5,7 +5,7 @@ The ``&`` of an IntEnum member costs five times as much as that of an int.
 
 from __future__ import annotations
 
-from ..events import flags, masks
+from ..events import flags
 
 CREATE = int(flags.CREATE)
 DELETE = int(flags.DELETE)
@@ -21,8 +21,8 @@ ISDIR = int(flags.ISDIR)
 
 # What changes which names a directory has.
 STRUCTURAL = CREATE | DELETE | MOVED_FROM | MOVED_TO
-# What an entry of a directory can be reported with.
-NAMES = int(masks.ALL_EVENTS) & ~(DELETE_SELF | MOVE_SELF | ATTRIB)
+# Part of every mask whose events of entries are reported, and of no other.
+NAMES = MOVED_FROM
 # What comes from the queue itself, and not from the watched directory.
 CONTROL = Q_OVERFLOW | IGNORED
 

@@ -30,7 +30,7 @@ class Mount(NamedTuple):
     point: str
     """Where it is mounted, as this process sees it."""
     kind: str
-    """The type of the file system, without a subtype: ``fuse.sshfs`` is ``fuse``."""
+    """The type of the file system, with a subtype if it has one: ``fuse.sshfs``."""
 
 
 def parse(table: bytes) -> list[Mount]:
@@ -52,7 +52,7 @@ def parse(table: bytes) -> list[Mount]:
                 os.fsdecode(fields[2]),
                 _unescape(fields[3]),
                 _unescape(fields[4]),
-                os.fsdecode(after.split(b" ")[0].partition(b".")[0]),
+                os.fsdecode(after.split(b" ")[0]),
             )
         )
     return mounts
@@ -95,14 +95,21 @@ class MountTable:
             self._poll.unregister(fd)
             os.close(fd)
 
-    def changes(self) -> set[str]:
-        """Return where mounts have come or gone since this was last called."""
+    def changes(self) -> dict[str, bool]:
+        """Return where mounts have come or gone since this was last called.
+
+        Returns:
+            The mount points, each with whether a mount has gone from there.
+        """
         # poll(2) of the table forgets the change that it reports: so the table is
         # read after it, and what comes during the reading is found next time.
         if self._fd < 0 or not self._poll.poll(0):
-            return set()
+            return {}
         before, self._mounts = set(self._mounts), self._read()
-        return {mount.point for mount in before.symmetric_difference(self._mounts)}
+        now = set(self._mounts)
+        changes = {mount.point: False for mount in now - before}
+        changes.update({mount.point: True for mount in before - now})
+        return changes
 
     def at(self, path: str) -> Mount | None:
         """Return the mount that a path without links is on; None if there is none."""

@@ -193,8 +193,8 @@ class RootTracker:
 
     def follow_mounts(self) -> None:
         """Follow what has come or gone in the mount table."""
-        for point in self._mounts.changes():
-            self._ways.recheck_below(point)
+        for point, unmounted in self._mounts.changes().items():
+            self._ways.recheck_below(point, unmounted=unmounted)
             for root in self.roots:
                 if root.top is not None:
                     below = names_below(root.top.fs_path, point)
@@ -217,7 +217,11 @@ class RootTracker:
             purpose: how to scan a root that was only just added.
         """
         changed = [self._root_of[way] for way, _ in self._ways.settle()]
-        for root in sorted(changed, key=lambda root: len(root.place)):
+        changed.sort(key=lambda root: len(root.place))
+        for root in reversed(changed):  # what goes, goes from below
+            if root.part_of is None:
+                self._follow_way(root)
+        for root in changed:
             self._update(root, purpose)
             root.way.reason = 0
         for root in self._before_overflow:
@@ -287,6 +291,7 @@ class RootTracker:
         is_directory = to.kind is Kind.DIRECTORY
         if announced or (purpose is Purpose.REPORT and not is_directory):
             self._output.report_found(root.given, is_directory=is_directory)
+            root.announced = True
         if is_directory:
             top = Top(root.given, to.path)
             self._give_top(root, top)
@@ -308,7 +313,7 @@ class RootTracker:
         names = names_below(outer.place, inner.place)
         if place.kind is Kind.FILE:
             return not names and place == to
-        is_listed = len(names) == 1 and to.kind is not Kind.DIRECTORY
+        is_listed = len(names) == 1 and to.kind is Kind.FILE
         if names and not self._recursive and not is_listed:
             return False
         path = fs_path = outer.place
@@ -385,7 +390,7 @@ class RootTracker:
         for root in roots.values():
             outer = self._cover(root)
             if outer is not None:
-                if root.top is not None and not silent:
+                if root.top is not None and not (silent or root.announced):
                     self._output.report_found(root.place, is_directory=True)
                 self._adopt(root, outer, directory)
             else:
@@ -432,7 +437,9 @@ class RootTracker:
         if found is not None and found.parent is not None:
             self._trees.vanish(found.parent, found.name)
         elif root.way.reason & (CREATE | MOVED_TO):
-            self._output.report(DELETE, root.given, synthetic=True)
+            parent = self._locate(owner, root.place.rpartition("/")[0] or "/")
+            if parent is not None and parent.state is State.WATCHED:
+                self._output.report(DELETE, root.given, synthetic=True)
 
     def _note_alone(self, root: Root) -> None:
         alone = root.part_of is None and root.place not in self._waiting
@@ -481,7 +488,8 @@ class RootTracker:
     # ---- the end -----------------------------------------------------------------
 
     def start_anew(self) -> None:
-        """After an overflow: report it, and let everything be found again."""
+        """After an overflow: report it, forget everything, let it be found again."""
+        self._trees.forget_all(self.tops())
         self._waiting.clear()
         self._alone_inside.clear()
         self._perhaps_empty.clear()
@@ -501,5 +509,13 @@ class RootTracker:
 
     def close(self) -> None:
         self.roots.clear()
-        self._root_of.clear()
+        for state in (
+            self._root_of,
+            self._root_of_top,
+            self._perhaps_empty,
+            self._waiting,
+            self._alone_inside,
+        ):
+            state.clear()
+        self._before_overflow.clear()
         self._mounts.close()

@@ -16,13 +16,24 @@ class Root:
     it so far.
     """
 
-    __slots__ = ("at", "exists", "fresh", "given", "part_of", "place", "top", "way")
+    __slots__ = (
+        "announced",
+        "at",
+        "exists",
+        "fresh",
+        "given",
+        "part_of",
+        "place",
+        "top",
+        "way",
+    )
 
     def __init__(self, given: str, way: Way) -> None:
         self.given = given
         self.place = place_of(given)
         self.way = way
         self.fresh = True  # nothing was reported, nor was silence asked for
+        self.announced = False  # whether the path itself was reported as found
         self.part_of: Root | None = None
         self.top: Top | None = None  # the directory that it leads to
         # Whether it leads to a file; None where only the next event can say.

@@ -62,7 +62,6 @@ class Tracker:
             paths,
             self._output,
             self._exclude,
-            self._start_anew,
         )
         self._roots = RootTracker(
             Ways(self._watches, mask | EXCL_UNLINK),
@@ -83,8 +82,7 @@ class Tracker:
                 self._unverified,
                 self._trees,
                 self._roots,
-            ),
-            self._start_anew,
+            )
         )
         self._interrupted = False
 
@@ -139,11 +137,6 @@ class Tracker:
         self._trees.forget_all(self._roots.tops())
         self._roots.close()
 
-    def _start_anew(self) -> None:
-        """After an overflow: report it, forget everything, find it again."""
-        self._trees.forget_all(self._roots.tops())
-        self._roots.start_anew()
-
     def advance(self, is_over: Callable[[], bool] = lambda: False) -> bool:
         """Report all that was caused by what had returned before this call.
 
@@ -159,7 +152,7 @@ class Tracker:
                 the like: the next call goes on where this one stopped.
         """
         if self._interrupted:
-            self._start_anew()
+            self._roots.start_anew()
         self._interrupted = True  # until the end shows that it was not
         is_done = self._step(begins=True)
         while not is_done and not is_over():
@@ -189,10 +182,13 @@ class Tracker:
             Whether all is reported that the call owes.
         """
         batch = self._inotify.read(timeout=0)
-        if begins:
-            self._roots.follow_mounts()
         overflowed = self._follower.follow(batch)
+        if self._trees.take_wrong():
+            self._roots.start_anew()
+            overflowed = True
         if not overflowed:
+            if begins:
+                self._roots.follow_mounts()
             self._roots.settle()
             self._roots.expect_removals()
         self._follower.end_window()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Callable
 
 from . import _disk
 from ._exclude import Exclude
@@ -38,7 +37,6 @@ class Trees:
         paths: Paths,
         output: Output,
         exclude: Exclude,
-        start_anew: Callable[[], None],
     ) -> None:
         self._watches = watches
         self._scans = scans
@@ -47,7 +45,7 @@ class Trees:
         self._paths = paths
         self._output = output
         self._exclude = exclude
-        self._start_anew = start_anew
+        self._is_wrong = False
 
     # ---- trees -----------------------------------------------------------------
 
@@ -167,6 +165,11 @@ class Trees:
         elif isinstance(decision, Exchanged):
             self._stay(decision)
 
+    def take_wrong(self) -> bool:
+        """Return whether an event showed that the model is wrong, once."""
+        is_wrong, self._is_wrong = self._is_wrong, False
+        return is_wrong
+
     def end_moves_below(self, top: Directory) -> None:
         """Before a directory goes, end what waits in it: nothing can follow."""
         for left in self._renames.below(top):
@@ -262,7 +265,7 @@ class Trees:
         move, parent, name, mask, content = decision
         child, victim = move.child, parent.child(name)
         if child is not None and child in parent.ancestors():
-            self._start_anew()  # cannot be: what it is based on is wrong
+            self._is_wrong = True  # cannot be
             return
         old_path = self._paths.entry_path(move.parent, move.name)
         if victim is not None and victim is not child:

@@ -45,7 +45,7 @@ class Watches:
         self._held: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._owners)
+        return len(self._owners.keys() | self._held.keys())
 
     def add(self, path: str) -> int:
         """Watch a directory; until it is assigned to one, the watch is a stray.

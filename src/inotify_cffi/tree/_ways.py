@@ -204,19 +204,25 @@ class Ways:
             self._distrust_below(waypoint)
         self._dirty.update(dict.fromkeys(self._top.ways))
 
-    def recheck_below(self, point: str) -> None:
-        """Let `settle` resolve what leads to a path, or below it, after a mount."""
+    def recheck_below(self, point: str, *, unmounted: bool = False) -> None:
+        """Let `settle` resolve what leads to a mount point or below it.
+
+        Parameters:
+            point: where a mount has come or gone.
+            unmounted: whether one has gone.
+        """
+        reason = _UNMOUNT if unmounted else _MOVE_SELF
         stack = [self._top]
         while stack:
             waypoint = stack.pop()
             if is_at_or_below(waypoint.path, point):
-                self._dirty.update(dict.fromkeys(waypoint.ways))
+                self._suspect(waypoint.ways, reason)
                 self._distrust_below(waypoint)
             elif is_at_or_below(point, waypoint.path):
                 stack.extend(waypoint.children.values())
         for way in self._top.ways:
             if is_at_or_below(way.destination.path, point):
-                self._dirty[way] = None
+                self._suspect((way,), reason)
 
     # ---- events ---------------------------------------------------------------
 
