@@ -131,15 +131,19 @@ class Scene:
         taken = {
             known: is_directory
             for known, is_directory in self.known.items()
-            if known == path or (known.startswith(path + "/") and self._is_of(path))
+            if known == path
+            or (known.startswith(path + "/") and self._is_of(path, known))
         }
         for known in taken:
             del self.known[known]
         return taken
 
-    def _is_of(self, path: str) -> bool:
-        """Whether what is below a path goes with it; if flat, it is another root's."""
-        return self.recursive or path in self.watcher.roots
+    def _is_of(self, path: str, below: str) -> bool:
+        """Whether what is below a path goes with it, and is not another root's."""
+        roots = self.watcher.roots
+        return self.recursive or (
+            path in roots and os.path.dirname(below) == path and below not in roots
+        )
 
     def _note(self, event: TreeEvent, why: str) -> None:
         self.wrong.append(
