@@ -756,7 +756,7 @@ def test_look_beside_a_root_that_is_elsewhere(root: Path, tmp_path: Path) -> Non
         for name in ("first", "last"):
             os.mknod(root / name / "file")
         paths = [event.path for event in consumer.read()]
-        assert paths[:3] == [str(gone), f"{root}/first", f"{root}/last"]
+        assert set(paths[:3]) == {f"{root}/first", str(gone), f"{root}/last"}
         assert sorted(paths[3:]) == [f"{root}/first/file", f"{root}/last/file"]
 
 
@@ -788,6 +788,7 @@ MOUNTS_CASES = {
     "a mount hides what was created": """
 os.mkdir(f"{root}/a")
 with churn.Consumer(root) as consumer:
+    consumer.mirror.unmounts = True
     os.mkdir(f"{root}/a/hidden")
     run("mount", "-t", "tmpfs", "none", f"{root}/a")
     lines = consumer.lines()
