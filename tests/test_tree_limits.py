@@ -806,7 +806,7 @@ def test_overflow_of_several_roots(tmp_path: Path) -> None:
         assert watched == 2 + 3 + 2 + 1
         for root in [*roots, tmp_path / "file"]:
             consumer.watcher.remove(root)
-        if str(tmp_path / "a" / "sub") in consumer.watcher._tracker.roots:
+        if str(tmp_path / "a" / "sub") in consumer.watcher._inotify_cffi.tracker.roots:
             consumer.watcher.remove(tmp_path / "a" / "sub")
         consumer.file_roots.clear()
 
@@ -850,7 +850,7 @@ def test_overflow_again_before_it_is_read(
     """
     (root / "d").mkdir()
     with churn.Consumer(root) as consumer:
-        inotify = consumer.watcher._inotify
+        inotify = consumer.watcher._inotify_cffi.inotify
         read = inotify.read
 
         def read_beside_a_writer(*arguments: Any, **options: Any) -> list[Event]:
@@ -909,11 +909,12 @@ os.mkdir(f"{root}/d")
 looks = []
 sys.addaudithook(lambda name, _: looks.append(name) if name.startswith("os.") else None)
 with TreeWatcher(root) as watcher:
-    watches = watcher._inotify.add_watch, watcher._inotify.rm_watch
+    inotify = watcher._inotify_cffi.inotify
+    watches = inotify.add_watch, inotify.rm_watch
     def counted(function):
         return lambda *arguments: looks.append("watch") or function(*arguments)
     for function in watches:
-        vars(watcher._inotify)[function.__name__] = counted(function)
+        vars(inotify)[function.__name__] = counted(function)
     os.rename(f"{root}/old", f"{root}/d/new")
     os.mkdir(f"{root}/d/new/0/0")
     looks.clear()
@@ -1021,7 +1022,7 @@ def test_memory_of_churn(root: Path, tmp_path: Path) -> None:
 
     def state(watcher: TreeWatcher) -> dict[str, int]:
         # Nothing public says how much a watcher keeps.
-        parts = vars(watcher._tracker)
+        parts = vars(watcher._inotify_cffi.tracker)
         groups = parts["_scans"]._groups
         kept = {state.name: len(group) for state, group in groups.items()}
         for part in parts.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from ._masks import (
     ATTRIB,
@@ -31,6 +31,9 @@ from ._watches import Control, Watches
 if TYPE_CHECKING:
     from ..events import Event
 
+# Events between two looks at the clock.
+_CHUNK = 256
+
 
 class Parts(NamedTuple):
     """All that an event can concern."""
@@ -42,6 +45,18 @@ class Parts(NamedTuple):
     renames: Renames
     unverified: UnverifiedNames
     trees: Trees
+
+
+class Reading:
+    """The events of one read of the queue, and how far they were followed."""
+
+    __slots__ = ("batch", "followed", "is_first", "overflowed")
+
+    def __init__(self, batch: Sequence[Event], *, is_first: bool) -> None:
+        self.batch = batch
+        self.followed = 0
+        self.is_first = is_first  # the first of a call
+        self.overflowed = False  # events are missing
 
 
 class Follower:
@@ -56,29 +71,38 @@ class Follower:
         self._unverified = parts.unverified
         self._trees = parts.trees
 
-    def follow(self, batch: Sequence[Event]) -> bool:
-        """Follow the events of a read; return whether some are missing."""
-        overflowed = False
-        for event in batch:
-            wd, mask, _, name = event
-            if mask & CONTROL:
-                overflowed |= self._follow_control(wd, mask)
-                continue
-            if not mask & UNMOUNT and self._scans.unmounted():
-                self._trees.show_mount_points()
-            if self._renames.has_ambiguous():
-                for decision in self._renames.judge(wd, mask):
-                    self._trees.apply(decision)
-            for directory in self._watches.owners(wd):
-                if directory.status != wd and directory.wd != wd:
-                    continue  # following the event for another owner has forgotten it
-                if not name:
-                    self._follow_self(directory, mask)
-                elif isinstance(directory, FileRoot):
-                    self._follow_file(directory, event, batch)
+    def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
+        """Follow the events of a read; return whether all of them were followed."""
+        batch = reading.batch
+        while reading.followed < len(batch):
+            chunk = batch[reading.followed : reading.followed + _CHUNK]
+            reading.followed += len(chunk)
+            for event in chunk:
+                if event.mask & CONTROL:
+                    if self._follow_control(event.wd, event.mask):
+                        reading.overflowed = True
                 else:
-                    self._follow_named(directory, event, batch)
-        return overflowed
+                    self._follow_event(event, batch)
+            if is_over():
+                break
+        return reading.followed == len(batch)
+
+    def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:
+        wd, mask, _, name = event
+        if self._scans.unmounted() and not mask & UNMOUNT:
+            self._trees.show_mount_points()
+        if self._renames.has_ambiguous():
+            for decision in self._renames.judge(wd, mask):
+                self._trees.apply(decision)
+        for directory in self._watches.owners(wd):
+            if directory.status != wd and directory.wd != wd:
+                continue  # following the event for another owner has forgotten it
+            if not name:
+                self._follow_self(directory, mask)
+            elif isinstance(directory, FileRoot):
+                self._follow_file(directory, event, batch)
+            else:
+                self._follow_named(directory, event, batch)
 
     def end_window(self) -> None:
         """End the window: at its fence, or else with the read."""

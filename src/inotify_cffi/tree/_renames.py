@@ -33,7 +33,7 @@ from typing import Callable
 
 from ._arrivals import Arrivals, Over
 from ._masks import MOVE_SELF, MOVED_FROM, MOVED_TO, STRUCTURAL
-from ._model import Directory
+from ._model import Directory, State
 from ._moves import (
     Ambiguous,
     Arrived,
@@ -161,8 +161,13 @@ class Renames:
             move = self._pending.get(parent)
             if move is not None and move.source_unknown:
                 return False  # the consumer still has what came
-            if move is not None and move.child is not None and move.child.wd:
-                move.may_be_exchange = before.over is not Over.NOTHING
+            # Only of a directory whose fence has passed it is certain that it had its
+            # watch by then, so that its own MOVE_SELF decides.
+            if move is not None and move.child is not None:
+                move.may_be_exchange = (
+                    before.over is not Over.NOTHING
+                    and move.child.state is State.WATCHED
+                )
             return True
         return False
 
