@@ -1686,7 +1686,9 @@ def test_threads(top: Path, tmp_path: Path, in_thread: InThread, until: Until) -
     stop.set()
     assert changer() > 0
     until(lambda: not watcher._inotify_cffi.inotify.wait_readable(0))
-    until(watcher._inotify_cffi._turn.is_free)  # who took the last has reported them
+    until(
+        watcher._inotify_cffi._worker.turn.is_free
+    )  # who took the last has reported them
     until(lambda: watcher._inotify_cffi.inotify._waiters._waiting)
     assert not churn.difference(mirror.trees[str(top)], churn.real_tree(str(top)))
     watcher.close()

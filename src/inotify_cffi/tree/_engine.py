@@ -1,17 +1,9 @@
-"""The engine: lets threads and tasks work on the trees, wait, and take events.
-
-Whoever reads works: it takes the turn, and lets the tracker advance in slices. After
-each slice the events are put where everybody takes them from without the turn. So a
-read whose time is over returns, whoever works; and a task awaits between two slices.
-"""
+"""The engine: lets threads and tasks read, wait, change the roots and close."""
 
 from __future__ import annotations
 
 import os
-import time
 import warnings
-from collections import deque
-from contextlib import suppress
 from typing import Callable
 
 from .._awaiting import running_backend
@@ -19,15 +11,9 @@ from .._waiting import Deadline, checked_timeout, move
 from ..instance import INotify
 from ._readiness import Readiness
 from ._tracker import Tracker
-from ._turn import Callers, Token, Turn
+from ._turn import Callers, Token
+from ._work import Once, Work, Worker
 from .events import TreeEvent
-
-# How long one slice lasts, in seconds: so long does a task keep its loop.
-_SLICE = 0.005
-# How long a read that has events works on, in seconds, where more keep coming.
-_ENOUGH = 0.05
-# A day, in seconds: whoever waits longer looks again.
-_LONG = 86400.0
 
 
 class _Forks:
@@ -43,29 +29,6 @@ class _Forks:
 os.register_at_fork(after_in_child=_Forks.add)
 
 
-class Work:
-    """What a read or an add wants to be done, and until when."""
-
-    __slots__ = ("_begun", "deadline", "is_barrier")
-
-    def __init__(self, deadline: Deadline, *, is_barrier: bool) -> None:
-        self.deadline = deadline
-        self.is_barrier = is_barrier  # whatever the time, work until all is done
-        self._begun = time.monotonic()
-
-    def seconds_left(self) -> float:
-        """Return how long to wait for the turn at most."""
-        return _LONG if self.is_barrier else max(0.0, self.deadline.seconds_left())
-
-    def is_over(self, *, has_events: bool) -> bool:
-        """Return whether to stop, though not all is done."""
-        if self.is_barrier:
-            return False
-        if self.deadline.seconds_left() <= 0:
-            return True
-        return has_events and time.monotonic() - self._begun >= _ENOUGH
-
-
 class Engine:
     """A tracker, the events that nobody has taken yet, and those who wait for them."""
 
@@ -77,10 +40,9 @@ class Engine:
         self.tracker = Tracker(self.inotify, mask, exclude)
         self._process = _Forks.count
         self._pid = os.getpid()
-        self._turn = Turn()
-        # Threads append and take at once, each in one atomic step.
-        self._events: deque[TreeEvent] = deque()
-        self._is_done = True  # or the tracker has work left from its last slice
+        self._worker = Worker(
+            self.tracker, self.check, lambda: self.inotify.closed, self._show_readiness
+        )
         self._waits: set[object] = set()  # those who wait for the queue, or begin to
         self._gathering = Callers()
         self._readiness: dict[None, Readiness] = {}
@@ -128,49 +90,49 @@ class Engine:
         if readiness is not None:
             readiness.close()
         self._gathering.call()
-        self._turn.callers.call()
+        self._worker.turn.callers.call()
         # Whoever has the turn, perhaps the code that a signal handler interrupts with
         # this, lets the model go when it gives the turn back.
         token = Token()
         try:
-            self._turn.take(token)
+            self._worker.turn.take(token)
         finally:
-            self._give_back(token)
+            self._worker.give_back(token)
 
     # ---- roots -----------------------------------------------------------------
 
     def add(self, path: str) -> None:
         """Add a root, and scan it to its last directory."""
         work = Work(Deadline(None), is_barrier=True)
-        token = self._take_turn_for_change()
+        token = self._worker.take_turn()
         try:
             self.tracker.add_root(path, silent=not self._initial)
-            self._work(work)
+            self._worker.work(work)
         finally:
-            self._give_back(token)
+            self._worker.give_back(token)
             self._wake_reader()
         self._warn(stacklevel=4)
 
     async def aadd(self, path: str) -> None:
         """Add a root, and scan it to its last directory, as a task."""
         self.check()
-        self._refuse_reentry()
+        self._worker.refuse_reentry()
         work = Work(Deadline(None), is_barrier=True)
-        begin = _Once(lambda: self.tracker.add_root(path, silent=not self._initial))
+        begin = Once(lambda: self.tracker.add_root(path, silent=not self._initial))
         await running_backend().checkpoint()
         try:
-            await self._work_as_task(work, begin)
+            await self._worker.work_as_task(work, begin)
         finally:
             self._wake_reader()
         self._warn(stacklevel=4)
 
     def remove(self, path: str) -> bool:
         """Remove a root; return whether it was one."""
-        token = self._take_turn_for_change()
+        token = self._worker.take_turn()
         try:
             return self.tracker.remove_root(path)
         finally:
-            self._give_back(token)
+            self._worker.give_back(token)
             self._wake_reader()
 
     # ---- reading ---------------------------------------------------------------
@@ -180,17 +142,17 @@ class Engine:
     ) -> list[TreeEvent]:
         self.check()
         limit = checked_timeout(timeout, read_delay)
-        if self._turn.is_mine():
+        if self._worker.turn.is_mine():
             return []  # what this interrupts will be given the events
         work = Work(Deadline(limit), is_barrier=limit == 0)
         while True:
-            done = self._wait_and_work(work)
+            done = self._worker.wait_and_work(work)
             events = self._take(most)
             seconds = work.deadline.seconds_left()
             if events or seconds <= 0 or not self.tracker.has_roots():
                 return events
             if done and not self._wait(seconds, read_delay, work):
-                self._wait_and_work(_last_work())
+                self._worker.wait_and_work(Work.at_wake())
                 return self._take(most)
 
     async def aread(
@@ -199,25 +161,28 @@ class Engine:
         self.check()
         limit = checked_timeout(timeout, read_delay)
         await self.inotify.await_readable(0)  # lets other tasks run
-        if self._turn.is_mine():
+        if self._worker.turn.is_mine():
             return []
         work = Work(Deadline(limit), is_barrier=limit == 0)
         while True:
-            done = await self._work_as_task(work, _Once(self.tracker.begin))
+            done = await self._worker.work_as_task(work, Once(self.tracker.begin))
             events = self._take(most)
             seconds = work.deadline.seconds_left()
             if events or seconds <= 0 or not self.tracker.has_roots():
                 return events
             if done and not await self._wait_as_task(seconds, read_delay, work):
-                await self._work_as_task(_last_work(), _Once(self.tracker.begin))
+                await self._worker.work_as_task(
+                    Work.at_wake(), Once(self.tracker.begin)
+                )
                 return self._take(most)
 
     def next(self) -> TreeEvent | None:
         """Wait for the next event; None when no root is left."""
         self.check()
         while True:
-            with suppress(IndexError):
-                return self._events.popleft()
+            event = self._take_one()
+            if event is not None:
+                return event
             events = self.read(None, None, 1)
             if events:
                 return events[0]
@@ -228,8 +193,9 @@ class Engine:
         """Await the next event; None when no root is left."""
         self.check()
         while True:
-            with suppress(IndexError):
-                return self._events.popleft()
+            event = self._take_one()
+            if event is not None:
+                return event
             events = await self.aread(None, None, 1)
             if events:
                 return events[0]
@@ -241,112 +207,31 @@ class Engine:
         events: list[TreeEvent] = []
         try:
             self._warn(stacklevel=5 if most is None else 6)  # the line that reads
-            move(self._events, events)
+            move(self._worker.events, events)
             if most is not None:
-                self._events.extendleft(reversed(events[most:]))
+                self._worker.events.extendleft(reversed(events[most:]))
                 del events[most:]
             return events
         except BaseException:
-            self._events.extendleft(reversed(events))
+            self._worker.events.extendleft(reversed(events))
             raise
         finally:
             self._wake_reader()
             self._show_readiness()
 
+    def _take_one(self) -> TreeEvent | None:
+        """Take an event that is there, as an iteration does most of the time."""
+        try:
+            return self._worker.events.popleft()
+        except IndexError:
+            return None
+        finally:
+            if not self._worker.events:
+                self._show_readiness()
+
     def _warn(self, stacklevel: int) -> None:
         while (warning := self.tracker.take_warning()) is not None:
             warnings.warn(warning, stacklevel=stacklevel)
-
-    # ---- working ---------------------------------------------------------------
-
-    def _take_turn_for_change(self) -> Token:
-        self.check()
-        self._refuse_reentry()
-        token = Token()
-        try:
-            while not self._turn.take(token):
-                self._turn.callers.wait(_LONG, self._turn.is_free)
-                self.check()
-        except BaseException:
-            self._give_back(token)
-            raise
-        return token
-
-    def _refuse_reentry(self) -> None:
-        if self._turn.is_mine():
-            raise RuntimeError(
-                "a signal handler or an exclude cannot change the roots in the midst "
-                "of another call"
-            )
-
-    def _wait_and_work(self, work: Work) -> bool:
-        """Work when it is this thread's turn; return whether all is done."""
-        token = Token()
-        try:
-            while not self._turn.take(token):
-                if self._need_not_wait(work):
-                    return False
-                self._turn.callers.wait(work.seconds_left(), self._turn.is_free)
-                self.check()
-            self.tracker.begin()
-            return self._work(work)
-        finally:
-            self._give_back(token)
-
-    def _work(self, work: Work) -> bool:
-        while not self._slice(work):
-            if work.is_over(has_events=bool(self._events)):
-                return False
-        return True
-
-    async def _work_as_task(self, work: Work, begin: Callable[[], None]) -> bool:
-        """Work in slices, whenever nobody else does; return whether all is done."""
-        backend = running_backend()
-        while True:
-            token = Token()
-            try:
-                taken = self._turn.take(token)
-                if taken:
-                    begin()
-                    if self._slice(work):
-                        return True
-            finally:
-                self._give_back(token)
-            if taken:
-                if work.is_over(has_events=bool(self._events)):
-                    return False
-                await backend.checkpoint()
-            else:
-                if self._need_not_wait(work):
-                    return False
-                is_free = self._turn.is_free
-                await self._turn.callers.wait_as_task(work.seconds_left(), is_free)
-            self.check()
-
-    def _need_not_wait(self, work: Work) -> bool:
-        """Return whether somebody else's work is enough, or the time is over."""
-        has_events = bool(self._events)
-        return work.is_over(has_events=has_events) or (
-            has_events and not work.is_barrier
-        )
-
-    def _slice(self, work: Work) -> bool:
-        """Let the tracker advance for a slice; give its events out."""
-        end = time.monotonic() + _SLICE
-        if not work.is_barrier:
-            end = min(end, time.monotonic() + work.deadline.seconds_left())
-        try:
-            self._is_done = self.tracker.advance(lambda: time.monotonic() >= end)
-        finally:
-            self.tracker.move_events(self._events)
-            self._turn.callers.call()
-            self._show_readiness()
-        return self._is_done
-
-    def _give_back(self, token: Token) -> None:
-        if self.inotify.closed and self._turn.take(token):
-            self.tracker.close()
-        self._turn.give_back(token)
 
     # ---- waiting ---------------------------------------------------------------
 
@@ -380,7 +265,7 @@ class Engine:
         return readable or work.deadline.seconds_left() <= 0
 
     def _has_something(self) -> bool:
-        return bool(self._events) or not self.tracker.has_roots()
+        return bool(self._worker.events) or not self.tracker.has_roots()
 
     def _wake_reader(self) -> None:
         """End the wait of a read that has something to return, or no root left."""
@@ -391,23 +276,6 @@ class Engine:
         readiness = self._readiness.get(None)
         if readiness is None:
             return
-        readiness.set(pending=bool(self._events) or not self._is_done)
-        if self._events:  # another thread put them there in between
+        readiness.set(pending=bool(self._worker.events) or not self._worker.is_done)
+        if self._worker.events:  # another thread put them there in between
             readiness.set(pending=True)
-
-
-def _last_work() -> Work:
-    """What is done at a wake, before the read returns."""
-    return Work(Deadline(_SLICE * 1000), is_barrier=False)
-
-
-class _Once:
-    """A function that is called the first time only."""
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self._function: Callable[[], None] | None = function
-
-    def __call__(self) -> None:
-        function, self._function = self._function, None
-        if function is not None:
-            function()

@@ -12,6 +12,7 @@ from ._masks import (
     DELETE,
     DELETE_SELF,
     ISDIR,
+    LISTING,
     MOVE_SELF,
     MOVED_FROM,
     MOVED_TO,
@@ -22,7 +23,7 @@ from ._model import Directory, FileRoot, Paths, Root, Scanning, State
 from ._moves import Arrived, Left
 from ._output import Output
 from ._renames import Renames
-from ._scanner import Purpose, Scan
+from ._scanner import Purpose, Scan, Scanner
 from ._scans import Scans
 from ._trees import Trees
 from ._unverified import UnverifiedNames
@@ -41,6 +42,7 @@ class Parts(NamedTuple):
     paths: Paths
     output: Output
     watches: Watches
+    scanner: Scanner
     scans: Scans
     renames: Renames
     unverified: UnverifiedNames
@@ -66,6 +68,7 @@ class Follower:
         self._paths = parts.paths
         self._output = parts.output
         self._watches = parts.watches
+        self._scanner = parts.scanner
         self._scans = parts.scans
         self._renames = parts.renames
         self._unverified = parts.unverified
@@ -94,7 +97,10 @@ class Follower:
         if self._renames.has_ambiguous():
             for decision in self._renames.judge(wd, mask):
                 self._trees.apply(decision)
-        for directory in self._watches.owners(wd):
+        owners = self._watches.owners(wd)
+        if mask & LISTING and mask & ISDIR and self._is_own(owners, name):
+            return
+        for directory in owners:
             if directory.status != wd and directory.wd != wd:
                 continue  # following the event for another owner has forgotten it
             if not name:
@@ -106,6 +112,7 @@ class Follower:
 
     def end_window(self) -> None:
         """End the window: at its fence, or else with the read."""
+        self._scanner.forget_listed()
         for scan in self._scans.finish():
             self._finish_scan(scan)
         self._renames.window_ended()
@@ -126,6 +133,13 @@ class Follower:
                 return
         silent = scan.purpose is Purpose.SILENT
         self._trees.found(directory, scan.names, scan.content, silent=silent)
+
+    def _is_own(self, owners: Sequence[Directory], name: str) -> bool:
+        """Return whether an event may come from a listing of our own."""
+        return any(
+            self._scanner.has_listed(owner.child(name) if name else owner)
+            for owner in owners
+        )
 
     def _follow_control(self, wd: int, mask: int) -> bool:
         control = self._watches.classify(wd, mask)

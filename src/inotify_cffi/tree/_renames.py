@@ -161,13 +161,10 @@ class Renames:
             move = self._pending.get(parent)
             if move is not None and move.source_unknown:
                 return False  # the consumer still has what came
-            # Only of a directory whose fence has passed it is certain that it had its
-            # watch by then, so that its own MOVE_SELF decides.
+            # Before its fence it may have had no watch yet, whose MOVE_SELF decides.
             if move is not None and move.child is not None:
-                move.may_be_exchange = (
-                    before.over is not Over.NOTHING
-                    and move.child.state is State.WATCHED
-                )
+                has_watch = move.child.state is State.WATCHED
+                move.may_be_exchange = has_watch and before.over is not Over.NOTHING
             return True
         return False
 
@@ -223,8 +220,6 @@ class Renames:
             if ambiguous.settled and ambiguous in self._ambiguous:
                 yield self._was_exchanged(ambiguous)
         self._arrivals.finish()
-
-    # ---- questions ---------------------------------------------------------------
 
     def is_pending(self, cookie: int) -> bool:
         """Return whether a first event with this cookie waits."""

@@ -53,6 +53,7 @@ class Tracker:
                 paths,
                 self._output,
                 self._watches,
+                self._scanner,
                 self._scans,
                 self._renames,
                 self._unverified,
