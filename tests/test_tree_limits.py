@@ -119,6 +119,57 @@ os.mkdir(f"{root}/locked/in/deep/new")
 assert read() == (["CREATE | ISDIR /locked/in/deep/new"], [])
 assert len(churn.kernel_watches(watcher)) == 8
 """,
+    "another changes while it is scanned": """
+from inotify_cffi.tree import _disk
+listing = _disk.listing
+def list_and_change(path):
+    names = listing(path)
+    if path == f"{root}/locked":
+        _disk.listing = listing
+        os.chmod(f"{root}/a", 0o711)  # any ATTRIB may say that it is readable
+    return names
+_disk.listing = list_and_change
+os.chmod(f"{root}/locked", 0o700)
+lines, _ = read()
+more, _ = read()
+assert [line for line in lines + more if "ATTRIB" not in line] == [
+    "CREATE | ISDIR /locked/in, synthetic",
+    "CREATE | ISDIR /locked/in/deep, synthetic",
+], (lines, more)
+os.mkdir(f"{root}/locked/new")
+assert read() == (["CREATE | ISDIR /locked/new"], [])
+shutil.rmtree(f"{root}/locked")
+os.mkdir(f"{root}/locked")
+lines = [line for line in read()[0] if "ATTRIB" not in line]
+assert sorted(lines[:-2]) == [  # each once
+    "DELETE | ISDIR /locked/in",
+    "DELETE | ISDIR /locked/in/deep",
+    "DELETE | ISDIR /locked/new",
+], lines
+assert lines[-2:] == ["DELETE | ISDIR /locked", "CREATE | ISDIR /locked"], lines
+assert len(churn.kernel_watches(watcher)) == 5
+""",
+    "it becomes readable just when it was not": """
+inotify = watcher._inotify_cffi.inotify
+add_watch = inotify.add_watch
+def refuse_and_open(path, mask):
+    try:
+        return add_watch(path, mask)
+    except PermissionError:
+        del vars(inotify)["add_watch"]
+        os.chmod(f"{root}/a/new", 0o700)
+        raise
+vars(inotify)["add_watch"] = refuse_and_open
+os.mkdir(f"{root}/a/new")
+os.mkdir(f"{root}/a/new/below")
+os.chmod(f"{root}/a/new", 0)
+lines, warned = read()
+more, again = read()
+assert "add_watch" not in vars(inotify)
+assert "CREATE | ISDIR /a/new/below, synthetic" in lines + more, (lines, more)
+assert again == [], again
+assert len(churn.kernel_watches(watcher)) == 6
+""",
     "one warning is enough": """
 os.chmod(f"{root}/locked", 0o100)
 os.chmod(f"{root}/a", 0o711)

@@ -413,6 +413,34 @@ def test_rename_through_a_window_before_the_directory_moves(
     ]
 
 
+def test_new_directory_through_a_window(
+    consumer: churn.Consumer, root: Path, after_listing: AfterListing
+) -> None:
+    """A new directory that goes into another new one and out again is followed."""
+    inotify = consumer.watcher._inotify_cffi.inotify
+
+    def change() -> None:
+        (root / "m").rename(root / "n" / "m")  # when nothing watches it yet
+        (root / "n" / "m").rename(root / "m")
+
+    def make_fence(wd: int) -> None:
+        del vars(inotify)["rm_watch"]
+        inotify.rm_watch(wd)
+        (root / "n").rmdir()
+
+    vars(inotify)["rm_watch"] = make_fence
+    after_listing(root / "n", change)
+    (root / "m").mkdir()
+    (root / "n").mkdir()
+    assert consumer.lines() == [
+        "CREATE | ISDIR /m",
+        "CREATE | ISDIR /n",
+        "MOVED_TO | ISDIR /n/m from /m",
+        "MOVED_TO | ISDIR /m from /n/m",
+        "DELETE | ISDIR /n",
+    ]
+
+
 def test_rename_to_where_a_root_was(root: Path, tmp_path: Path) -> None:
     """What is renamed to where a root was has left, also when MOVE_SELF is late."""
     other = tmp_path / "other"
