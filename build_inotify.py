@@ -13,6 +13,7 @@ from cffi import FFI
 # what depends on it in the source distribution the same way.
 DECLARATIONS = "src/native/declarations.h"
 SOURCE = "src/native/source.c"
+PATTERN = ["src/native/pattern.c", "src/native/pattern.h"]
 
 # What the oldest Python has of the stable ABI: cffi alone would declare what
 # Python 3.2 had. Free-threaded builds have no such ABI, or one that cffi sets.
@@ -27,6 +28,8 @@ ffibuilder.cdef(Path(DECLARATIONS).read_text(encoding="utf-8"))
 ffibuilder.set_source(
     "inotify_cffi._inotify",
     Path(SOURCE).read_text(encoding="utf-8"),
-    depends=["build_inotify.py", DECLARATIONS, SOURCE],
+    sources=PATTERN[:1],
+    include_dirs=["src/native"],
+    depends=["build_inotify.py", DECLARATIONS, SOURCE, *PATTERN],
     define_macros=LIMITED_API + LARGE_FILES,
 )

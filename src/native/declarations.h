@@ -98,5 +98,14 @@ void listing_open(struct listing *listing, const char *path);
 int listing_next(struct listing *listing, int directories_only);
 void listing_close(struct listing *listing);
 
+/* POSIX extended regular expressions; see pattern.c. */
+struct pattern {
+    char error[...];
+    ...;
+};
+int pattern_compile(struct pattern *pattern, const char *expression, int ignore_case);
+int pattern_matches(struct pattern *pattern, const char *text, int more_follows);
+void pattern_free(struct pattern *pattern);
+
 /* CPython only; see the end of source.c. */
 void exchange_builtins(uintptr_t list);

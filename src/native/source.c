@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pattern.h"
+
 #ifndef IN_MASK_CREATE /* Linux 4.18; not in the headers of glibc before 2.29 */
 #define IN_MASK_CREATE 0x10000000
 #endif
