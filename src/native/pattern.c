@@ -1,3 +1,5 @@
+#define _GNU_SOURCE /* uselocale(3), whatever standard the compiler is told */
+
 /* regcomp(3) and regexec(3) in the C locale, whatever the locale of the process is.
    inotifywait never calls setlocale(3), so its patterns match bytes; and in a UTF-8
    locale glibc's `.` would match no byte of a name that is not UTF-8.  uselocale(3)
@@ -9,16 +11,15 @@
 #include <locale.h>
 
 /* No memory is taken: both glibc and musl have an object for "C" and return it. */
-static locale_t enter_c_locale(void)
+static locale_t pattern_enter_c_locale(void)
 {
     return uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
 }
 
-/* 0, or what regcomp(3) returns; then `error` says what is wrong. */
 int pattern_compile(struct pattern *pattern, const char *expression, int ignore_case)
 {
     int flags = REG_EXTENDED | REG_NOSUB | (ignore_case ? REG_ICASE : 0);
-    locale_t before = enter_c_locale();
+    locale_t before = pattern_enter_c_locale();
     int error = regcomp(&pattern->regex, expression, flags);
     if (error)
         regerror(error, &pattern->regex, pattern->error, sizeof pattern->error);
@@ -27,13 +28,11 @@ int pattern_compile(struct pattern *pattern, const char *expression, int ignore_
     return error;
 }
 
-/* 1 when something in `text` matches, else 0; or -errno.  With `more_follows` the
-   end of `text` is not what `$` stands for. */
 int pattern_matches(struct pattern *pattern, const char *text, int more_follows)
 {
     if (!pattern->compiled)
         return -EINVAL;
-    locale_t before = enter_c_locale();
+    locale_t before = pattern_enter_c_locale();
     int result = regexec(&pattern->regex, text, 0, NULL, more_follows ? REG_NOTEOL : 0);
     uselocale(before);
     if (result == 0 || result == REG_NOMATCH)

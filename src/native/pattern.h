@@ -12,7 +12,10 @@ struct pattern {
     regex_t regex;
 };
 
+/* 0, or what regcomp(3) returns; then `error` says what is wrong. */
 int pattern_compile(struct pattern *pattern, const char *expression, int ignore_case);
+/* 1 when something in `text` matches, else 0; or -errno.  With `more_follows` the
+   end of `text` is not what `$` stands for. */
 int pattern_matches(struct pattern *pattern, const char *text, int more_follows);
 void pattern_free(struct pattern *pattern);
 
