@@ -22,7 +22,8 @@ from commanding import COMMAND, PATIENCE, Running, finish
 
 from inotify_cffi.cli import output
 from inotify_cffi.cli.filters import Filter
-from inotify_cffi.cli.sources import ALL_EVENTS, Paths, Trees
+from inotify_cffi.cli.records import ALL_EVENTS
+from inotify_cffi.cli.sources import Paths, Trees
 
 if TYPE_CHECKING:
     from conftest import RunPython

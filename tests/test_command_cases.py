@@ -112,9 +112,7 @@ def test_a_path_given_twice(watch: Callable[..., Running], root: Path) -> None:
     assert running.until_told(b"last\n") == b"./d/x\n./d/last\n"
 
 
-def test_costs_no_watch(
-    root: Path, until_watching: Callable[[int, int], None]
-) -> None:
+def test_costs_no_watch(root: Path, until_watching: Callable[[int, int], None]) -> None:
     """What expressions, globs and levels leave out with all below costs no watch."""
     for path in (".git/objects/x", "build/x/y", "node_modules/x", "keep/a/b/c"):
         (root / path).mkdir(parents=True)
@@ -161,7 +159,15 @@ def test_gitignore(watch: Callable[..., Running], root: Path) -> None:
     (root / "build").mkdir()
     arguments = ["--gitignore", "-e", "create", "--format", "%w%f", "d/sub", "d"]
     running = watch("-mr", *arguments)
-    names = ["a.log", "keep.log", "build/x", ".git/x", "sub/a.tmp", "sub/a.txt", "b.tmp"]
+    names = [
+        "a.log",
+        "keep.log",
+        "build/x",
+        ".git/x",
+        "sub/a.tmp",
+        "sub/a.txt",
+        "b.tmp",
+    ]
     for name in [*names, "sub/only", "only"]:
         (root / name).touch()
     (root / "sub" / "build").mkdir()
@@ -191,7 +197,7 @@ def test_gitignore_is_that_of_git(tmp_path: Path) -> None:
         pytest.skip("git is not installed")
     subprocess.run([git, "init", "-q", tmp_path], check=True)
     files = {
-        ".gitignore": "*.log\n!keep.log\nbuild/\n/top\ndoc/*.txt\n**/deep/x\n# no\n\\#a\n",
+        ".gitignore": "*.log\n!keep.log\nbuild/\n/top\ndoc/*.txt\n**/deep/x\n#\n\\#a\n",
         "a/.gitignore": "!b.log\n*.c\nout\n",
         "a/b/.gitignore": "*\n!*.h\n!.gitignore\n",
     }
@@ -299,9 +305,7 @@ def _with_syslog(
     "arguments",
     [["-s", "-t", "1", "d"], ["-sq", "-t", "1", "d"], ["-s", "d/missing"]],
 )
-def test_syslog(
-    root: Path, mount_namespace: list[str], arguments: list[str]
-) -> None:
+def test_syslog(root: Path, mount_namespace: list[str], arguments: list[str]) -> None:
     """-s writes messages to the system's log, as inotifywait does."""
     theirs = _with_syslog([inotifywait()], arguments, root.parent, mount_namespace)
     ours = _with_syslog(COMMAND, arguments, root.parent, mount_namespace)

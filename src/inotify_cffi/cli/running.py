@@ -51,6 +51,10 @@ def run(
     command: _Command | None = None
     try:
         options = parse(arguments, closed)
+        if options.selects:
+            from .selecting import fill_filter
+
+            fill_filter(options)
         background = _start_background() if options.daemon else None
         signals.open()
         command = _Command(options, signals, closed, background)

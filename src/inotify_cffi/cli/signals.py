@@ -18,6 +18,9 @@ else:
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
+SIGPIPE = signal.SIGPIPE
+
+
 class Ended(BaseException):
     """One of the signals that end a program has come."""
 
@@ -82,6 +85,11 @@ class Signals:
             os.read(self._reading, 4096)
         except BlockingIOError:
             pass
+
+    def end_by(self, number: int) -> None:
+        """End this process as a signal ends one; return where it is blocked."""
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     def hold(self) -> None:
         """Hold signals that end, until `release`."""

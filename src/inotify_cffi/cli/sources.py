@@ -104,9 +104,7 @@ class Paths:
                 )
         return records
 
-    def _end_watch_or_overflow(
-        self, wd: int, mask: int, records: list[Record]
-    ) -> None:
+    def _end_watch_or_overflow(self, wd: int, mask: int, records: list[Record]) -> None:
         asked = mask & self._mask != 0
         if mask & Q_OVERFLOW:
             records.extend(
