@@ -543,7 +543,7 @@ def _on_terminal(
 
 AT_ONCE = """
 import inotify_cffi.cli.progress as progress
-progress._PATIENCE = progress._PAUSE = progress._SHARE = 0
+progress._PATIENCE = progress._PAUSE = 0
 from inotify_cffi.cli import main
 main(["-mr", "d"])
 """
@@ -557,10 +557,10 @@ def test_progress(tmp_path: Path, root: Path, terminal: Terminal) -> None:
         shown = terminal.until(b"Watches established.")
         process.terminate()
     counts = [
-        int(count) for count in re.findall(rb"\r(\d+) directories watched", shown)
+        int(count) for count in re.findall(rb"\r(\d+) directories found", shown)
     ]
     assert counts == sorted(counts)
-    assert counts[0] < counts[-1] <= 1002
+    assert counts[0] < counts[-1] <= 1001
     assert b"\r\x1b[KWatches established." in shown
 
 
@@ -568,7 +568,7 @@ def test_progress_of_a_short_start(
     tmp_path: Path, root: Path, terminal: Terminal
 ) -> None:
     """A start that does not take long says nothing of how far it has come."""
-    code = AT_ONCE.replace("_SHARE = 0", "_SHARE = 3600")
+    code = AT_ONCE.replace("_PATIENCE = progress._PAUSE = 0", "_PATIENCE = 3600")
     with _on_terminal(terminal, tmp_path, code, TERM) as process:
         shown = terminal.until(b"Watches established.")
         process.terminate()
@@ -1011,6 +1011,41 @@ def test_help() -> None:
     examples = HELP.partition("Examples:\n")[2].splitlines()
     assert [line.split()[0] for line in examples] == ["inotify-cffi"] * 4
     assert all(len(line) <= 80 for line in HELP.splitlines())
+
+
+def _options_in(text: str) -> dict[str, set[str]]:
+    """The options that text names: each long one with its short one and value."""
+    found: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        # Of --help: what stands before two spaces; of the table: the first cell.
+        if line.startswith("|"):
+            named = line.split("|")[1].replace("`", "")
+        else:
+            named = re.split("  +", line.strip())[0]
+        value = ""
+        for short, name, given in re.findall(r"(?:(-\w), )?--([\w-]+)(?: ([A-Z]+))?", named):
+            value = given or value
+            found[name] = {short, value} - {""}
+    return found
+
+
+def test_table_of_options() -> None:
+    """--help, the table of the documentation and what is taken are the same."""
+    from inotify_cffi.cli import options
+    from inotify_cffi.cli.usage import HELP
+
+    page = (Path(__file__).parents[1] / "docs" / "command.md").read_text()
+    table = _options_in("\n".join(re.findall(r"^\| `.*$", page, re.M)))
+    shown = _options_in("\n".join(re.findall(r"^  (?=-).*$", HELP, re.M)))
+    taken = {name.rstrip("="): name.endswith("=") for name in options._LONG}
+    del taken["filename"]
+    assert shown.keys() == table.keys() == taken.keys()
+    assert shown == table
+    for name, takes_value in taken.items():
+        has_value = any(not each.startswith("-") for each in shown[name])
+        assert has_value is takes_value, name
+    short = {each for of in shown.values() for each in of if each.startswith("-")}
+    assert short == {f"-{each}" for each in options._SHORT.replace(":", "")} - {"-f"}
 
 
 def test_version() -> None:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
-WORDS = " ".join(README.split())
+COMMAND = (CHECKOUT / "docs" / "command.md").read_text()
+WORDS = " ".join(f"{README} {COMMAND}".split())
 
 
 class Example:
@@ -448,6 +449,33 @@ CLAIMS = {
         "test_command.py::test_new_directories",
     ],
     "a Q_OVERFLOW for each path that was given": ["test_command.py::test_overflow"],
+    "it is a message on standard error instead": [
+        "test_command_cases.py::test_overflow_does_not_look_like_a_path",
+    ],
+    "Each `--exclude` and `--include` counts": [
+        "test_command_words.py::test_expressions_together",
+        "test_command_cases.py::test_expressions_and_globs",
+    ],
+    "What a PATTERN leaves out together with all below it costs no watch": [
+        "test_command_cases.py::test_costs_no_watch",
+    ],
+    "is reported once, by the first": ["test_command_cases.py::test_a_path_given_twice"],
+    "A name is read as UTF-8, whatever the locale is": [
+        "test_command_cases.py::test_json_in_any_locale",
+    ],
+    "a record of up to 4096 bytes stays in one piece": [
+        "test_command_cases.py::test_records_in_a_shared_pipe",
+    ],
+    "a file named `$(touch x)` or `; rm -r .` does nothing": [
+        "test_command_exec.py::test_names_are_never_obeyed",
+    ],
+    "A signal that ends inotify-cffi is given to the command that runs": [
+        "test_command_exec.py::test_signal_while_the_command_runs",
+    ],
+    "nothing else gets SIGKILL": ["test_command_exec.py::test_kill_after"],
+    "a command that only reads does not run itself": [
+        "test_command_exec.py::test_reading_does_not_count",
+    ],
     "It ends when nothing is left to watch": ["test_command.py::test_nothing_left"],
     "nothing is lost, and what it may see twice has the same id": [
         "test_command_redis.py::test_a_killed_consumer_loses_nothing",

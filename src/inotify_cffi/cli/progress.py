@@ -10,35 +10,31 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.5  # seconds, before the first word
 _PAUSE = 0.1
-# Counting asks the kernel about every watch; it may take this part of the time.
-_SHARE = 20
 
 
 class Progress:
-    """Says how many directories are watched so far, not too often.
+    """Says how many directories were found so far, not too often.
 
     Parameters:
-        descriptor: that of the watcher.
         write: writes to the terminal.
     """
 
-    def __init__(self, descriptor: int, write: Callable[[str], object]) -> None:
-        self._fdinfo = f"/proc/self/fdinfo/{descriptor}"
+    def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._next = time.monotonic() + _PATIENCE
+        self._found = 0
         self._shown = False
 
     def go_on(self) -> None:
+        """Count a directory, and say how many there are if that is due."""
+        self._found += 1
         now = time.monotonic()
-        if now < self._next:
-            return
-        with open(self._fdinfo) as fdinfo:
-            watched = fdinfo.read().count("inotify wd:")
-        self._write(f"\r{watched} directories watched so far")
-        self._shown = True
-        spent = time.monotonic() - now
-        self._next = now + max(_PAUSE, _SHARE * spent)
+        if now >= self._next:
+            self._write(f"\r{self._found} directories found so far")
+            self._shown = True
+            self._next = now + _PAUSE
 
     def end(self) -> None:
+        """Make the line empty for what is said next."""
         if self._shown:
             self._write("\r\x1b[K")

@@ -267,7 +267,7 @@ class _Command:
         def write(text: str) -> None:
             print(text, end="", file=sys.stderr, flush=True)
 
-        progress = Progress(source.fileno(), write)
+        progress = Progress(write)
         try:
             source.establish(progress.go_on)
         finally:

@@ -188,7 +188,7 @@ class Trees:
         """Watch the trees.
 
         Parameters:
-            go_on: called again and again while that goes on.
+            go_on: called for each directory that is found.
 
         Raises:
             OSError: one cannot be watched; with its path.
@@ -204,9 +204,10 @@ class Trees:
         self._go_on = None
 
     def _excludes(self, path: str) -> bool:
-        if self._go_on is not None:
+        is_directory = getattr(path, "is_directory", True)
+        if self._go_on is not None and is_directory:
             self._go_on()
-        return self._passes.prunes(path, getattr(path, "is_directory", True))
+        return self._passes.prunes(path, is_directory)
 
     @property
     def alive(self) -> bool:
