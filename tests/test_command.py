@@ -543,7 +543,7 @@ def _on_terminal(
 
 AT_ONCE = """
 import inotify_cffi.cli.progress as progress
-progress._PATIENCE = progress._PAUSE = 0
+progress._PATIENCE = progress._PAUSE = progress._SHARE = 0
 from inotify_cffi.cli import main
 main(["-mr", "d"])
 """
@@ -557,10 +557,10 @@ def test_progress(tmp_path: Path, root: Path, terminal: Terminal) -> None:
         shown = terminal.until(b"Watches established.")
         process.terminate()
     counts = [
-        int(count) for count in re.findall(rb"\r(\d+) directories found", shown)
+        int(count) for count in re.findall(rb"\r(\d+) directories watched", shown)
     ]
     assert counts == sorted(counts)
-    assert counts[0] < counts[-1] <= 1001
+    assert counts[0] < counts[-1] <= 1002
     assert b"\r\x1b[KWatches established." in shown
 
 
@@ -568,7 +568,7 @@ def test_progress_of_a_short_start(
     tmp_path: Path, root: Path, terminal: Terminal
 ) -> None:
     """A start that does not take long says nothing of how far it has come."""
-    code = AT_ONCE.replace("_PATIENCE = progress._PAUSE = 0", "_PATIENCE = 3600")
+    code = AT_ONCE.replace("_SHARE = 0", "_SHARE = 3600")
     with _on_terminal(terminal, tmp_path, code, TERM) as process:
         shown = terminal.until(b"Watches established.")
         process.terminate()

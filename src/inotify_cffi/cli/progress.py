@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 TYPE_CHECKING = False
@@ -10,10 +11,12 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.5  # seconds, before the first word
 _PAUSE = 0.1
+# Counting asks the kernel about every watch; it may take this part of the time.
+_SHARE = 20
 
 
 class Progress:
-    """Says how many directories were found so far, not too often.
+    """Says how many directories are watched so far, not too often.
 
     Parameters:
         write: writes to the terminal.
@@ -22,19 +25,30 @@ class Progress:
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._next = time.monotonic() + _PATIENCE
-        self._found = 0
         self._shown = False
 
     def go_on(self) -> None:
-        """Count a directory, and say how many there are if that is due."""
-        self._found += 1
+        """Say how many there are, if that is due."""
         now = time.monotonic()
-        if now >= self._next:
-            self._write(f"\r{self._found} directories found so far")
-            self._shown = True
-            self._next = now + _PAUSE
+        if now < self._next:
+            return
+        self._write(f"\r{_count_watches()} directories watched so far")
+        self._shown = True
+        spent = time.monotonic() - now
+        self._next = now + max(_PAUSE, _SHARE * spent)
 
     def end(self) -> None:
         """Make the line empty for what is said next."""
         if self._shown:
             self._write("\r\x1b[K")
+
+
+def _count_watches() -> int:
+    count = 0
+    for descriptor in os.listdir("/proc/self/fdinfo"):
+        try:
+            with open(f"/proc/self/fdinfo/{descriptor}") as fdinfo:
+                count += fdinfo.read().count("inotify wd:")
+        except OSError:  # the one that listed them
+            pass
+    return count

@@ -188,7 +188,7 @@ class Trees:
         """Watch the trees.
 
         Parameters:
-            go_on: called for each directory that is found.
+            go_on: called again and again while that goes on.
 
         Raises:
             OSError: one cannot be watched; with its path.
@@ -205,7 +205,7 @@ class Trees:
 
     def _excludes(self, path: str) -> bool:
         is_directory = getattr(path, "is_directory", True)
-        if self._go_on is not None and is_directory:
+        if self._go_on is not None:
             self._go_on()
         return self._passes.prunes(path, is_directory)
 
