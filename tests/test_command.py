@@ -1023,7 +1023,9 @@ def _options_in(text: str) -> dict[str, set[str]]:
         else:
             named = re.split("  +", line.strip())[0]
         value = ""
-        for short, name, given in re.findall(r"(?:(-\w), )?--([\w-]+)(?: ([A-Z]+))?", named):
+        for short, name, given in re.findall(
+            r"(?:(-\w), )?--([\w-]+)(?: ([A-Z]+))?", named
+        ):
             value = given or value
             found[name] = {short, value} - {""}
     return found

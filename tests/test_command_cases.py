@@ -401,7 +401,8 @@ def test_ready_fd_that_is_closed(root: Path) -> None:
 def test_few_descriptors(root: Path, option: str, limit: int) -> None:
     """Where too few descriptors may be open it is one line, and status 1."""
     limited = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh"]
-    python = finish("-c", "", cwd=root, command=[*limited, sys.executable])
+    probe = "import inotify_cffi.syscalls"
+    python = finish("-c", probe, cwd=root, command=[*limited, sys.executable])
     if python.returncode or python.stderr:
         pytest.skip("Python itself needs more")
     command = [*limited, *COMMAND]
@@ -417,7 +418,9 @@ def test_few_descriptors(root: Path, option: str, limit: int) -> None:
 )
 def test_modules_in_the_current_directory(root: Path, module: str) -> None:
     """python -m inotify_cffi imports nothing that lies in the current directory."""
-    (root / f"{module}.py").write_text("raise SystemExit('imported')\n")
+    (root / f"{module}.py").write_text(
+        "import os; os.write(2, b'imported'); raise SystemExit(1)\n"
+    )
     probe = finish("-m", "inotify_cffi.no_such", cwd=root, command=[sys.executable])
     if b"imported" in probe.stderr:
         pytest.skip("Python itself imports it before")

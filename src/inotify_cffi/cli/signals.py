@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ class Signals:
 
     def wait(self, descriptors: list[int], seconds: float | None) -> None:
         """Wait until one of these is readable, a signal came, or time ran out."""
+        import select  # when all is watched already
+
         poll = select.poll()
         for descriptor in [*descriptors, self._reading]:
             poll.register(descriptor, select.POLLIN)
