@@ -8,11 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ._net import Change, Difference, Settings, join
-from ._nodes import Directory, File
+from ._net import Difference, Settings, join
+from ._nodes import (
+    FOUND,
+    MODIFIED,
+    NEW,
+    REPLACED,
+    SHARED,
+    Directory,
+    Entry,
+    File,
+    Place,
+)
 from .events import flags
 
 if TYPE_CHECKING:
+    from ._net import Change
     from .tree import TreeEvent
 
 # Plain numbers: the & of an IntEnum member costs five times as much.
@@ -27,6 +38,7 @@ _ISDIR = int(flags.ISDIR)
 _CONTENT = int(flags.MODIFY | flags.ATTRIB)
 
 _MOST_KNOWN = 4096  # directories whose path is kept
+_MISSING = False
 
 
 class Names:
@@ -35,16 +47,18 @@ class Names:
     def __init__(self, roots: Sequence[str]) -> None:
         self.top = Directory(None, "")
         self.tracking = False
+        self.individually = False  # for each file its last event is kept
         # The events that a file is noted for, and those that say it is modified.
         self.noted = self.modifying = _CONTENT
         self._dirty: list[Directory] = []
         # The roots, by what of their paths comes before a slash.
         self._roots: dict[str, str] = {}
         self._known: dict[str, Directory] = {}  # directories by their paths
-        self.stale: set[tuple[Directory, str]] = set()
+        self._files_moved = False
+        self.stale: set[Place] = set()
         """Files of which a former state was said, because they are held back."""
         # Files that may have been exchanged for the other that was at the place.
-        self._suspects: dict[tuple[Directory, str], tuple[File, File, bool]] = {}
+        self._suspects: dict[Place, tuple[File, File, bool]] = {}
         for root in sorted(roots, key=len):
             if self._root_of(root) is None:
                 self._roots[root.rstrip("/")] = root
@@ -72,48 +86,52 @@ class Names:
     def apply(self, events: Iterable[TreeEvent]) -> None:
         """Apply events, in their order: see `Mirror.apply`."""
         known = self._known
-        tracking, noted = self.tracking, self.noted
-        for event in events:
-            path, mask, old_path, synthetic = event
+        for path, mask, old_path, synthetic in events:
             above, _, name = path.rpartition("/")
             directory = known.get(above)
-            if not mask & _STRUCTURAL:
-                if mask & _OF_ROOTS:
-                    self._apply_to_root(path, mask)
-                elif tracking and mask & noted and not mask & _ISDIR:
-                    if directory is None or path in self._roots:
-                        try:
-                            directory, name = self._locate(path)
-                        except ValueError:  # it is written to under a former name
-                            continue
-                    self._touch(directory, name, mask)
-                continue
-            if directory is None or not name:
-                directory, name = self._locate(path)
-            if mask & _GONE:
-                self._take(directory, name)
-            elif mask & _CREATE:
-                self._put_new(directory, name, mask, synthetic)
-            elif old_path is None:
-                self._put_new(directory, name, mask, False)
-            else:
-                self._move(directory, name, old_path)
-        if not tracking:
+            if mask & _STRUCTURAL:
+                if directory is None or not name:
+                    directory, name = self._locate(path)
+                if mask & _ISDIR or old_path is not None:
+                    self._follow(directory, name, mask, old_path)
+                elif mask & _GONE:
+                    self._take_file(directory, name)
+                else:
+                    self._put_file(directory, name, mask, synthetic)
+            elif mask & _OF_ROOTS:
+                self._apply_to_root(path, mask)
+            elif self.tracking and mask & self.noted and not mask & _ISDIR:
+                if directory is None or not name:
+                    try:
+                        directory, name = self._locate(path)
+                    except ValueError:  # it is written to under a former name
+                        continue
+                self._touch(directory, name, mask)
+        if not self.tracking:
             self._fold(frozenset(), set())
 
-    def _apply_to_root(self, path: str, mask: int) -> None:
-        if path.rstrip("/") not in self._roots:  # it is a part of another's tree
-            return
-        root = self._roots[path.rstrip("/")]
-        was = self.top.get(root)
-        if mask & _LOST:
-            self._take(self.top, root)
-        elif isinstance(was, Directory):
-            self._put_new(self.top, root, _ISDIR, False)
-        elif was:
-            self._take(self.top, root)
+    def _follow(
+        self, directory: Directory, name: str, mask: int, old_path: str | None
+    ) -> None:
+        if old_path is not None:
+            self._move(directory, name, old_path)
+        elif mask & _GONE:
+            self._take(directory, name)
+        else:
+            self._put(directory, name, _new_directory(directory, name))
 
-    def _touched(self, directory: Directory) -> dict[str, Directory | File | None]:
+    def _apply_to_root(self, path: str, mask: int) -> None:
+        root = self._roots.get(path.rstrip("/"))
+        if root is None:  # it is a part of another's tree
+            return
+        was = self.top.get(root)
+        if not was:
+            return
+        self._take(self.top, root)
+        if mask & _OVERFLOW and isinstance(was, Directory):
+            self._put(self.top, root, _new_directory(self.top, root))
+
+    def _touched(self, directory: Directory) -> dict[str, Entry]:
         touched = directory.touched
         if touched is None:
             touched = directory.touched = {}
@@ -122,62 +140,114 @@ class Names:
 
     def _touch(self, directory: Directory, name: str, mask: int) -> None:
         touched = directory.touched
-        file = touched.get(name, False) if touched else False
+        entry = touched.get(name, _MISSING) if touched is not None else _MISSING
         modifies = mask & self.modifying
-        if file is False and modifies and directory.had_file(name):
-            file = File((directory, name))
-            self._touched(directory)[name] = file
-        if type(file) is File:
-            file.last = mask
-            if modifies:
-                file.modified = True
+        if entry is _MISSING:
+            if modifies and directory.had_file(name):
+                self._touched(directory)[name] = MODIFIED
+        elif type(entry) is not File or (entry in SHARED and not self.individually):
+            return
+        if self.individually and (entry is not _MISSING or modifies):
+            self._touch_file(directory, name, mask)
+        elif type(entry) is File and modifies:
+            entry.modified = True
 
-    def _put_new(
+    def _touch_file(self, directory: Directory, name: str, mask: int) -> None:
+        if directory.touched is not None and name in directory.touched:
+            file = directory.own(name)
+            if isinstance(file, File):
+                file.last = mask
+                file.modified = bool(file.modified or mask & self.modifying)
+
+    def _put_file(
         self, directory: Directory, name: str, mask: int, synthetic: bool
     ) -> None:
-        if mask & _ISDIR:
-            new = Directory(directory, name)
-            new.is_new = True
-            self._put(directory, name, new)
+        """Let there be a file that was not in the trees."""
+        touched = directory.touched
+        if touched is None:
+            touched = directory.touched = {}
+            self._dirty.append(directory)
+        entry = touched.get(name, _MISSING)
+        if entry is _MISSING and (mask & _CREATE or not directory.had(name)):
+            touched[name] = FOUND if synthetic else NEW
+        elif entry is NEW or entry is FOUND:
+            pass
+        elif not synthetic and directory.had_file(name):
+            self._discard_touched(entry)
+            touched[name] = REPLACED
         else:
-            file = File(None)
-            file.found = synthetic
-            file.last = mask
-            if synthetic and (directory, name) in self._suspects:
-                self._note_exchange(file, *self._suspects.pop((directory, name)))
-            self._put(directory, name, file)
+            self._discard_touched(entry)
+            touched[name] = File(None, found=synthetic)
+        if self.individually or (synthetic and (directory, name) in self._suspects):
+            self._touch_new(directory, name, mask)
 
-    def _put(self, directory: Directory, name: str, node: Directory | File) -> None:
-        if isinstance(directory.get(name), Directory):
-            self._take(directory, name)
-        self._touched(directory)[name] = node
-        if isinstance(node, Directory):
-            node.parent, node.name = directory, name
+    def _touch_new(self, directory: Directory, name: str, mask: int) -> None:
+        file = directory.own(name)
+        assert isinstance(file, File)
+        file.last = mask
+        suspect = self._suspects.pop((directory, name), None)
+        if suspect is not None:
+            former, other, modified = suspect
+            former.modified = modified
+            file.become(former)
+            former.become(other)
+
+    def _discard_touched(self, entry: object) -> None:
+        if isinstance(entry, Directory):
+            self._known.clear()
+            entry.parent = None
+
+    def _take_file(self, directory: Directory, name: str) -> None:
+        touched = directory.touched
+        if touched is None:
+            touched = directory.touched = {}
+            self._dirty.append(directory)
+        entry = touched.get(name, _MISSING)
+        if entry is NEW or entry is FOUND:
+            del touched[name]
+        elif entry is _MISSING or entry in SHARED or directory.had(name):
+            touched[name] = None
+        else:
+            del touched[name]
 
     def _take(self, directory: Directory, name: str) -> None:
         entry = directory.get(name)
-        self._touched(directory)[name] = None
+        self._take_file(directory, name)
         if isinstance(entry, Directory):
             self._known.clear()
             if entry.origin is None and not entry.is_new:
                 entry.origin = directory, name
             entry.parent = None
 
+    def _put(self, directory: Directory, name: str, node: Directory | File) -> None:
+        if directory.get(name):
+            self._take(directory, name)
+        self._touched(directory)[name] = node
+        if isinstance(node, Directory):
+            node.parent, node.name = directory, name
+
     def _move(self, directory: Directory, name: str, old_path: str) -> None:
         old_directory, old_name = self._locate(old_path)
-        entry = old_directory.get(old_name)
-        if entry is False:
+        place, old_place = (directory, name), (old_directory, old_name)
+        node = self._node(*old_place)
+        if node is None:
             raise ValueError(f"{old_path!r} is not in the mirror")
-        node = File((old_directory, old_name)) if entry is True else entry
-        assert isinstance(node, (Directory, File))
         if isinstance(node, File):
-            self._suspect_exchange(node, (old_directory, old_name), (directory, name))
-        self._take(old_directory, old_name)
+            self._files_moved = True
+            self._suspect_exchange(node, old_place, place)
+        self._take(*old_place)
         self._put(directory, name, node)
 
-    def _suspect_exchange(
-        self, file: File, old_place: tuple[Directory, str], place: tuple[Directory, str]
-    ) -> None:
+    def _node(self, directory: Directory, name: str) -> Directory | File | None:
+        """Return what is at a place, as an object of its own."""
+        if directory.touched is not None and name in directory.touched:
+            return directory.own(name)
+        entry = directory.had(name)
+        if entry is True:
+            return File((directory, name))
+        return entry or None
+
+    def _suspect_exchange(self, file: File, old_place: Place, place: Place) -> None:
         """Note whether two files may have been exchanged (RENAME_EXCHANGE).
 
         The kernel tells that as two renames, of the one over the other and back. What
@@ -187,18 +257,9 @@ class Names:
         if former is not None and former[:2] == (place, old_place):
             self._suspects[old_place] = file, former[2], file.modified
             file.modified = True
-        other = place[0].get(place[1])
-        if other is True:
-            other = File(place)
+        other = self._node(*place)
         if isinstance(other, File):
             file.replaced = old_place, place, other
-
-    def _note_exchange(
-        self, found: File, file: File, other: File, modified: bool
-    ) -> None:
-        file.modified = modified
-        found.become(file)
-        file.become(other)
 
     # ---- paths -----------------------------------------------------------------------
 
@@ -228,14 +289,16 @@ class Names:
             raise ValueError(f"{path!r} is in no directory of the mirror")
         if len(self._known) > _MOST_KNOWN:
             self._known.clear()
-        self._known[path.rpartition("/")[0]] = directory
+        if root or len(self._roots) == 1:  # else "" may be before a relative root, too
+            self._known[path.rpartition("/")[0]] = directory
         return directory, name
 
     # ---- the difference --------------------------------------------------------------
 
-    def track_content(self, noted: int, modifying: int) -> None:
+    def track_content(self, noted: int, modifying: int, individually: bool) -> None:
         """Begin to note what is touched: by which events, besides those of names."""
         self.noted, self.modifying = noted, modifying
+        self.individually = individually
         self.tracking = True
 
     def unsaid_files(self) -> list[tuple[File, str]]:
@@ -257,6 +320,8 @@ class Names:
 
         What is held back stays different.
         """
+        settings = settings._replace(files_moved=self._files_moved)
+        self._files_moved = False
         difference = Difference(self.top, self._dirty, settings)
         changes = difference.find()
         new = self._fold(settings.held, difference.kept)
@@ -279,30 +344,48 @@ class Names:
         return join(root, "/".join(reversed(names))) if names else root
 
     def _fold(self, held: frozenset[File], kept: set[File]) -> list[Directory]:
+        """Let all that was touched be the former state; return the new directories."""
         new = []
         self.stale.clear()
-        dirty, self._dirty[:] = self._dirty[:], []
         self._suspects.clear()
+        dirty, self._dirty[:] = self._dirty[:], []
         for directory in dirty:
             touched, directory.touched = directory.touched or {}, None
-            for name, entry in touched.items():
-                if type(entry) is File and entry in held:
-                    self._touched(directory)[name] = entry
-                    entry.found = False
-                    if entry in kept:
-                        self.stale.add((directory, name))
-                    if entry not in kept:
-                        entry.origin = None
-                        directory.fold(name, None)
-                    elif entry.origin is not None:
-                        entry.origin = directory, name
-                    else:
-                        directory.fold(name, entry)
-                    continue
-                directory.fold(name, entry)
+            if held:
+                self._hold(directory, touched, held, kept)
+            directory.fold_all(touched)
+            for entry in touched.values():
                 if type(entry) is Directory:
                     if entry.is_new:
                         new.append(entry)
                     entry.origin = None
                     entry.is_new = False
         return new
+
+    def _hold(
+        self,
+        directory: Directory,
+        touched: dict[str, Entry],
+        held: frozenset[File],
+        kept: set[File],
+    ) -> None:
+        """Let what is held back be touched still, and take it from what is folded."""
+        for name, file in list(touched.items()):
+            if type(file) is File and file in held:
+                del touched[name]
+                file.found = False
+                if file not in kept:
+                    file.origin = None
+                    directory.fold(name, None)
+                else:
+                    self.stale.add((directory, name))
+                    directory.fold(name, file)
+                    if file.origin is not None:
+                        file.origin = directory, name
+                self._touched(directory)[name] = file
+
+
+def _new_directory(directory: Directory, name: str) -> Directory:
+    new = Directory(directory, name)
+    new.is_new = True
+    return new

@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Callable, NamedTuple, Union
 
-from ._nodes import Directory, File
+from ._nodes import FOUND, MODIFIED, NEW, REPLACED, Directory, File, Place
 
 Node = Union[Directory, File]
-Place = tuple[Directory, str]
 
 
 class Change(NamedTuple):
@@ -53,6 +52,7 @@ class Settings(NamedTuple):
     is_unchanged: Callable[[str, Directory], bool] = lambda path, was_in: False
     """Whether the file at a path, which a scan found, is what was there before."""
     files_only: bool = False
+    files_moved: bool = True
 
 
 def join(path: str, name: str) -> str:
@@ -91,7 +91,7 @@ class Difference:
     def find(self) -> list[Change]:
         """Return the changes, in the order in which they apply."""
         alive = [each for each in self._dirty if self._is_alive(each)]
-        if not self._settings.held and self._find_simple(alive):
+        if self._find_simple(alive):
             return self._changes
         self._changes.clear()
         for directory in alive:
@@ -113,36 +113,82 @@ class Difference:
         return first + self._changes
 
     def _find_simple(self, alive: list[Directory]) -> bool:
-        """Find the changes where nothing moved and nothing was in the way.
+        """Find the changes where nothing is in another's way.
 
-        Most batches are of this kind, and this takes a fifth of the time.
+        Most batches are of this kind, and this takes a tenth of the time.
         """
-        added: list[Change] = []
-        if self._top in alive:
+        if self._settings.held or self._top in alive:
             return False
+        said: list[Change] = []
+        left = self._left_places(alive) if self._settings.files_moved else ()
         paths = {self._path(each, ""): each for each in alive}
         for before in sorted(paths):  # what a directory is in comes before it
             directory = paths[before]
             for name, entry in (directory.touched or {}).items():
-                was = directory.had(name)
-                if entry is None:
-                    if type(was) is Directory:
+                if entry is NEW or entry is FOUND:
+                    said.append(_new_change("added", before + name))
+                elif left and (directory, name) in left:
+                    if entry is not None:
                         return False
-                    if was:
-                        self._changes.append(_new_change("deleted", before + name))
-                elif type(entry) is File and entry.origin is None:
-                    if was:
+                elif entry is MODIFIED or entry is REPLACED:
+                    said.append(_new_change("modified", before + name))
+                elif entry is None:
+                    if not self._say_simply_deleted(directory, name, before + name):
                         return False
-                    added.append(_new_change("added", before + name))
-                elif type(entry) is File and entry.origin == (directory, name):
-                    if entry.modified:
-                        added.append(_new_change("modified", before + name))
-                elif type(entry) is Directory and entry.is_new and not was:
-                    if not self._settings.files_only:
-                        added.append(Change("added", before + name, None, True))
-                else:
+                elif not self._say_simply(directory, name, entry, before + name, said):
                     return False
-        self._changes += added
+        self._changes += said
+        return True
+
+    def _left_places(self, alive: list[Directory]) -> set[Place]:
+        """Return from where files have moved."""
+        return {
+            entry.origin
+            for directory in alive
+            for name, entry in (directory.touched or {}).items()
+            if type(entry) is File
+            and entry.origin is not None
+            and entry.origin != (directory, name)
+        }
+
+    def _say_simply_deleted(self, directory: Directory, name: str, path: str) -> bool:
+        gone = directory.directories and directory.directories.get(name)
+        if not gone:
+            self._changes.append(_new_change("deleted", path))
+        elif self._settings.files_only or self._is_alive(gone):
+            return False
+        else:
+            self._changes.append(Change("deleted", path, None, True))
+        return True
+
+    def _say_simply(
+        self,
+        directory: Directory,
+        name: str,
+        node: Node,
+        path: str,
+        said: list[Change],
+    ) -> bool:
+        if isinstance(node, Directory):
+            if not node.is_new or directory.had(name):
+                return False
+            if not self._settings.files_only:
+                said.append(Change("added", path, None, True))
+            return True
+        if node.origin is None:
+            if directory.had(name):
+                return False
+            said.append(_new_change("added", path))
+            return True
+        above, old_name = node.origin
+        if node.origin != (directory, name):
+            # What it left may be deleted, or go on as another directory, before it is
+            # said to have moved.
+            if directory.had(name) or not self._is_alive(above):
+                return False
+            said.append(Change("moved", path, self._path(above, old_name), False))
+        if node.modified:
+            said.append(_new_change("modified", path))
         return True
 
     # ---- what there is to do -----------------------------------------------------
@@ -160,7 +206,8 @@ class Difference:
 
     def _collect(self, directory: Directory) -> None:
         assert directory.touched is not None
-        for name, entry in directory.touched.items():
+        for name in directory.touched:
+            entry = directory.own(name)
             if directory.had(name):
                 self._graves.append((directory, name))
             if entry is None:

@@ -25,23 +25,37 @@ class File:
 
     __slots__ = ("found", "last", "modified", "origin", "replaced")
 
-    def __init__(self, origin: tuple[Directory, str] | None) -> None:
+    def __init__(
+        self, origin: Place | None, modified: bool = False, found: bool = False
+    ) -> None:
         self.origin = origin
         """Where it was at the last difference; None: it was not there."""
-        self.modified = False
-        self.found = False
+        self.modified = modified
+        self.found = found
         """A scan found it, so it may be what was there before."""
         self.last = 0
-        """The mask of the last event of its content."""
-        self.replaced: tuple[tuple[Directory, str], tuple[Directory, str], File] | None
+        """The mask of the last event of it."""
+        self.replaced: tuple[Place, Place, File] | None = None
         """What it replaced when it was last moved: the places from which and to which
         it came, and the other file."""
-        self.replaced = None
 
     def become(self, other: File) -> None:
         """Be another file."""
         self.origin, self.modified = other.origin, other.modified
         self.found, self.last = other.found, other.last
+
+
+# Most files that are touched are one of these, of which nothing else has to be known,
+# so that they share one object: making one for each took half of the time.
+NEW = File(None)
+"""A file of a name that was nothing's."""
+FOUND = File(None, found=True)
+"""The same, found by a scan."""
+REPLACED = File(None)
+"""A file of a name that was another file's."""
+MODIFIED = File(None, modified=True)
+"""A file that is where it was."""
+SHARED = frozenset({NEW, FOUND, REPLACED, MODIFIED})
 
 
 class Directory:
@@ -64,7 +78,7 @@ class Directory:
         # As they were at the last difference.
         self.files: str | set[str] = _SEPARATOR
         self.directories: dict[str, Directory] | None = None
-        # What is different now, by name; None: nothing is there.
+        # What is different now, by name; None: nothing is there, and something was.
         self.touched: dict[str, Entry] | None = None
         # Where it was at the last difference, if that was elsewhere.
         self.origin: tuple[Directory, str] | None = None
@@ -117,39 +131,74 @@ class Directory:
             if entry is not None:
                 yield name, entry if isinstance(entry, Directory) else None
 
+    def own(self, name: str) -> Entry:
+        """Return what was touched, as an object of its own."""
+        assert self.touched is not None
+        entry = self.touched[name]
+        if type(entry) is File and entry in SHARED:
+            place = (self, name) if entry is MODIFIED else None
+            entry = File(place, entry.modified, entry.found)
+            self.touched[name] = entry
+        return entry
+
     # ---- folding ---------------------------------------------------------------
+
+    def fold_all(self, touched: dict[str, Entry]) -> None:
+        """Let names be what they are now, from here on."""
+        came = []
+        left = []
+        for name, entry in touched.items():
+            if entry is NEW or entry is FOUND:
+                came.append(name)
+            elif entry is None and not (
+                self.directories is not None and name in self.directories
+            ):
+                left.append(name)
+            elif entry is not MODIFIED and entry is not REPLACED:
+                self.fold(name, entry)
+        if left:
+            self._discard_files(left)
+        if came:
+            self._add_files(came)
 
     def fold(self, name: str, entry: Entry) -> None:
         """Let a name be what it is now, from here on."""
         if self.directories is not None:
             self.directories.pop(name, None)
+        if type(entry) is File:
+            if not self.had_file(name):
+                self._add_files([name])
+            return
+        if self.had_file(name):
+            self._discard_files([name])
         if type(entry) is Directory:
-            self._discard_file(name)
             if self.directories is None:
                 self.directories = {}
             self.directories[name] = entry
-        elif entry is None:
-            self._discard_file(name)
-        else:
-            self._add_file(name)
 
-    def _add_file(self, name: str) -> None:
+    def _add_files(self, names: list[str]) -> None:
         files = self.files
         if type(files) is set:
-            files.add(name)
-        elif not self.had_file(name):
-            self.files = f"{files}{name}/"
-            if len(self.files) > _LONGEST:
+            files.update(names)
+        elif type(files) is str:
+            self.files = files = f"{files}{_SEPARATOR.join(names)}/"
+            if len(files) > _LONGEST:
                 self.files = set(self.file_names())
 
-    def _discard_file(self, name: str) -> None:
+    def _discard_files(self, names: list[str]) -> None:
         files = self.files
-        if type(files) is str:
-            self.files = files.replace(f"/{name}/", _SEPARATOR, 1)
-        elif type(files) is set:
-            files.discard(name)
-            if len(files) < _FEW:
-                self.set_file_names(list(files))
+        if type(files) is str and len(names) < 4:
+            for name in names:
+                files = files.replace(f"/{name}/", _SEPARATOR, 1)
+            self.files = files
+            return
+        left = set(self.file_names()) if type(files) is str else files
+        assert isinstance(left, set)
+        left.difference_update(names)
+        self.files = left
+        if type(files) is str or len(left) < _FEW:
+            self.set_file_names(list(left))
 
 
+Place = tuple[Directory, str]
 Entry = Optional[Union[Directory, File]]

@@ -68,7 +68,7 @@ class _Watching:
         self._mask = _STRUCTURE | noted
         self._names = Names(roots)
         self.watcher = self._begin(roots, initial, is_wanted)
-        self._names.track_content(noted, modifying)
+        self._names.track_content(noted, modifying, complete)
         self._batcher = Batcher(
             self._names,
             Options(settle, at_most, timeout, complete, initial, is_wanted),
