@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 from ._nodes import Directory
 
 if TYPE_CHECKING:
+    from ._filters import Exclusion, Matcher
     from ._names import Names
 
 
 def fill(
     names: Names,
-    exclude: Callable[[str], bool] | None,
-    is_wanted: Callable[[str], bool] | None,
+    exclude: Exclusion | None,
+    only: Matcher | None,
 ) -> bool:
     """List what is below the roots; return whether all could be listed.
 
@@ -28,13 +29,13 @@ def fill(
     Parameters:
         names: where nothing is noted yet but the roots.
         exclude: which paths are left out.
-        is_wanted: which files are not; None: all are wanted.
+        only: which files are not; None: all are wanted.
     """
     for root in names.roots:
         if stat.S_ISDIR(os.stat(root).st_mode):
             directory = names.top.had(root)
             assert isinstance(directory, Directory)
-            if not _fill(directory, root, exclude, is_wanted):
+            if not _fill(directory, root, exclude, only):
                 return False
         else:
             names.set_root_file(root)
@@ -44,8 +45,8 @@ def fill(
 def _fill(
     top: Directory,
     path: str,
-    exclude: Callable[[str], bool] | None,
-    is_wanted: Callable[[str], bool] | None,
+    exclude: Exclusion | None,
+    only: Matcher | None,
 ) -> bool:
     stack = [(top, path.rstrip("/"))]
     while stack:
@@ -65,7 +66,11 @@ def _fill(
             continue
         except OSError:
             return False  # it has moved, or its path is too long
-        directory.set_file_names(_wanted(path, files, exclude, is_wanted))
+        if exclude is not None:
+            files = exclude.remaining(path, files)
+        if only is not None:
+            files = only.matching(path, files)
+        directory.set_file_names(files)
         for name, child in below.items():
             full = f"{path}/{name}"
             if exclude is None or not exclude(full):
@@ -82,16 +87,3 @@ def note_inode(directory: Directory, path: str) -> None:
         directory.inode = os.stat(path).st_ino
     except OSError:
         directory.inode = 0
-
-
-def _wanted(
-    path: str,
-    files: list[str],
-    exclude: Callable[[str], bool] | None,
-    is_wanted: Callable[[str], bool] | None,
-) -> list[str]:
-    if exclude is not None:
-        files = [name for name in files if not exclude(f"{path}/{name}")]
-    if is_wanted is not None:
-        files = [name for name in files if is_wanted(f"{path}/{name}")]
-    return files

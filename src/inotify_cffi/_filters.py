@@ -21,7 +21,9 @@ DEFAULT_IGNORE: tuple[str, ...] = (
     "_darcs",
     # caches, and what tools install
     "__pycache__",
-    "*.py[cod]",
+    "*.pyc",
+    "*.pyo",
+    "*.pyd",
     ".mypy_cache",
     ".pytest_cache",
     ".ruff_cache",
@@ -48,6 +50,8 @@ DEFAULT_IGNORE: tuple[str, ...] = (
 """The names that `watch` ignores: version control, caches, and editors' files."""
 
 _MOST_KNOWN = 10_000
+_WILD = re.compile(r"[*?\[]")
+_LAST_WILD = re.compile(r"[*?\]]")
 
 
 class Matcher:
@@ -58,40 +62,59 @@ class Matcher:
     """
 
     def __init__(self, globs: Globs, roots: Sequence[str], argument: str) -> None:
-        names = [globs] if isinstance(globs, str) else list(globs)
-        for glob in names:
+        given = [globs] if isinstance(globs, str) else list(globs)
+        for glob in given:
             if not isinstance(glob, str) or not glob.strip("/"):
                 raise ValueError(f"{argument}: {glob!r} is no glob of a name or path")
-        self._plain = frozenset(
-            glob for glob in names if not re.search(r"[*?\[/]", glob)
-        )
-        patterns = [
-            fnmatch.translate(glob)
-            for glob in names
-            if "/" not in glob and glob not in self._plain
-        ]
-        self._match = re.compile("|".join(patterns)).match if patterns else _never
-        self._paths = [glob.strip("/").split("/") for glob in names if "/" in glob]
+        names = [glob for glob in given if "/" not in glob]
+        self._plain = frozenset(glob for glob in names if not _WILD.search(glob))
+        wild = [glob for glob in names if _WILD.search(glob)]
+        # Most names match nothing, and two calls show it for most: matching all the
+        # globs takes ten times as long.
+        starts = {glob: _WILD.split(glob)[0] for glob in wild}
+        ends = {glob: _LAST_WILD.split(glob)[-1] for glob in wild}
+        self._starts = tuple({start for start in starts.values() if start})
+        self._ends = tuple({ends[glob] for glob in wild if not starts[glob]})
+        self._match = re.compile("|".join(map(fnmatch.translate, wild))).match
+        self._has_wild = bool(wild)
+        self._paths = [glob.strip("/").split("/") for glob in given if "/" in glob]
         self._roots = [root.rstrip("/") + "/" for root in roots]
 
     def matches(self, path: str) -> bool:
+        """Whether a path matches."""
         name = path[path.rfind("/") + 1 :]
-        if name in self._plain or self._match(name):
+        if name in self._plain or (
+            (name.startswith(self._starts) or name.endswith(self._ends))
+            and self._has_wild
+            and self._match(name)
+        ):
             return True
         if not self._paths:
             return False
         names = below(path, self._roots).split("/")
         return any(_path_matches(names, glob) for glob in self._paths)
 
+    def matching(self, directory: str, names: list[str]) -> list[str]:
+        """Return which of the names in a directory match."""
+        if self._paths:
+            return [name for name in names if self.matches(f"{directory}/{name}")]
+        plain, starts, ends = self._plain, self._starts, self._ends
+        return [
+            name
+            for name in names
+            if name in plain
+            or (
+                (name.startswith(starts) or name.endswith(ends))
+                and self._has_wild
+                and self._match(name)
+            )
+        ]
+
 
 def below(path: str, roots: Sequence[str]) -> str:
     """Return a path as it is below the innermost root that it is in."""
     inside = [len(root) for root in roots if path.startswith(root)]
     return path[max(inside) :] if inside else path
-
-
-def _never(name: str) -> None:
-    return None
 
 
 def _path_matches(names: Sequence[str], glob: Sequence[str]) -> bool:
@@ -177,25 +200,45 @@ def _top(root: str) -> str:
         directory = above
 
 
-def exclude(
-    roots: Sequence[str], ignore: Globs | None, gitignore: bool
-) -> Callable[[str], bool] | None:
-    """Return the function that says what is left out; None: nothing is."""
-    asked: list[Callable[[str], bool]] = []
-    if ignore is not None and ignore != () and ignore != []:
-        asked.append(Matcher(ignore, roots, "ignore").matches)
-    if gitignore:
-        asked.append(GitIgnore(roots).ignores)
-    if not asked:
-        return None
-    known: dict[str, bool] = {}
+class Exclusion:
+    """What is left out: by globs, and by .gitignore files."""
 
-    def excluded(path: str) -> bool:
-        answer = known.get(path)
+    def __init__(self, ignore: Matcher | None, gitignore: GitIgnore | None) -> None:
+        self._ignore = ignore
+        self._gitignore = gitignore
+        self._known: dict[str, bool] = {}
+
+    def __call__(self, path: str) -> bool:
+        """Whether a path is left out."""
+        answer = self._known.get(path)
         if answer is None:
-            if len(known) > _MOST_KNOWN:
-                known.clear()
-            answer = known[path] = any(ask(path) for ask in asked)
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            answer = self._known[path] = (
+                self._ignore is not None and self._ignore.matches(path)
+            ) or (self._gitignore is not None and self._gitignore.ignores(path))
         return answer
 
-    return excluded
+    def remaining(self, directory: str, names: list[str]) -> list[str]:
+        """Return which names of files in a directory are not left out."""
+        if self._ignore is not None:
+            left_out = set(self._ignore.matching(directory, names))
+            if left_out:
+                names = [name for name in names if name not in left_out]
+        if self._gitignore is None:
+            return names
+        return [name for name in names if not self(f"{directory}/{name}")]
+
+
+def exclusion(
+    roots: Sequence[str], ignore: Globs | None, gitignore: bool
+) -> Exclusion | None:
+    """Return what says what is left out; None: nothing is."""
+    globs = (
+        None
+        if ignore is None
+        else tuple([ignore] if isinstance(ignore, str) else ignore)
+    )
+    matcher = Matcher(globs, roots, "ignore") if globs else None
+    git = GitIgnore(roots) if gitignore else None
+    return Exclusion(matcher, git) if matcher or git else None

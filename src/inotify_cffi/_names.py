@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Plain numbers: the & of an IntEnum member costs five times as much.
 _CREATE = int(flags.CREATE)
 _MOVED_TO = int(flags.MOVED_TO)
+_MODIFY = int(flags.MODIFY)
 _GONE = int(flags.DELETE | flags.MOVED_FROM)
 _STRUCTURAL = _CREATE | _MOVED_TO | _GONE
 _LOST = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
@@ -39,6 +40,8 @@ _CONTENT = int(flags.MODIFY | flags.ATTRIB)
 
 _MOST_KNOWN = 4096  # directories whose path is kept
 _MISSING = False
+# What a file is that was not touched before an event of this mask.
+_SIMPLY: dict[int, File | None] = {_CREATE: NEW, int(flags.DELETE): None}
 
 
 class Names:
@@ -51,6 +54,7 @@ class Names:
         # The events that a file is noted for, and those that say it is modified.
         self.noted = self.modifying = _CONTENT
         self._dirty: list[Directory] = []
+        self._simply: dict[int, File | None] = _SIMPLY
         # The roots, by what of their paths comes before a slash.
         self._roots: dict[str, str] = {}
         self._known: dict[str, Directory] = {}  # directories by their paths
@@ -85,30 +89,45 @@ class Names:
 
     def apply(self, events: Iterable[TreeEvent]) -> None:
         """Apply events, in their order: see `Mirror.apply`."""
-        known = self._known
-        for path, mask, old_path, synthetic in events:
+        known, simply = self._known, self._simply
+        for event in events:
+            path, mask, _, synthetic = event
             above, _, name = path.rpartition("/")
             directory = known.get(above)
-            if mask & _STRUCTURAL:
-                if directory is None or not name:
-                    directory, name = self._locate(path)
-                if mask & _ISDIR or old_path is not None:
-                    self._follow(directory, name, mask, old_path)
-                elif mask & _GONE:
-                    self._take_file(directory, name)
-                else:
-                    self._put_file(directory, name, mask, synthetic)
-            elif mask & _OF_ROOTS:
-                self._apply_to_root(path, mask)
-            elif self.tracking and mask & self.noted and not mask & _ISDIR:
-                if directory is None or not name:
-                    try:
-                        directory, name = self._locate(path)
-                    except ValueError:  # it is written to under a former name
+            # Most events are of a file of which nothing is noted yet. Not calling a
+            # function for these takes 0.3 us less, of 0.7.
+            if directory is not None and mask in simply and name and not synthetic:
+                touched = directory.touched
+                if touched is not None:
+                    if name not in touched:
+                        touched[name] = simply[mask]
                         continue
-                self._touch(directory, name, mask)
+                    if touched[name] is NEW and mask == _MODIFY:
+                        continue
+            self._apply(event, directory, name)
         if not self.tracking:
             self._fold(frozenset(), set())
+
+    def _apply(self, event: TreeEvent, directory: Directory | None, name: str) -> None:
+        path, mask, old_path, synthetic = event
+        if mask & _STRUCTURAL:
+            if directory is None or not name:
+                directory, name = self._locate(path)
+            if mask & _ISDIR or old_path is not None:
+                self._follow(directory, name, mask, old_path)
+            elif mask & _GONE:
+                self._take_file(directory, name)
+            else:
+                self._put_file(directory, name, mask, synthetic)
+        elif mask & _OF_ROOTS:
+            self._apply_to_root(path, mask)
+        elif self.tracking and mask & self.noted and not mask & _ISDIR:
+            if directory is None or not name:
+                try:
+                    directory, name = self._locate(path)
+                except ValueError:  # it is written to under a former name
+                    return
+            self._touch(directory, name, mask)
 
     def _follow(
         self, directory: Directory, name: str, mask: int, old_path: str | None
@@ -143,7 +162,7 @@ class Names:
         entry = touched.get(name, _MISSING) if touched is not None else _MISSING
         modifies = mask & self.modifying
         if entry is _MISSING:
-            if modifies and directory.had_file(name):
+            if modifies and (not self.individually or directory.had_file(name)):
                 self._touched(directory)[name] = MODIFIED
         elif type(entry) is not File or (entry in SHARED and not self.individually):
             return
@@ -227,16 +246,22 @@ class Names:
             node.parent, node.name = directory, name
 
     def _move(self, directory: Directory, name: str, old_path: str) -> None:
-        old_directory, old_name = self._locate(old_path)
-        place, old_place = (directory, name), (old_directory, old_name)
-        node = self._node(*old_place)
+        above, _, old_name = old_path.rpartition("/")
+        old_directory = self._known.get(above)
+        if old_directory is None or not old_name:
+            old_directory, old_name = self._locate(old_path)
+        node = self._node(old_directory, old_name)
         if node is None:
             raise ValueError(f"{old_path!r} is not in the mirror")
-        if isinstance(node, File):
-            self._files_moved = True
-            self._suspect_exchange(node, old_place, place)
-        self._take(*old_place)
-        self._put(directory, name, node)
+        if isinstance(node, Directory):
+            self._take(old_directory, old_name)
+            self._put(directory, name, node)
+            return
+        self._files_moved = True
+        self._suspect_exchange(node, (old_directory, old_name), (directory, name))
+        self._take_file(old_directory, old_name)
+        self._discard_touched(directory.get(name))
+        self._touched(directory)[name] = node
 
     def _node(self, directory: Directory, name: str) -> Directory | File | None:
         """Return what is at a place, as an object of its own."""
@@ -299,6 +324,10 @@ class Names:
         """Begin to note what is touched: by which events, besides those of names."""
         self.noted, self.modifying = noted, modifying
         self.individually = individually
+        self._simply = {}
+        if not individually:
+            self._simply = dict.fromkeys(_bits(modifying), MODIFIED)
+            self._simply |= _SIMPLY
         self.tracking = True
 
     def unsaid_files(self) -> list[tuple[File, str]]:
@@ -320,6 +349,8 @@ class Names:
 
         What is held back stays different.
         """
+        for directory in self._dirty:
+            directory.drop_unfounded()
         settings = settings._replace(files_moved=self._files_moved)
         self._files_moved = False
         difference = Difference(self.top, self._dirty, settings)
@@ -383,6 +414,10 @@ class Names:
                     if file.origin is not None:
                         file.origin = directory, name
                 self._touched(directory)[name] = file
+
+
+def _bits(mask: int) -> list[int]:
+    return [1 << bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
 def _new_directory(directory: Directory, name: str) -> Directory:

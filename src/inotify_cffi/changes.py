@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 
 from ._batching import Batcher, Options, wanted
 from ._filling import fill
-from ._filters import DEFAULT_IGNORE, Globs, Matcher, exclude
+from ._filters import DEFAULT_IGNORE, Globs, Matcher, exclusion
 from ._names import Names
 from ._net import Change
 from .events import flags, masks
@@ -30,9 +30,6 @@ _STRUCTURE = int(
 _MODIFY = int(flags.MODIFY)
 _ATTRIB = int(flags.ATTRIB)
 _CLOSE_WRITE = int(flags.CLOSE_WRITE)
-
-
-_Filter = Callable[[str], bool]
 
 
 class _Ended(NamedTuple):
@@ -59,15 +56,16 @@ class _Watching:
         if timeout is not None:
             _check("timeout", timeout)
         roots = [os.fsdecode(path) for path in paths]
-        is_wanted = None if only is None else Matcher(only, roots, "only").matches
-        self._is_left_out = _left_out(exclude(roots, ignore, gitignore), is_wanted)
+        self._only = None if only is None else Matcher(only, roots, "only")
+        self._exclusion = exclusion(roots, ignore, gitignore)
+        is_wanted = None if self._only is None else self._only.matches
         # Of a file that is complete, attributes are no change: what copies files sets
         # their times and modes when they have been closed.
         modifying = _MODIFY if complete else _MODIFY | _ATTRIB
         noted = modifying | (_CLOSE_WRITE if complete else 0)
         self._mask = _STRUCTURE | noted
         self._names = Names(roots)
-        self.watcher = self._begin(roots, initial, is_wanted)
+        self.watcher = self._begin(roots, initial)
         self._names.track_content(noted, modifying, complete)
         self._batcher = Batcher(
             self._names,
@@ -100,14 +98,12 @@ class _Watching:
         self._steps = steps
         return None
 
-    def _begin(
-        self, roots: list[str], initial: bool, is_wanted: _Filter | None
-    ) -> TreeWatcher:
+    def _begin(self, roots: list[str], initial: bool) -> TreeWatcher:
         """Watch, and know what is there, unless it is to be said first."""
         watcher = self._watch(roots, initial)
         try:
             if initial or (
-                fill(self._names, self._is_left_out, is_wanted)
+                fill(self._names, self._exclusion, self._only)
                 and not watcher.read(timeout=0)
             ):
                 return watcher
@@ -120,8 +116,8 @@ class _Watching:
         watcher = self._watch(roots, True)
         try:
             events = watcher.read(timeout=0)
-            if is_wanted is not None:
-                events = list(wanted(events, is_wanted))
+            if self._only is not None:
+                events = list(wanted(events, self._only.matches))
             self._names.apply(events)
         except BaseException:
             watcher.close()
@@ -130,8 +126,22 @@ class _Watching:
 
     def _watch(self, roots: list[str], initial: bool) -> TreeWatcher:
         return TreeWatcher(
-            *roots, mask=self._mask, exclude=self._is_left_out, initial=initial
+            *roots,
+            mask=self._mask,
+            exclude=self._exclusion if self._only is None else self._is_left_out,
+            initial=initial,
         )
+
+    def _is_left_out(self, path: str) -> bool:
+        """Whether the watcher is to leave a path out.
+
+        Files that are not asked for are, where it says whether it is a directory.
+        """
+        if self._exclusion is not None and self._exclusion(path):
+            return True
+        assert self._only is not None
+        is_file = getattr(path, "is_directory", True) is False
+        return is_file and not self._only.matches(path)
 
     def _is_over(self) -> bool:
         return not self.watcher._narrator.roots
@@ -453,19 +463,3 @@ def awatch(
 def _check(name: str, value: float) -> None:
     if not value >= 0:
         raise ValueError(f"{name} is no length of time: {value!r}")
-
-
-def _left_out(excluded: _Filter | None, is_wanted: _Filter | None) -> _Filter | None:
-    """Return what the watcher is to leave out.
-
-    Files that are not asked for are, where it says whether a path is a directory.
-    """
-    if is_wanted is None:
-        return excluded
-
-    def is_left_out(path: str) -> bool:
-        if excluded is not None and excluded(path):
-            return True
-        return getattr(path, "is_directory", True) is False and not is_wanted(path)
-
-    return is_left_out
