@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Dict, Union
+from typing import Dict, Union  # noqa: UP035
 
 from inotify_cffi import Change
 

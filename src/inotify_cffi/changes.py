@@ -144,7 +144,8 @@ class _Watching:
         return is_file and not self._only.matches(path)
 
     def _is_over(self) -> bool:
-        return not self.watcher._narrator.roots
+        roots = getattr(self.watcher, "roots", None)
+        return not (any(self._names.top.entries()) if roots is None else roots)
 
 
 class Batches:
