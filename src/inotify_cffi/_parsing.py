@@ -1,28 +1,20 @@
 """From the kernel's ``struct inotify_event`` to named tuples.
 
 Where the interpreters differ most. CPython pays 20 ns for a field and
-75 ns for a name that it fetches through cffi, so there a compiled builtin
-reads and builds. PyPy's compiler sees through cffi and walks the struct in
-place, which no call into C can beat.
-
-Both ways keep one contract: what was taken from the kernel is in ``events``,
-also when the exception of a signal handler leaves the call.
+75 ns for a name that it fetches through cffi, so there `Parser` is compiled.
+PyPy's compiler sees through cffi and walks the struct in place, which no call
+into C can beat.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import deque
 
-from ._inotify import ffi, lib
+from ._inotify import ffi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
-
-    # Appends what one read takes to a list of events. Returns how many bytes of
-    # what was queued are queued still, or -errno.
-    Append = Callable[[list[Any]], int]
+    from typing import Any
 
 HEADER_SIZE = ffi.sizeof("struct inotify_event")
 
@@ -34,7 +26,24 @@ if sys.implementation.name == "pypy":
     _ERRORS = sys.getfilesystemencodeerrors()
     _USUAL_SIZE = 32  # of an event: the kernel pads names to a multiple of 16 bytes
 
-    def append_events(
+    class Parser:
+        """Makes named tuples of one type."""
+
+        def __init__(self, event_type: type, with_len: bool) -> None:
+            self._event_type = event_type
+            self._with_len = with_len
+
+        def append(self, events: list[Any], data: bytes) -> int:
+            """Append the events in ``data``; return the offset of the first that is
+            malformed, or the length of ``data``."""
+            with ffi.from_buffer(data) as memory:
+                return self.append_at(events, memory, len(data))
+
+        def append_at(self, events: list[Any], base: Any, size: int) -> int:
+            """Append the events in memory, as `append` does."""
+            return _append_events(events, self._event_type, self._with_len, base, size)
+
+    def _append_events(
         events: list[Any], event_type: type, with_len: bool, base: Any, size: int
     ) -> int:
         # The first without a loop: a read that finds no more, PyPy compiles into
@@ -106,76 +115,5 @@ if sys.implementation.name == "pypy":
         events.append(tuple.__new__(event_type, fields))
         return offset + HEADER_SIZE + length, wd, mask, cookie
 
-    def append_bytes(events: list[Any], event_type: type, data: bytes) -> int:
-        with ffi.from_buffer(data) as memory:
-            return append_events(events, event_type, False, memory, len(data))
-
-    class _Reader:
-        """An instance, and the buffers that those who read it use in turn."""
-
-        def __init__(self, event_type: type, instance: Any) -> None:
-            self._event_type = event_type
-            self._instance = instance
-            self._buffers: deque[Any] = deque()  # its append and pop are atomic
-
-        def append_queued(self, events: list[Any]) -> int:
-            return self._append_read(events, False)[0]
-
-        def append_more(self, events: list[Any]) -> int:
-            return self._append_read(events, True)[0]
-
-        def append_numbered(self, events: list[Any]) -> int:
-            return self._append_read(events, False)[1]
-
-        def _append_read(self, events: list[Any], more: bool) -> tuple[int, int]:
-            queued = self._take_buffer()
-            known = len(events)
-            try:
-                lib.instance_read(self._instance, queued, more)
-                size: int = queued.size
-                rest: int = queued.rest
-                number: int = queued.number
-                append_events(events, self._event_type, False, queued.data, size)
-            except BaseException:
-                # A signal handler raised, perhaps between two events: start anew.
-                del events[known:]
-                append_events(events, self._event_type, False, queued.data, queued.size)
-                raise
-            finally:
-                queued.size = 0
-                self._buffers.append(queued)
-            if size <= 0:
-                return size, size
-            return rest, number
-
-        def _take_buffer(self) -> Any:
-            try:
-                return self._buffers.pop()
-            except IndexError:
-                return ffi.new("struct queued *")
-
-    def reader_of(event_type: type, instance: Any) -> tuple[Append, Append, Append]:
-        reader = _Reader(event_type, instance)
-        return reader.append_queued, reader.append_more, reader.append_numbered
-
 else:
-    from ._builtins import address, append_events_at, reader_at
-
-    def append_bytes(events: list[Any], event_type: type, data: bytes) -> int:
-        # A lone event costs half as much as through cffi's from_buffer().
-        offset: int = append_events_at(events, event_type, False, data, len(data))
-        return offset
-
-    def append_events(
-        events: list[Any], event_type: type, with_len: bool, base: Any, size: int
-    ) -> int:
-        offset: int = append_events_at(
-            events, event_type, with_len, address(base), size
-        )
-        return offset
-
-    def reader_of(event_type: type, instance: Any) -> tuple[Append, Append, Append]:
-        appenders: tuple[Append, Append, Append] = reader_at(
-            (event_type, address(instance), instance)
-        )
-        return appenders
+    from ._inotify import Parser as Parser  # type: ignore[assignment]

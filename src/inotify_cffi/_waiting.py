@@ -81,16 +81,16 @@ class Waiter:
     """The descriptors of one wait at a time: for the instance, or for its bell."""
 
     def __init__(self, instance: Any) -> None:
-        self.forks = lib.forks
+        self.forks = lib.fork_generation
         self._instance = instance
-        self._bell = ffi.gc(ffi.new("struct bell *"), lib.bell_close)
-        self._bell_fd = lib.bell_open(self._bell)
+        self._bell = ffi.gc(ffi.new("struct wakeup *"), lib.wakeup_close)
+        self._bell_fd = lib.wakeup_open(self._bell)
         if self._bell_fd < 0:
             syscalls.raise_os_error(-self._bell_fd)
         try:
             self._epoll = select.epoll()
         except BaseException:
-            lib.bell_close(self._bell)
+            lib.wakeup_close(self._bell)
             raise
         try:
             self._join(self._epoll)
@@ -101,7 +101,7 @@ class Waiter:
     def _join(self, epoll: select.epoll) -> None:
         epoll.register(self._bell_fd, select.EPOLLIN)
         result = lib.instance_join_epoll(self._instance, epoll.fileno())
-        if result == -lib.CLOSED:
+        if result == -lib.GUARD_CLOSED:
             raise ValueError(CLOSED_MESSAGE)
         if result < 0:
             syscalls.raise_epoll_error(-result)
@@ -109,31 +109,31 @@ class Waiter:
     @property
     def is_of_this_process(self) -> bool:
         """Whether this is not what a forked child inherited: its parent's."""
-        return bool(self.forks == lib.forks)
+        return bool(self.forks == lib.fork_generation)
 
     def renew(self) -> None:
         """Part from the parent of a forked child, under the same numbers.
 
         The wait of a thread that forks in a signal handler goes on in both.
         """
-        result = lib.bell_renew(self._bell)
+        result = lib.wakeup_renew(self._bell)
         if result < 0:
             syscalls.raise_os_error(-result)
         with select.epoll() as epoll:
             self._join(epoll)
             os.dup2(epoll.fileno(), self._epoll.fileno(), inheritable=False)
-        self.forks = lib.forks
+        self.forks = lib.fork_generation
 
     def fileno(self) -> int:
         return self._epoll.fileno()
 
     def ring(self) -> None:
         if self.is_of_this_process:
-            lib.bell_ring(self._bell)
+            lib.wakeup_signal(self._bell)
 
     def silence(self) -> None:
         if self.is_of_this_process:
-            lib.bell_silence(self._bell)
+            lib.wakeup_drain(self._bell)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the instance or the bell; return False when time ran out.
@@ -156,7 +156,7 @@ class Waiter:
 
     def close(self) -> None:
         self._epoll.close()
-        lib.bell_close(self._bell)
+        lib.wakeup_close(self._bell)
 
 
 class Wait:

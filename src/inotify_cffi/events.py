@@ -39,6 +39,9 @@ else:
         Empty when the event is for the watched object itself."""
 
 
+PARSER = _parsing.Parser(Event, False)
+
+
 class _Named(IntEnum):
     # Else Python 3.9 would format what __str__ gives, and refuse `{flag:#x}`.
     __format__ = int.__format__  # type: ignore[assignment]
@@ -133,7 +136,7 @@ def mask_str(mask: int) -> str:
 
 
 def parse_events(data: Any) -> list[Event]:
-    """Parse what was read from an inotify descriptor; read it in place.
+    """Parse what was read from an inotify descriptor.
 
     Parameters:
         data: any bytes-like object, contiguous.
@@ -150,27 +153,23 @@ def parse_events(data: Any) -> list[Event]:
     >>> parse_events(bytes.fromhex("01000000 00010000 00000000 04000000 61620000"))
     [Event(wd=1, mask=256, cookie=0, name='ab')]
     """
+    if type(data) is not bytes:  # __class__ may say so of anything
+        # A copy costs a hundredth of the events, and does not change meanwhile.
+        with ffi.from_buffer(data) as memory:
+            data = ffi.buffer(memory)[:]
     events: list[Event] = []
-    if type(data) is bytes:  # __class__ may say so of anything
-        offset = _parsing.append_bytes(events, Event, data)
-        if offset == len(data):
-            return events
-    # Released at once: a ValueError's traceback would hold it, and a bytearray
-    # that is held cannot be resized.
-    with ffi.from_buffer(data) as memory:
-        size = len(memory)
-        offset = _parsing.append_events(events, Event, False, memory, size)
-        malformation = offset != size and _malformation(memory, offset, size)
-    if malformation:
-        raise ValueError(malformation)
+    offset = PARSER.append(events, data)
+    if offset != len(data):
+        raise ValueError(_malformation(data, offset))
     return events
 
 
-def _malformation(memory: Any, offset: int, size: int) -> str:
-    left = size - offset
+def _malformation(data: bytes, offset: int) -> str:
+    left = len(data) - offset
     if left < _parsing.HEADER_SIZE:
         return f"truncated event header at offset {offset}: {left} of 16 bytes"
-    length = ffi.cast("struct inotify_event *", memory + offset).len
+    with ffi.from_buffer(data) as memory:
+        length = ffi.cast("struct inotify_event *", memory + offset).len
     left -= _parsing.HEADER_SIZE
     if length > left:
         return f"event at offset {offset} has a name of {length} bytes, {left} follow"

@@ -14,11 +14,10 @@ from contextlib import suppress
 from functools import partial
 
 from . import _awaiting, syscalls
-from ._adding import adder_of
-from ._inotify import ffi, lib
-from ._parsing import reader_of
+from ._inotify import lib
+from ._instance import Instance, pointer_of
 from ._waiting import CLOSED_MESSAGE, Deadline, Waiters, checked_timeout, move
-from .events import Event
+from .events import PARSER, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ else:
         EXCL_UNLINK."""
 
 _NUMBER = operator.itemgetter(0)  # of a batch
-_SURELY_EMPTIED = lib.SURELY_EMPTIED
+_SURELY_EMPTIED = lib.INSTANCE_SURELY_EMPTIED
 _encode_path = syscalls.encode_path
 
 
@@ -101,11 +100,12 @@ class INotify(io.FileIO):
         # Not close(): PyPy's io.FileIO cannot be opened again after that.
         self._close_instance()
         # Closed also when an exception keeps it from being anybody's.
-        instance = ffi.gc(ffi.new("struct instance *"), lib.instance_close)
+        instance = Instance(PARSER)
+        pointer = pointer_of(instance)
         flags = (0 if inheritable else lib.IN_CLOEXEC) | (
             lib.IN_NONBLOCK if nonblocking else 0
         )
-        fd = lib.instance_open(instance, flags, bool(closefd))
+        fd = lib.instance_open(pointer, flags, bool(closefd))
         if fd < 0:
             syscalls.raise_init_error(-fd)
         try:
@@ -113,15 +113,16 @@ class INotify(io.FileIO):
             # of another thread; the compiled instance waits for the last one.
             super().__init__(fd, mode="rb", closefd=False)
             self._closefd = bool(closefd)
-            self._append_queued, self._append_more, self._append_numbered = reader_of(
-                Event, instance
-            )
-            self._add_watch = adder_of(instance)
+            self._append_queued = instance.append_queued
+            self._append_more = instance.append_more
+            self._append_numbered = instance.append_numbered
+            self._add_watch = instance.add_watch
             self._undelivered: list[Batch] = []
-            self._waiters = Waiters(instance)
-            self._instance = instance
+            self._waiters = Waiters(pointer)
+            self._owner = instance
+            self._instance = pointer
         except BaseException:
-            lib.instance_close(instance)
+            lib.instance_close(pointer)
             raise
 
     fd = property(io.FileIO.fileno, doc="The file descriptor, also as fileno().")
@@ -439,7 +440,7 @@ class INotify(io.FileIO):
     def _batches(self) -> list[Batch]:
         """Return what is undelivered, in the kernel's order."""
         batches = self._undelivered[:]
-        forks = lib.forks
+        forks = lib.fork_generation
         for batch in batches[:]:
             if batch[2] != forks:
                 batches.remove(batch)
@@ -462,7 +463,7 @@ class INotify(io.FileIO):
             if number < 0:
                 self._raise(number)
             if number:
-                batch = (number, deque(events), lib.forks)
+                batch = (number, deque(events), lib.fork_generation)
                 self._undelivered.append(batch)
             return bool(number)
         except BaseException:
@@ -564,7 +565,7 @@ class INotify(io.FileIO):
             # Negative, to be before what was read since; the later, the earlier,
             # since who keeps last may have taken what was kept before.
             number = -time.monotonic_ns()
-            self._undelivered.append((number, deque(events), lib.forks))
+            self._undelivered.append((number, deque(events), lib.fork_generation))
             self._waiters.nudge()
 
     def _never_block(self) -> None:
@@ -577,7 +578,7 @@ class INotify(io.FileIO):
             self._raise(result, path)
 
     def _raise(self, result: int, path: syscalls.Path | None = None) -> NoReturn:
-        if result == -lib.CLOSED:
+        if result == -lib.GUARD_CLOSED:
             raise ValueError(CLOSED_MESSAGE)
         syscalls.raise_os_error(-result, path)
 

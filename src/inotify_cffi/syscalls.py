@@ -72,6 +72,7 @@ IN_NONBLOCK: int = lib.IN_NONBLOCK
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
 _LONGEST_EVENT = _parsing.HEADER_SIZE + 256  # NAME_MAX and its NUL
+_parser = _parsing.Parser(Event, True)
 
 
 def encode_path(path: Path) -> bytes:
@@ -170,7 +171,7 @@ def init() -> int:
     Raises:
         OSError: EMFILE, ENFILE or ENOMEM; the text tells which limit it was.
     """
-    fd = lib.init()
+    fd = lib.call_init()
     if fd < 0:
         raise_init_error(-fd)
     return fd
@@ -190,7 +191,7 @@ def init1(flags: int = 0) -> int:
             text tells which limit it was.
         TypeError, OverflowError: ``flags`` is no int, or none that C can hold.
     """
-    fd = lib.init1(index(flags))
+    fd = lib.call_init1(index(flags))
     if fd < 0:
         raise_init_error(-fd)
     return fd
@@ -219,7 +220,7 @@ def add_watch(fd: int, pathname: Path, mask: int) -> int:
     fd, mask = index(fd), index(mask)  # cffi would take a Decimal
     encoded = encode_path(pathname)
     while True:
-        wd = lib.add_watch(fd, encoded, mask)
+        wd = lib.call_add_watch(fd, encoded, mask)
         if wd >= 0:
             return wd
         if wd != -errno.EINTR:
@@ -240,7 +241,7 @@ def rm_watch(fd: int, wd: int) -> int:
         OSError: EINVAL, there is no such watch; EBADF.
         TypeError, OverflowError: an argument is no int, or out of range.
     """
-    result = lib.rm_watch(index(fd), index(wd))
+    result = lib.call_rm_watch(index(fd), index(wd))
     if result < 0:
         raise_os_error(-result)
     return result
@@ -269,7 +270,7 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
     fd, max_bytes = index(fd), index(max_bytes)
     if max_bytes < 0:
         raise ValueError(f"max_bytes is negative: {max_bytes}")
-    queued = lib.queued_bytes(fd)
+    queued = lib.call_queued_bytes(fd)
     if queued < 0:
         raise_os_error(-queued)
     size = queued or 10 * _LONGEST_EVENT
@@ -277,7 +278,7 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
         size = min(size, max_bytes)
     buffer = ffi.new("char[]", size)
     while True:
-        filled = lib.read_queue(fd, buffer, size)
+        filled = lib.call_read(fd, buffer, size)
         if filled >= 0:
             break
         if filled == -errno.EAGAIN:
@@ -285,6 +286,6 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
         if filled != -errno.EINTR:
             raise_os_error(-filled)
     events: list[Event] = []
-    if _parsing.append_events(events, Event, True, buffer, filled) != filled:
+    if _parser.append(events, ffi.buffer(buffer, filled)[:]) != filled:
         raise_os_error(errno.EIO)
     return events

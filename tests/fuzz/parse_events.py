@@ -17,19 +17,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from test_parsing import SAMPLE, parsed, reference
 
 from inotify_cffi import _parsing, events, syscalls
-from inotify_cffi._inotify import ffi
+
+PARSER = _parsing.Parser(syscalls.Event, True)
 
 
 def parse(data: bytes) -> None:
-    # An array ends where its memory does. A bytes object has a NUL more, and a read
-    # of that one would go unseen; but it has a way of its own.
     exact = array.array("B", data)
     expected = reference(data)
     assert parsed(exact) == parsed(data) == expected
     whole = data if isinstance(expected, list) else data[:expected]
     told: list[syscalls.Event] = []
-    with ffi.from_buffer(exact) as memory:
-        end = _parsing.append_events(told, syscalls.Event, True, memory, len(data))
+    end = PARSER.append(told, data)
     assert end == len(whole)
     assert sum(_parsing.HEADER_SIZE + event.len for event in told) == end
     assert [events.Event(*event[:3], event.name) for event in told] == reference(whole)

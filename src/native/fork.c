@@ -1,0 +1,21 @@
+#include "fork.h"
+
+#include <pthread.h>
+
+unsigned fork_generation;
+static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void fork_lock_acquire(void) { pthread_mutex_lock(&fork_lock); }
+
+void fork_lock_release(void) { pthread_mutex_unlock(&fork_lock); }
+
+static void fork_in_child(void)
+{
+    fork_generation++;
+    fork_lock_release();
+}
+
+__attribute__((constructor)) static void fork_register(void)
+{
+    pthread_atfork(fork_lock_acquire, fork_lock_release, fork_in_child);
+}
