@@ -45,6 +45,11 @@ class _Lib:
     IN_NONBLOCK: int
     GUARD_CLOSED: int
     INSTANCE_SURELY_EMPTIED: int
+    SCAN_DESCEND: int
+    SCAN_FOLLOW: int
+    SCAN_NOT_REACHED: int
+    SCAN_NO_DIRECTORY: int
+    SCAN_ONLY_DIRECTORIES: int
     fork_generation: int
     def call_init(self) -> int: ...
     def call_init1(self, flags: int, /) -> int: ...
@@ -68,6 +73,19 @@ class _Lib:
     def listing_open(self, listing: Any, path: bytes, /) -> None: ...
     def listing_next(self, listing: Any, directories_only: bool, /) -> int: ...
     def listing_close(self, listing: Any, /) -> None: ...
+    def scan_run(
+        self,
+        scan: Any,
+        instance: Any,
+        paths: bytes,
+        size: int,
+        mask: int,
+        flags: int,
+        limit: int,
+        nanoseconds: int,
+        /,
+    ) -> int: ...
+    def scan_free(self, scan: Any, /) -> None: ...
 
 ffi: _FFI
 lib: _Lib
