@@ -21,7 +21,7 @@ import pytest
 
 from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str, masks
 from inotify_cffi.tree import _disk
-from inotify_cffi.tree._picture import Root
+from inotify_cffi.tree._model import Root
 
 if TYPE_CHECKING:
     import churn
@@ -170,7 +170,7 @@ def test_gone_before_it_was_seen(consumer: churn.Consumer, top: Path) -> None:
     assert consumer.lines() == ["CREATE | ISDIR /d", "DELETE | ISDIR /d"]
 
 
-def test_removed_with_all_below(consumer: churn.Consumer, top: Path) -> None:
+def test_removed_walk(consumer: churn.Consumer, top: Path) -> None:
     """A tree that is removed is told from below, each path once."""
     _fill(top / "d")
     consumer.read()
@@ -912,7 +912,7 @@ def test_one_directory_by_three_names(top: Path, tmp_path: Path) -> None:
         for going in names:
             os.mknod(top / os.path.basename(going))
             told = {os.path.dirname(event.path) for event in watcher.read(timeout=0)}
-            assert told == set(watcher._narrator.roots)
+            assert told == set(watcher._tracker.roots)
             watcher.remove(going)
         assert churn.kernel_watches(watcher) == []
 
@@ -1249,7 +1249,7 @@ def test_close_while_another_reads(top: Path, in_thread: InThread) -> None:
     closed.set()
     with pytest.raises(ValueError, match="closed"):
         result()
-    assert not watcher._narrator.roots
+    assert not watcher._tracker.roots
 
 
 def test_read_in_the_midst_of_a_read(top: Path) -> None:
@@ -1307,7 +1307,7 @@ def test_iteration_raises_other_errors(
             pass
 
     with TreeWatcher(top) as refusing:
-        monkeypatch.setattr(refusing._narrator, "advance", refuse)
+        monkeypatch.setattr(refusing._tracker, "advance", refuse)
         with pytest.raises(ValueError, match="refused"):
             next(refusing)
         with pytest.raises(ValueError, match="refused"):
@@ -1641,7 +1641,7 @@ def test_add_loses_no_wait(top: Path, tmp_path: Path, in_thread: InThread) -> No
             assert [event.path for event in result()] == [f"{top}/{number}"]
             watcher._inotify._waiters._kept_wakes.clear()
             with watcher._lock:
-                watcher._narrator.remove_root(str(tmp_path / "new"))
+                watcher._tracker.remove_root(str(tmp_path / "new"))
 
 
 def test_threads(top: Path, tmp_path: Path, in_thread: InThread, until: Until) -> None:

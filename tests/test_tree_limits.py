@@ -806,7 +806,7 @@ def test_overflow_of_several_roots(tmp_path: Path) -> None:
         assert watched == 2 + 3 + 2 + 1
         for root in [*roots, tmp_path / "file"]:
             consumer.watcher.remove(root)
-        if str(tmp_path / "a" / "sub") in consumer.watcher._narrator.roots:
+        if str(tmp_path / "a" / "sub") in consumer.watcher._tracker.roots:
             consumer.watcher.remove(tmp_path / "a" / "sub")
         consumer.file_roots.clear()
 
@@ -1018,13 +1018,18 @@ def test_memory_returns(root: Path, end: Callable[[TreeWatcher, Path], None]) ->
 def test_memory_of_churn(root: Path, tmp_path: Path) -> None:
     """A watcher that lives through much keeps no more than its tree is worth."""
 
-    def state(watcher: TreeWatcher) -> dict[str, Any]:
-        return {
-            name: len(value)
-            for holder in (watcher._narrator, watcher._narrator._picture)
-            for name, value in vars(holder).items()
-            if hasattr(value, "__len__") and name not in ("roots", "_paths")
-        }
+    def state(watcher: TreeWatcher) -> dict[str, int]:
+        # Nothing public says how much a watcher keeps.
+        parts = vars(watcher._tracker)
+        groups = parts["_scans"]._groups
+        kept = {state.name: len(group) for state, group in groups.items()}
+        for part in parts.values():
+            if type(part).__module__.startswith("inotify_cffi.tree."):
+                for name, value in vars(part).items():
+                    if isinstance(value, (dict, list, set)) and value is not groups:
+                        kept[name] = len(value)
+        assert {"_owners", "_pending", "_now", "_names", "UNREADABLE"} <= set(kept)
+        return kept
 
     with churn.Consumer(root) as consumer:
         consumer.halves_are_sure = False

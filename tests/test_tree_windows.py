@@ -24,7 +24,7 @@ import pytest
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
 from inotify_cffi.tree import _disk
-from inotify_cffi.tree._picture import Directory
+from inotify_cffi.tree._model import Directory
 
 if TYPE_CHECKING:
     import churn
@@ -721,7 +721,10 @@ def test_watch_that_is_lost(consumer: churn.Consumer, root: Path) -> None:
     """A directory whose watch is gone, though it is there, is looked at again."""
     (root / "d").mkdir()
     consumer.read()
-    directory = consumer.watcher._narrator.roots[str(root)].child("d")
+    # The public API takes no watch away that is needed.
+    top = consumer.watcher._tracker._trees.roots.get(str(root))
+    assert top is not None
+    directory = top.child("d")
     assert directory is not None
     consumer.watcher._inotify.rm_watch(directory.wd)
     os.mknod(root / "d" / "file")
@@ -805,7 +808,7 @@ sys.path.insert(0, sys.argv[1])
 import churn
 from inotify_cffi import TreeWatcher, flags
 from inotify_cffi.tree import _disk
-from inotify_cffi.tree._picture import Directory
+from inotify_cffi.tree._model import Directory
 
 root = sys.argv[2]
 
@@ -1307,7 +1310,7 @@ def test_doubt_in_a_directory_that_goes(
         "MOVED_FROM /p/file",
         "DELETE | ISDIR /p",
     ]
-    assert not consumer.watcher._narrator._doubts
+    assert not consumer.watcher._tracker._unverified  # else it would be asked for ever
 
 
 def test_rename_into_a_root_that_goes_meanwhile(root: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""`TreeWatcher`: whole trees, told truly."""
+"""`TreeWatcher`: whole trees, reported truly."""
 
-from ._narrator import LocalChangesOnlyWarning, TreeEvent, UnreadableDirectoryWarning
+from .events import LocalChangesOnlyWarning, TreeEvent, UnreadableDirectoryWarning
 from .watcher import TreeWatcher
 
 __all__ = [
