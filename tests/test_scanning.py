@@ -63,18 +63,15 @@ class Scanner:
         names = (
             bytes(ffi.buffer(scan.names, scan.names_size)) if scan.names_size else b""
         )
-        found = names.split(b"/")[:-1]
-        return [
-            Entry(
-                scan.parents[number],
-                os.fsdecode(found[number - scan.given])
-                if number >= scan.given
-                else os.fspath(paths[number]),
-                scan.wds[number],
-                scan.results[number],
-            )
-            for number in range(scan.count)
-        ]
+        found = [os.fspath(path) for path in paths]
+        found += map(os.fsdecode, names.split(b"/")[:-1])
+        parents = [-1] * scan.given
+        for group in range(scan.groups):
+            size = scan.group_end[group] - len(parents)
+            parents += [scan.group_of[group]] * size
+        assert len(parents) == len(found) == scan.count
+        wds, results = scan.wds[0 : scan.count], scan.results[0 : scan.count]
+        return [*map(Entry, parents, found, wds, results)]
 
 
 @pytest.fixture

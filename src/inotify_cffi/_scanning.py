@@ -14,6 +14,7 @@ import sys
 from collections import namedtuple
 
 from ._inotify import ffi, lib
+from ._waiting import CLOSED_MESSAGE
 from .instance import INotify, pointer_to
 
 TYPE_CHECKING = False
@@ -22,27 +23,28 @@ if TYPE_CHECKING:
     from typing import NamedTuple
 
     class Found(NamedTuple):
-        parents: list[int]
         wds: list[int]
         results: list[int]
         names: list[str]
+        group_of: list[int]
+        group_end: list[int]
 
 else:
-    Found = namedtuple("Found", ["parents", "wds", "results", "names"])
+    Found = namedtuple("Found", ["wds", "results", "names", "group_of", "group_end"])
     Found.__doc__ = """What a scan found: entries, the given directories first.
 
-    A directory comes before what is in it, and what is in it is together.
+    What was found in one directory is a group of entries that follow each other,
+    behind that directory.
     """
-    Found.parents.__doc__ = """Of each entry, the directory that it is in, as an index;
-        -1 for the given ones."""
     Found.wds.__doc__ = "Of each entry, its watch descriptor, or 0."
-    Found.results.__doc__ = """Of each entry: 0, it was watched and listed; an errno,
-        or `CLOSED`; NOT_REACHED or NO_DIRECTORY."""
+    Found.results.__doc__ = """Of each entry: 0, it was watched and listed; an errno;
+        NOT_REACHED, a directory that was not scanned; or NO_DIRECTORY."""
     Found.names.__doc__ = "Of each entry but the given ones, its name."
+    Found.group_of.__doc__ = "Of each group, the directory, as the index of an entry."
+    Found.group_end.__doc__ = "Of each group, the index of the entry behind it."
 
 NOT_REACHED: int = lib.SCAN_NOT_REACHED
 NO_DIRECTORY: int = lib.SCAN_NO_DIRECTORY
-CLOSED: int = lib.GUARD_CLOSED
 
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
@@ -89,7 +91,7 @@ class BulkScanner:
                 scanned always.
 
         Raises:
-            ValueError: a NUL in a path.
+            ValueError: a NUL in a path; the instance is closed.
             MemoryError: there is no memory for it.
         """
         given = "\0".join([*paths, ""]).encode(_ENCODING, _ERRORS)
@@ -107,14 +109,18 @@ class BulkScanner:
             memory, self._instance, given, size, self._mask, flags, limit, nanoseconds
         ):
             raise MemoryError
-        count = memory.count
+        count, groups = memory.count, memory.groups
         if not count:
-            return Found([], [], [], [])
+            return Found([], [], [], [], [])
+        results = ffi.unpack(memory.results, count)
+        if lib.GUARD_CLOSED in results:
+            raise ValueError(CLOSED_MESSAGE)
         return Found(
-            ffi.unpack(memory.parents, count),
             ffi.unpack(memory.wds, count),
-            ffi.unpack(memory.results, count),
-            self._names() if count > len(paths) else [],
+            results,
+            self._names() if groups else [],
+            ffi.unpack(memory.group_of, groups),
+            ffi.unpack(memory.group_end, groups),
         )
 
     def free_memory(self) -> None:

@@ -52,6 +52,8 @@ static int scan_make_room(struct scan *scan)
     if (capacity > INT32_MAX || scan_grow(&scan->parents, capacity * sizeof(int32_t))
         || scan_grow(&scan->wds, capacity * sizeof(int32_t))
         || scan_grow(&scan->results, capacity * sizeof(int32_t))
+        || scan_grow(&scan->group_of, capacity * sizeof(int32_t))
+        || scan_grow(&scan->group_end, capacity * sizeof(int32_t))
         || scan_grow(&scan->unscanned, capacity * sizeof(int32_t))
         || scan_grow(&scan->starts, capacity * sizeof(size_t)))
         return -ENOMEM;
@@ -223,7 +225,8 @@ static int scan_ends_with(int result)
 
 static int scan_begin(struct scan *scan, const char *paths, size_t size)
 {
-    scan->given = scan->count = scan->names_size = scan->unscanned_count = 0;
+    scan->given = scan->count = scan->names_size = 0;
+    scan->groups = scan->unscanned_count = 0;
     if (!scan->dirents && !(scan->dirents = malloc(DIRENTS_SIZE)))
         return -ENOMEM;
     for (size_t start = 0; start < size;) {
@@ -236,6 +239,15 @@ static int scan_begin(struct scan *scan, const char *paths, size_t size)
     }
     scan->given = scan->count;
     return 0;
+}
+
+static void scan_add_group(struct scan *scan, int32_t directory, size_t first)
+{
+    if (scan->count == first)
+        return;
+    scan->group_of[scan->groups] = directory;
+    scan->group_end[scan->groups] = (int32_t)scan->count;
+    scan->groups++;
 }
 
 /* The first one is to be scanned first. */
@@ -259,6 +271,7 @@ int scan_run(struct scan *scan, struct instance *instance, const char *paths,
         size_t first = scan->count;
         int result = scan_directory(&call, entry);
         scan->results[entry] = -result;
+        scan_add_group(scan, entry, first);
         if (scan_ends_with(result))
             break;
         if (flags & SCAN_DESCEND)
@@ -274,6 +287,8 @@ void scan_free(struct scan *scan)
     free(scan->parents);
     free(scan->wds);
     free(scan->results);
+    free(scan->group_of);
+    free(scan->group_end);
     free(scan->names);
     free(scan->starts);
     free(scan->unscanned);

@@ -17,21 +17,25 @@
 #define SCAN_NOT_REACHED (-1) /* a directory that was not scanned */
 #define SCAN_NO_DIRECTORY (-2)
 
-/* Zeroed memory is an empty one.  Entries are the given directories and what was
-   found in them, and in those; the entries of one directory follow each other. */
+/* Zeroed memory is an empty one.  Entries are the given directories, and then what
+   was found in them and, when it descends, below.  What was found in one directory
+   is a group: entries that follow each other.  Directories without any have none. */
 struct scan {
     size_t given;
-    size_t count;      /* of all entries */
-    int32_t *parents;  /* each one's directory, as an index; -1 for the given ones */
-    int32_t *wds;      /* its watch; 0 where it has none */
-    int32_t *results;  /* 0, an errno, GUARD_CLOSED, or one of those above */
-    char *names;       /* without those of the given ones; a '/' ends each */
+    size_t count;       /* of all entries */
+    int32_t *wds;       /* the watch of each; 0 where it has none */
+    int32_t *results;   /* 0, an errno, GUARD_CLOSED, or one of those above */
+    size_t groups;      /* how many there are; the first begins at `given` */
+    int32_t *group_of;  /* the directory of each group, as the index of an entry */
+    int32_t *group_end; /* where each group ends */
+    char *names;        /* without those of the given ones; a '/' ends each */
     size_t names_size;
     /* For scan.c alone: */
+    int32_t *parents;   /* the directory of each entry; -1 for the given ones */
     size_t *starts;     /* where each name starts */
-    size_t capacity, names_capacity;
     int32_t *unscanned; /* what is still to be scanned, the next one last */
     size_t unscanned_count;
+    size_t capacity, names_capacity;
     char *dirents;
 };
 
