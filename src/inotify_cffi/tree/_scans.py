@@ -145,8 +145,7 @@ class Scans:
                 Of the limit of watches, `take_limit_error` knows.
         """
         self._window = Window(moved)
-        size = min(len(self._now), _BATCH)
-        batch = [self._now.popitem() for _ in range(size)]
+        batch = [self._now.popitem() for _ in range(min(len(self._now), _BATCH))]
         done = 0
         try:
             for scan in self._scanner.scan_batch(batch):
