@@ -61,6 +61,22 @@ def _descriptors() -> dict[str, str]:
     return found
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "queue(length): it has so many events in the queue at once"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _queue_is_long_enough(request: pytest.FixtureRequest) -> None:
+    """Skip a test whose events would overflow the queue, and be waited for in vain."""
+    marker = request.node.get_closest_marker("queue")
+    if marker is not None:
+        limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+        if limit < marker.args[0]:
+            pytest.skip(f"fs.inotify.max_queued_events is {limit}: too few for this")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible() -> None:
     """Let Ctrl-C reach what is tested: a shell starts background jobs without it."""
@@ -174,8 +190,9 @@ def in_thread() -> Iterator[InThread]:
         return result
 
     yield start
+    end = time.monotonic() + PATIENCE  # for all of them together
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(max(0, end - time.monotonic()))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from commanding import COMMAND, Running, finish
+from commanding import COMMAND, PATIENCE, Running, finish
 
 from inotify_cffi.cli import output
 from inotify_cffi.cli.filters import Filter
@@ -488,6 +489,7 @@ class Terminal:
         """Wait until these words are shown; return all that is, to then."""
         shown = b""
         while words not in shown:
+            assert select.select([self._ours], [], [], PATIENCE)[0], shown
             shown += os.read(self._ours, 4096)
         return shown
 
@@ -542,16 +544,22 @@ def test_colours(watch: Callable[..., Running], root: Path, terminal: Terminal) 
     ]
 
 
+@contextlib.contextmanager
 def _on_terminal(
     terminal: Terminal, cwd: Path, code: str, env: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=cwd,
         env={**os.environ, **env},
         stdout=subprocess.DEVNULL,
         stderr=terminal.theirs,
-    )
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 AT_ONCE = """
@@ -736,7 +744,8 @@ def test_full_disk(tmp_path: Path, root: Path, where: str) -> None:
         running.until_said(b"ready\n")
         (root / "x").mkdir()
         _, said, status = running.ended()
-    assert said.decode() == f"ready\ninotify-cffi: {where}: No space left on device\n"
+    full_disk = os.strerror(errno.ENOSPC)
+    assert said.decode() == f"ready\ninotify-cffi: {where}: {full_disk}\n"
     assert status == 1
 
 
@@ -858,7 +867,8 @@ main(["-rq", "d"])
 def test_no_descriptors(tmp_path: Path, root: Path) -> None:
     """When a tree cannot be listed for lack of descriptors it says so."""
     finished = finish(cwd=tmp_path, command=[sys.executable, "-c", NO_DESCRIPTORS])
-    assert finished.stderr.decode() == f"inotify-cffi: {root}: Too many open files\n"
+    said = f"inotify-cffi: {root}: {os.strerror(errno.EMFILE)}\n"
+    assert finished.stderr.decode() == said
     assert (finished.stdout, finished.returncode) == (b"", 1)
 
 

@@ -16,7 +16,7 @@ import pytest
 import inotify_cffi
 
 CHECKOUT = Path(__file__).parents[1]
-PAGES = sorted((CHECKOUT / ".docs").glob("*.md"))
+PAGES = sorted((CHECKOUT / "docs").glob("*.md"))
 DOCUMENTS = [
     *PAGES,
     *CHECKOUT.glob("*.md"),
@@ -128,7 +128,7 @@ def test_every_public_name_has_its_place() -> None:
 @pytest.mark.parametrize("page", [page.name for page in PAGES])
 def test_examples_of_a_page(page: str) -> None:
     """Every example on a page does what it shows."""
-    text = (CHECKOUT / ".docs" / page).read_text()
+    text = (CHECKOUT / "docs" / page).read_text()
     blocks = re.findall(r"^```(.*)\n((?:.*\n)*?)```$", text, re.M)
     assert "python" not in {kind for kind, _ in blocks}  # nothing would run it
     names: dict[str, Any] = {}
@@ -146,7 +146,7 @@ def test_examples_of_a_page(page: str) -> None:
 
 def test_every_page_is_reached() -> None:
     """The index leads to every page."""
-    index = (CHECKOUT / ".docs" / "index.md").read_text().splitlines()
+    index = (CHECKOUT / "docs" / "index.md").read_text().splitlines()
     assert {page.stem for page in PAGES} - {"index"} <= set(index)
 
 

@@ -416,13 +416,14 @@ def test_forked_in_a_handler_during_a_read(
     """The read goes on in both, and each is ended by its own process alone."""
     parent = os.getpid()
     handled: list[int] = []
+    tokens = iter(["fork"])  # a handler may strike in another: one claims it
 
     def end_it() -> None:
         getattr(holder[0], end)()
 
     def fork(number: int, frame: object) -> None:
         handled.append(number)
-        if len(handled) > 1:
+        if next(tokens, None) is None:
             return
         child = os.fork()
         if child == 0:
@@ -474,15 +475,18 @@ def test_descriptors_of_waits_are_not_shared(holder: Holder[INotify]) -> None:
 
 
 NO_DESCRIPTOR_IN_A_CHILD = """
-import io, os, resource, signal, sys, threading
+import errno, io, os, resource, signal, sys, threading, warnings
 from inotify_cffi import INotify
 
+# Of CPython, where fork() is called beside a thread, whatever else is loaded.
+warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
 limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 handled, children = [], []
+tokens = iter(["fork"])  # a handler may strike in another: one claims it
 
 def fork(number, frame):
     handled.append(number)
-    if len(handled) > 1:
+    if next(tokens, None) is None:
         return
     inotify.wake()
     sys.stderr = io.StringIO()
@@ -496,7 +500,7 @@ def fork(number, frame):
         assert said == "", said
         assert os.waitpid(children[0], 0)[1] == 0
     else:
-        assert "Too many open files" in said, said
+        assert os.strerror(errno.EMFILE) in said, said
 
 def interrupt():
     while not inotify._waiters._waiting:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -307,8 +308,11 @@ def no_threads(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
 
 
 def py_typed(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
-    files = importlib.metadata.files(name) or []
-    return any(file.name == "py.typed" for file in files)
+    # Not by what the distribution lists: one that is installed in place lists none.
+    spec = importlib.util.find_spec(name.replace("-", "_"))
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).with_name("py.typed").is_file()
 
 
 PROBES = {

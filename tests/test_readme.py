@@ -238,88 +238,20 @@ def test_constants_of_py_inotify() -> None:
 
 # ---- the measured tables -----------------------------------------------------------
 
-# Where the results have the rows of the README's table: a title, and a row there.
-MEASURED = {
-    "ns an event, of 10,000 in the queue": ("Draining a queue", "10000"),
-    "ns a read that finds one event": ("One event a read", "default"),
-    "ns to add a watch": ("Adding and removing a watch", "add"),
-    "µs from an event to the end of the read that waited": (
-        "From an event to the end",
-        "blocked read",
-    ),
-}
 
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def _results() -> dict[tuple[str, str, str, str], float]:
-    """Medians by the beginning of the interpreter, title, row and column."""
-    medians = {}
-    title, columns = "", [""]
-    for line in (CHECKOUT / "benchmarks/results/results.md").read_text().splitlines():
-        if line.startswith("### "):
-            title = line[4:]
-        elif line.startswith("| interpreter |"):
-            columns = _cells(line)
-        elif line.startswith("|") and columns[0] == "interpreter":
-            interpreter, row, *values = _cells(line)
-            for column, value in zip(columns[2:], values):
-                if value[0].isdigit():
-                    median = value.replace(" (", " / ").split(" / ")[0]
-                    medians[interpreter, title, row, column] = float(median)
-        else:
-            columns = [""]
-    return medians
-
-
-def test_measured_table() -> None:
-    """The README's table of measurements has the medians that the harness wrote."""
-    results = _results()
-    _, _, text = README.partition("<!-- results -->")
-    lines = text[text.index("|") :].partition("\n\n")[0].splitlines()
-    columns = [name.replace("-", "_") for name in _cells(lines[0])]
-    what = ""
-    compared = 0
-    for line in lines[2:]:
-        row = _cells(line)
-        what = row[0] or what
-        title, name = MEASURED[what]
-        for column, shown in list(zip(columns, row))[2:]:
-            found = [
-                median
-                for (interpreter, where, key, library), median in results.items()
-                if interpreter.startswith(row[1])
-                and where.startswith(title)
-                and (key, library) == (name, column)
-            ]
-            if shown == "\N{EN DASH}":
-                assert not found, (what, row[1], column)
-            else:
-                assert [float(shown)] == pytest.approx(found, rel=0, abs=0.5)
-            compared += 1
-    assert compared == 3 * 5 * len(MEASURED)
-
-
-def test_measured_load() -> None:
-    """What the README says of 200,000 creations is what the harness wrote."""
-    title = "Following 200,000 creations in new directories, by two writers"
-    measured = {
-        (row, library): median
-        for (interpreter, where, row, library), median in _results().items()
-        if interpreter.startswith("CPython 3.11") and where == title
-    }
-    cpu, known = "CPU time, ms", "files known in the end"
-    assert (
-        "took `TreeWatcher` "
-        f"{measured[cpu, 'inotify_cffi'] / 1000:.1f} s of CPU time and it knew all "
-        f"{measured[known, 'inotify_cffi']:,.0f} files; watchdog took "
-        f"{measured[cpu, 'watchdog'] / 1000:.1f} s and knew all; inotifywait -r took "
-        f"{measured[cpu, 'inotifywait'] / 1000:.1f} s and knew "
-        f"{measured[known, 'inotifywait'] / 1000:.0f},000."
-    ) in WORDS
-    assert measured[known, "watchdog"] == 200_000
+def test_measured_tables() -> None:
+    """The README's measured tables are what the results say."""
+    pytest.importorskip("pyperf")
+    sys.path.insert(0, str(CHECKOUT))
+    try:
+        publish = importlib.import_module("benchmarks.publish")
+    finally:
+        sys.path.remove(str(CHECKOUT))
+    newest = sorted(publish.RESULTS.glob("cpython-*"))[-1]
+    suites = publish.load(newest)
+    for table in (publish.small_table(suites), publish.load_table(suites)):
+        assert table.count("\n") >= 4
+        assert f"\n{table}\n" in README
 
 
 # ---- the claims --------------------------------------------------------------------
@@ -424,7 +356,7 @@ CLAIMS = {
         "test_tree.py::test_trio",
     ],
     'tries again from "Types" on': ["test_peers.py::test_cell"],
-    "measures it on your machine, beside the other libraries and beside C": [
+    "measures on your machine, beside the other libraries and beside C": [
         "benchmarks/__main__.py",
     ],
     "An argument that C would cut short or misread is refused": [

@@ -1007,7 +1007,8 @@ def test_memory_returns(root: Path, end: Callable[[TreeWatcher, Path], None]) ->
             watcher.read(timeout=0)
             during = _memory_of_package()
             end(watcher, root)
-            gc.collect()
+            for _ in range(4):  # free-threaded builds give it back bit by bit
+                gc.collect()
             assert during > 100 * 2 * count
             # What is left are empty tables of the picture, as large as they were.
             assert _memory_of_package() < 0.3 * during

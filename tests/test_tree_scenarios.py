@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git repository with a branch for each of twelve trees."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
     repository = tmp_path_factory.mktemp("repository")
 
     def git(*arguments: str) -> None:

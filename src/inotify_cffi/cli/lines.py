@@ -95,8 +95,11 @@ def printf(layout: str, time_layout: str | None) -> Format:
         time_layout: for %T, as strftime(3) has it.
 
     Raises:
-        ValueError: strftime does not take ``time_layout``.
+        ValueError: ``time_layout`` holds a NUL, or strftime does not take it.
     """
+    # Whether Python's strftime takes a NUL is a question of its version.
+    if "\0" in (time_layout or ""):
+        raise ValueError("embedded null character")
     time.strftime(time_layout or "")
     makers: list[Format] = []
     at = 0
