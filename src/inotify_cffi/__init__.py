@@ -6,6 +6,8 @@ from .instance import INotify, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .changes import AsyncBatches, Batches, awatch, watch
+    from .mirror import Change, Mirror
     from .tree import (
         LocalChangesOnlyWarning,
         TreeEvent,
@@ -13,29 +15,47 @@ if TYPE_CHECKING:
         UnreadableDirectoryWarning,
     )
 else:
+    # Who only watches directories does not pay for importing trees.
+    _MODULES = {
+        "AsyncBatches": "changes",
+        "Batches": "changes",
+        "Change": "mirror",
+        "LocalChangesOnlyWarning": "tree",
+        "Mirror": "mirror",
+        "TreeEvent": "tree",
+        "TreeWatcher": "tree",
+        "UnreadableDirectoryWarning": "tree",
+        "awatch": "changes",
+        "watch": "changes",
+    }
 
     def __getattr__(name: str) -> object:
-        # Who only watches directories does not pay for importing trees.
-        if name not in __all__:
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from . import tree
+        from importlib import import_module
 
-        return getattr(tree, name)
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 __all__ = [
+    "AsyncBatches",
+    "Batches",
+    "Change",
     "Event",
     "INotify",
     "LocalChangesOnlyWarning",
+    "Mirror",
     "TreeEvent",
     "TreeWatcher",
     "UnreadableDirectoryWarning",
     "Watch",
+    "awatch",
     "flags",
     "mask_str",
     "masks",
     "parse_events",
     "syscalls",
+    "watch",
 ]
 
 
