@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, Protocol, TypeVar, Union
 
+import churn
 import pytest
 from commanding import COMMAND, Running
 from hypothesis import HealthCheck, settings
@@ -101,6 +102,21 @@ def inotify() -> Iterator[INotify]:
     """An instance, closed afterwards."""
     with INotify() as instance:
         yield instance
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, beside which there is room for others."""
+    root = tmp_path / "root"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def consumer(root: Path) -> Iterator[churn.Consumer]:
+    """A strict consumer of an empty tree, checked afterwards."""
+    with churn.Consumer(root) as consumer:
+        yield consumer
 
 
 @pytest.fixture
@@ -306,10 +322,3 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield watch
     for running in started:
         running.ended(signal.SIGTERM)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, named ``d`` where the command runs."""
-    (tmp_path / "d" / "sub").mkdir(parents=True)
-    return tmp_path / "d"

@@ -32,6 +32,13 @@ RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 UNTEXT = os.fsdecode("é".encode() + b"\xff\n")
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"
+
+
 def _objects(told: bytes) -> list[dict[str, Any]]:
     assert told.isascii()
     return [json.loads(line) for line in told.splitlines()]

@@ -20,6 +20,13 @@ from commanding import COMMAND, Running, finish, inotifywait
 PYPY = sys.implementation.name == "pypy"
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"
+
+
 def _ready(root: Path, *arguments: str | Path, **options: object) -> Running:
     """Start the command where ``root`` is in; return when it watches."""
     command = [*COMMAND, *arguments, "--ready-fd=2"]

@@ -26,6 +26,13 @@ sleep 60 & echo started; wait
 ATTRIB = ["-e", "attrib", "--format", "%f"]
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"
+
+
 def record(path: str, mask: int = flags.CREATE, old_path: str | None = None) -> Record:
     return Record("", path, int(mask), 0, old_path, False, True)
 

@@ -3,8 +3,10 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import syscalls
+    from .changes import AsyncBatches, Batches, awatch, watch
     from .events import Event, flags, mask_str, masks, parse_events
     from .instance import INotify, Watch
+    from .mirror import Change, Mirror
     from .tree import (
         LocalChangesOnlyWarning,
         TreeEvent,
@@ -13,23 +15,31 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AsyncBatches",
+    "Batches",
+    "Change",
     "Event",
     "INotify",
     "LocalChangesOnlyWarning",
+    "Mirror",
     "TreeEvent",
     "TreeWatcher",
     "UnreadableDirectoryWarning",
     "Watch",
+    "awatch",
     "flags",
     "mask_str",
     "masks",
     "parse_events",
     "syscalls",
+    "watch",
 ]
 
 _MODULES = {
+    "changes": ["AsyncBatches", "Batches", "awatch", "watch"],
     "events": ["Event", "flags", "mask_str", "masks", "parse_events"],
     "instance": ["INotify", "Watch"],
+    "mirror": ["Change", "Mirror"],
     "tree": [
         "LocalChangesOnlyWarning",
         "TreeEvent",
