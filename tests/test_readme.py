@@ -459,7 +459,9 @@ CLAIMS = {
     "What a PATTERN leaves out together with all below it costs no watch": [
         "test_command_cases.py::test_costs_no_watch",
     ],
-    "is reported once, by the first": ["test_command_cases.py::test_a_path_given_twice"],
+    "is reported once, by the first": [
+        "test_command_cases.py::test_a_path_given_twice",
+    ],
     "A name is read as UTF-8, whatever the locale is": [
         "test_command_cases.py::test_json_in_any_locale",
     ],
