@@ -16,7 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, Protocol, TypeVar, Union
 
+import churn
 import pytest
+from commanding import COMMAND, Running
 from hypothesis import HealthCheck, settings
 
 from inotify_cffi import Event, INotify, syscalls
@@ -100,6 +102,21 @@ def inotify() -> Iterator[INotify]:
     """An instance, closed afterwards."""
     with INotify() as instance:
         yield instance
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, beside which there is room for others."""
+    root = tmp_path / "root"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def consumer(root: Path) -> Iterator[churn.Consumer]:
+    """A strict consumer of an empty tree, checked afterwards."""
+    with churn.Consumer(root) as consumer:
+        yield consumer
 
 
 @pytest.fixture
@@ -290,3 +307,25 @@ def compile_c(
         return folder / "result"
 
     return compile_c
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """The function that starts the command, and returns when it watches."""
+    started: list[Running] = []
+
+    def watch(*arguments: str | Path, **options: Any) -> Running:
+        running = Running([*COMMAND, *arguments], tmp_path, **options)
+        started.append(running)
+        return running.until_said()
+
+    yield watch
+    for running in started:
+        running.ended(signal.SIGTERM)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"

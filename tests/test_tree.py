@@ -12,11 +12,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
+import churn
 import pytest
 
 from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str, masks
@@ -24,11 +23,7 @@ from inotify_cffi.tree import _disk
 from inotify_cffi.tree._model import Root
 
 if TYPE_CHECKING:
-    import churn
     from conftest import InThread, RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 PATIENCE = 60_000  # milliseconds
 Until = Callable[[Callable[[], Any]], None]

@@ -11,11 +11,10 @@ import tempfile
 import termios
 from array import array
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
+import churn
 import pytest
 
 import inotify_cffi
@@ -29,22 +28,10 @@ from inotify_cffi import (
 )
 
 if TYPE_CHECKING:
-    import churn
     from conftest import InThread, RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 TESTS = Path(__file__).parent
 MAX_QUEUED_EVENTS = Path(churn.MAX_QUEUED_EVENTS)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
 
 
 def _words(watcher: TreeWatcher, root: Path) -> list[str]:

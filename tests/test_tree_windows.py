@@ -15,11 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
+import churn
 import pytest
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
@@ -27,11 +26,7 @@ from inotify_cffi.tree import _disk
 from inotify_cffi.tree._model import Directory
 
 if TYPE_CHECKING:
-    import churn
     from conftest import RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 TESTS = Path(__file__).parent
 ISDIR = flags.ISDIR
@@ -40,21 +35,6 @@ Batches = Sequence[Sequence[Event]]
 
 class AfterListing(Protocol):
     def __call__(self, directory: Path, change: Callable[[], object]) -> None: ...
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
-def consumer(root: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(root) as consumer:
-        yield consumer
 
 
 @pytest.fixture
@@ -722,7 +702,7 @@ def test_watch_that_is_lost(consumer: churn.Consumer, root: Path) -> None:
     (root / "d").mkdir()
     consumer.read()
     # The public API takes no watch away that is needed.
-    top = consumer.watcher._tracker._trees.roots.get(str(root))
+    top = consumer.watcher._tracker._roots.get(str(root))
     assert top is not None
     directory = top.child("d")
     assert directory is not None
