@@ -18,6 +18,7 @@ from typing import Any, Callable, Protocol, TypeVar, Union
 
 import churn
 import pytest
+from commanding import COMMAND, Running
 from hypothesis import HealthCheck, settings
 
 from inotify_cffi import Event, INotify, syscalls
@@ -306,3 +307,25 @@ def compile_c(
         return folder / "result"
 
     return compile_c
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """The function that starts the command, and returns when it watches."""
+    started: list[Running] = []
+
+    def watch(*arguments: str | Path, **options: Any) -> Running:
+        running = Running([*COMMAND, *arguments], tmp_path, **options)
+        started.append(running)
+        return running.until_said()
+
+    yield watch
+    for running in started:
+        running.ended(signal.SIGTERM)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"

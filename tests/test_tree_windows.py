@@ -702,7 +702,7 @@ def test_watch_that_is_lost(consumer: churn.Consumer, root: Path) -> None:
     (root / "d").mkdir()
     consumer.read()
     # The public API takes no watch away that is needed.
-    top = consumer.watcher._tracker._trees.roots.get(str(root))
+    top = consumer.watcher._tracker._roots.get(str(root))
     assert top is not None
     directory = top.child("d")
     assert directory is not None

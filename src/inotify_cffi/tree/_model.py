@@ -63,10 +63,12 @@ class Directory:
 
     __slots__ = ("children", "name", "parent", "status")
 
-    def __init__(self, parent: Directory | None, name: str) -> None:
+    def __init__(
+        self, parent: Directory | None, name: str, status: Status = State.UNSCANNED
+    ) -> None:
         self.parent = parent
         self.name = name
-        self.status: Status = State.UNSCANNED
+        self.status = status
         self.children: dict[str, Directory] | None = None  # most have none
 
     @property
