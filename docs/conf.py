@@ -50,7 +50,10 @@ if os.environ.get("READTHEDOCS"):
     intersphinx_mapping = {"python": ("https://docs.python.org/3", None)}
 nitpick_ignore_regex = [
     (r"py:.*", r"(os|io|select|collections|asyncio|typing|pathlib)\..*"),
-    (r"py:.*", r"inotify_cffi\..*\b_\w+.*|.*Globs"),   # of a constructor that is not called
+    (
+        r"py:.*",
+        r"inotify_cffi\..*\b_\w+.*|.*Globs",
+    ),  # of a constructor that is not called
     (r"py:.*", r"(syscalls\.)?Path"),  # str, bytes or PathLike
     (r"py:.*", r"[A-Z][A-Za-z]*(Error|Warning)|PathLike|IntEnum|NamedTuple|Callable"),
 ]
