@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..events import flags as _flags
 from ..events import mask_str
 from . import _masks
-
-if TYPE_CHECKING:
-    Flags = list[_flags]
 
 
 class UnreadableDirectoryWarning(UserWarning):
@@ -39,7 +36,7 @@ class TreeEvent(NamedTuple):
     synthetic: bool = False
 
     @property
-    def flags(self) -> Flags:
+    def flags(self) -> list[_flags]:
         """The flags of the mask, in their order, to be asked with ``in``."""
         return _flags.from_mask(self.mask)
 
@@ -108,4 +105,6 @@ TreeEvent.path.__doc__ = """The root as it was given, joined with what is below 
 TreeEvent.mask.__doc__ = "Bits of `flags` that say what happened."
 TreeEvent.old_path.__doc__ = """The path before, for MOVED_TO of what was in the trees
     already; else None."""
-TreeEvent.synthetic.__doc__ = "Whether a scan found it: the kernel reported nothing."
+TreeEvent.synthetic.__doc__ = (
+    "Whether a scan found it, and the kernel reported nothing."
+)
