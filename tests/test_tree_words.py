@@ -139,7 +139,7 @@ def test_slashes_of_a_root(top: Path, given: str, removed: str) -> None:
     with TreeWatcher(f"{top}{given}") as watcher:
         watcher.remove(f"{top}{removed}")
         assert repr(watcher) == "<TreeWatcher>"
-        with pytest.raises(ValueError, match="is not a top"):
+        with pytest.raises(ValueError, match="is not a root"):
             watcher.remove(top)
 
 
