@@ -344,10 +344,3 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield watch
     for running in started:
         running.ended(signal.SIGTERM)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, named ``d`` where the command runs."""
-    (tmp_path / "d" / "sub").mkdir(parents=True)
-    return tmp_path / "d"

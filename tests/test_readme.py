@@ -495,6 +495,37 @@ CLAIMS = {
     "nothing is lost, and what it sees twice has the same id": [
         "test_command_redis.py::test_a_killed_consumer_loses_nothing"
     ],
+    "it is a message on standard error instead": [
+        "test_command_cases.py::test_overflow_does_not_look_like_a_path",
+    ],
+    "Each `--exclude` and `--include` counts": [
+        "test_command_words.py::test_expressions_together",
+        "test_command_cases.py::test_expressions_and_globs",
+    ],
+    "What a PATTERN leaves out together with all below it costs no watch": [
+        "test_command_cases.py::test_costs_no_watch",
+    ],
+    "is reported once, by the first": [
+        "test_command_cases.py::test_a_path_given_twice",
+    ],
+    "A name is read as UTF-8, whatever the locale is": [
+        "test_command_cases.py::test_json_in_any_locale",
+    ],
+    "a record of up to 4096 bytes stays in one piece": [
+        "test_command_cases.py::test_records_in_a_shared_pipe",
+    ],
+    "a file named `$(touch x)` or `; rm -r .` does nothing": [
+        "test_command_exec.py::test_names_are_never_obeyed",
+    ],
+    "A signal that ends inotify-cffi is given to the command that runs": [
+        "test_command_exec.py::test_signal_while_the_command_runs",
+    ],
+    "nothing else gets SIGKILL": ["test_command_exec.py::test_kill_after"],
+    "a command that only reads does not run itself": [
+        "test_command_exec.py::test_reading_does_not_count",
+    ],
+    "It ends when nothing is left to watch": ["test_command.py::test_nothing_left"],
+    "a Q_OVERFLOW for each path that was given": ["test_command.py::test_overflow"],
     "The rename of a directory is one event": ["test_tree.py::test_rename_a_directory"],
     "one C call per read, however many events": ["benchmarks/bench_drain.py"],
     "with `complete=True`, a file only when nobody is writing to it": [
