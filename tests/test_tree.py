@@ -30,21 +30,6 @@ Until = Callable[[Callable[[], Any]], None]
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    top = tmp_path / "top"
-    top.mkdir()
-    return top
-
-
-@pytest.fixture
-def consumer(top: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(top) as consumer:
-        yield consumer
-
-
-@pytest.fixture
 def until_blocked(until: Until) -> Callable[[TreeWatcher], None]:
     """The function that returns once a read of the watcher waits."""
     return lambda watcher: until(lambda: watcher._inotify._waiters._waiting)

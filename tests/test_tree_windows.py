@@ -33,6 +33,12 @@ ISDIR = flags.ISDIR
 Batches = Sequence[Sequence[Event]]
 
 
+@pytest.fixture
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
+
+
 class AfterListing(Protocol):
     def __call__(self, directory: Path, change: Callable[[], object]) -> None: ...
 
