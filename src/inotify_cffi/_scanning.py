@@ -130,6 +130,10 @@ class BulkScanner:
     def _names(self) -> list[str]:
         memory = self._memory
         names = bytes(ffi.buffer(memory.names, memory.names_size - 1))
-        if _DECODES_TOGETHER:
-            return names.decode(_ENCODING, _ERRORS).split("/")
-        return [name.decode(_ENCODING, _ERRORS) for name in names.split(b"/")]
+        decoded = (
+            names.decode(_ENCODING, _ERRORS).split("/")
+            if _DECODES_TOGETHER
+            else [name.decode(_ENCODING, _ERRORS) for name in names.split(b"/")]
+        )
+        # The same names come again and again: each is kept once, not once a directory.
+        return list(map({}.setdefault, decoded, decoded))  # type: ignore[arg-type]
