@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+import stepwise
 
 from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str, masks
 from inotify_cffi.tree import _disk
@@ -47,6 +48,12 @@ def consumer(top: Path) -> Iterator[churn.Consumer]:
     """A strict consumer of an empty tree, checked afterwards."""
     with churn.Consumer(top) as consumer:
         yield consumer
+
+
+@pytest.fixture
+def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans are made in steps: a test can get between them."""
+    stepwise.install(monkeypatch)
 
 
 @pytest.fixture
@@ -375,6 +382,7 @@ def test_every_rename_is_one_event(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 @pytest.mark.parametrize("moment", ["add_watch", "read"])
 @pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
 @pytest.mark.parametrize(
@@ -1807,6 +1815,7 @@ def test_no_length_of_time(top: Path, arguments: tuple[float, ...]) -> None:
             asyncio.run(watcher.aread(math.nan))
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_look_at_another_directory_that_goes(
     consumer: churn.Consumer, top: Path
 ) -> None:

@@ -16,6 +16,7 @@ from collections import namedtuple
 from ._inotify import ffi, lib
 from ._waiting import CLOSED_MESSAGE
 from .instance import INotify, pointer_to
+from .syscalls import os_error as os_error  # for what a result says
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

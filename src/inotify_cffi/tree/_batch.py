@@ -96,8 +96,16 @@ class Batch:
         """Return whether an event in the window was of any directory's watch."""
         return bool(self._touched) and not self._touched.isdisjoint(self._found.wds)
 
-    def wds_below(self) -> list[int]:
-        """Return the watches of the directories that were not given."""
+    def result(self, index: int) -> tuple[int, int]:
+        """Return what came of a directory's scan, and its watch or 0."""
+        return self._found.results[index], self._found.wds[index]
+
+    def wds_below(self, given: int) -> list[int]:
+        """Return the watches of the directories below a given one."""
+        return [entry.wd for entry in self.below(given) if entry.wd]
+
+    def wds_found(self) -> list[int]:
+        """Return the watches of all directories that were not given."""
         return [wd for wd in self._found.wds[len(self._given) :] if wd]
 
     def below(self, given: int) -> Iterator[Entry]:
