@@ -298,15 +298,13 @@ class Scans:
             return
         for directory, scan in scans.items():
             if directory.status is not scan:
-                self._drop_below(scan)  # it is forgotten, or unmounted
-            elif window.moves(directory):
+                continue  # it is forgotten, or unmounted
+            if window.moves(directory):
                 self._watches.release(scan.wd, directory, remove=False)
-                self._drop_below(scan)
                 self.want(directory, scan.purpose)
             elif scan.failure is not None:
                 yield scan
             elif not scan.wd:  # the kernel removed its watch already
-                self._drop_below(scan)
                 self.want(directory, scan.purpose)
             else:
                 directory.status = scan.wd
@@ -454,5 +452,6 @@ class Scans:
         elif isinstance(status, State):
             if status in self._groups:
                 self._groups[status].pop(directory, None)
-        else:
+        elif isinstance(status, Scan):
             self._window.scans.pop(directory, None)
+            self._drop_below(status)
