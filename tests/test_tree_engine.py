@@ -10,12 +10,12 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
+import churn
 import pytest
+import stepwise
 import trio
 
 from inotify_cffi import (
@@ -29,22 +29,10 @@ from inotify_cffi import (
 from inotify_cffi.tree import _disk
 
 if TYPE_CHECKING:
-    import churn
     from conftest import InThread, RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 PATIENCE = 60_000  # milliseconds
 RUN = {"asyncio": asyncio.run, "trio": trio.run}
-
-
-@pytest.fixture
-def top(tmp_path: Path) -> Path:
-    """A directory to watch."""
-    top = tmp_path / "top"
-    top.mkdir()
-    return top
 
 
 @pytest.fixture(params=RUN)
@@ -188,6 +176,7 @@ def test_storm_of_overflows(top: Path) -> None:
             return listing(path)
 
         with pytest.MonkeyPatch.context() as patch:
+            stepwise.install(patch)
             patch.setattr(_disk, "listing", overflow_again)
             overflow_again(str(top))
             reads = [watcher.read(timeout=1) for _ in range(3)]

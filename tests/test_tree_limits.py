@@ -11,11 +11,10 @@ import tempfile
 import termios
 from array import array
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
+import churn
 import pytest
 
 import inotify_cffi
@@ -29,22 +28,16 @@ from inotify_cffi import (
 )
 
 if TYPE_CHECKING:
-    import churn
     from conftest import InThread, RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 TESTS = Path(__file__).parent
 MAX_QUEUED_EVENTS = Path(churn.MAX_QUEUED_EVENTS)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
 
 
 def _words(watcher: TreeWatcher, root: Path) -> list[str]:
@@ -120,7 +113,9 @@ assert read() == (["CREATE | ISDIR /locked/in/deep/new"], [])
 assert len(churn.kernel_watches(watcher)) == 8
 """,
     "another changes while it is scanned": """
-from inotify_cffi.tree import _disk
+import stepwise
+from inotify_cffi.tree import _disk, _watches
+_watches.Watches.scan = stepwise.scan
 listing = _disk.listing
 def list_and_change(path):
     names = listing(path)
@@ -150,6 +145,9 @@ assert lines[-2:] == ["DELETE | ISDIR /locked", "CREATE | ISDIR /locked"], lines
 assert len(churn.kernel_watches(watcher)) == 5
 """,
     "it becomes readable just when it was not": """
+import stepwise
+from inotify_cffi.tree import _watches
+_watches.Watches.scan = stepwise.scan
 inotify = watcher._inotify_cffi.inotify
 add_watch = inotify.add_watch
 def refuse_and_open(path, mask):
@@ -933,6 +931,8 @@ def test_short_queue(root: Path, tmp_path: Path, length: int) -> None:
     """With a queue of a few events the picture is true again and again."""
     if not os.access(MAX_QUEUED_EVENTS, os.W_OK):
         pytest.skip("only root may shorten the queue")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("it would shorten the queues of tests beside it")
     with churn.short_queue(length):
         consumer = churn.Consumer(root)
     consumer.halves_are_sure = False

@@ -9,6 +9,7 @@ from typing import Callable
 from .._awaiting import running_backend
 from .._waiting import Deadline, checked_timeout, move
 from ..instance import INotify
+from ._logging import log
 from ._readiness import Readiness
 from ._tracker import Tracker
 from ._turn import Callers, Token
@@ -65,15 +66,12 @@ class Engine:
 
     def fileno(self) -> int:
         self.check()
-        readiness = self._readiness.get(None)
-        if readiness is None:
+        if not self._readiness:
             readiness = Readiness(self.inotify.fileno())
-            kept = self._readiness.setdefault(None, readiness)
-            if kept is not readiness:  # another thread was first
-                readiness.close()
+            if self._readiness.setdefault(None, readiness) is not readiness:
+                readiness.close()  # another thread was first
             self._show_readiness()
-            return kept.fileno()
-        return readiness.fileno()
+        return self._readiness[None].fileno()
 
     def wake(self) -> None:
         if not self.inotify.closed:
@@ -231,6 +229,7 @@ class Engine:
 
     def _warn(self, stacklevel: int) -> None:
         while (warning := self.tracker.take_warning()) is not None:
+            log(warning)  # first: the filters may make an exception of the other
             warnings.warn(warning, stacklevel=stacklevel)
 
     # ---- waiting ---------------------------------------------------------------

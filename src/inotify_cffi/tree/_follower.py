@@ -77,6 +77,8 @@ class Follower:
     def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
         """Follow the events of a read; return whether all of them were followed."""
         batch = reading.batch
+        if not reading.followed:
+            self._scans.note_events(batch)
         while reading.followed < len(batch):
             chunk = batch[reading.followed : reading.followed + _CHUNK]
             reading.followed += len(chunk)
@@ -113,7 +115,7 @@ class Follower:
     def end_window(self) -> None:
         """End the window: at its fence, or else with the read."""
         self._scanner.forget_listed()
-        for scan in self._scans.finish():
+        for scan in self._scans.finish(plainly=self._trees.adds_plainly()):
             self._finish_scan(scan)
         self._renames.window_ended()
         for found in self._unverified.finish(self._scans.has_moved):
@@ -135,9 +137,14 @@ class Follower:
         self._trees.found(directory, scan.names, scan.content, silent=silent)
 
     def _is_own(self, owners: Sequence[Directory], name: str) -> bool:
-        """Return whether an event may come from a listing of our own."""
+        """Return whether an event may come from a listing of our own.
+
+        A scan goes on with the directories that it finds, which the model does not
+        have before the window ends.
+        """
         return any(
             self._scanner.has_listed(owner.child(name) if name else owner)
+            or isinstance(owner.status, Scanning)
             for owner in owners
         )
 

@@ -110,6 +110,8 @@ class Tracker:
     def close(self) -> None:
         """Let the memory of the model go: its directories refer to each other."""
         self._trees.close()
+        self._scanner.forget_listed()
+        self._reading = None
 
     def begin(self) -> None:
         """Begin a call: what had happened before this is to be reported by it."""
@@ -193,7 +195,7 @@ class Tracker:
         asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified.ask(self._scanner.find, self._renames.concerns):
             asked = True
-        if self._scans.start(between_places):
+        if self._scans.start(between_places, descend=not self._output.excludes_some()):
             asked = True
         if asked:
             self._scans.fence()

@@ -6,8 +6,8 @@ import os
 from types import TracebackType
 from typing import Any, Callable, TypeVar
 
-from ..events import masks
 from . import _masks
+from ._arguments import check_paths, checked_mask, known_root
 from ._engine import Engine
 from .events import TreeEvent
 
@@ -29,7 +29,8 @@ class TreeWatcher:
     Raises:
         OSError: a root does not exist or cannot be watched; ENOSPC, the limit
             of watches, with the sysctl, its value and how many are wanted.
-        ValueError: ``mask`` asks for what cannot be reported.
+        ValueError: ``mask`` is empty, or asks for what cannot be reported.
+        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike.
 
     Warns:
         LocalChangesOnlyWarning: a root is on a file system such as NFS or FUSE.
@@ -70,10 +71,9 @@ class TreeWatcher:
         exclude: Callable[[str], bool] | None = None,
         initial: bool = False,
     ) -> None:
-        if mask & ~masks.ALL_EVENTS or not mask:
-            raise ValueError(f"mask {int(mask):#x} has bits that are no event")
+        check_paths(paths)
         # The only attribute, so that a subclass may have all other names.
-        self._inotify_cffi = Engine(int(mask), exclude, initial=initial)
+        self._inotify_cffi = Engine(checked_mask(mask), exclude, initial=initial)
         try:
             for path in paths:
                 self._inotify_cffi.add(os.fsdecode(path))
@@ -151,12 +151,13 @@ class TreeWatcher:
         """Remove a root, and the watches that only it needs.
 
         Parameters:
-            path: a root, as it was given.
+            path: a root, as it was given; slashes at its end do not matter.
 
         Raises:
-            ValueError: it is no root.
+            ValueError: it is no root; the watcher is closed.
         """
-        root = os.fsdecode(path)
+        self._inotify_cffi.check()
+        root = known_root(path, self._inotify_cffi.tracker.roots)
         if not self._inotify_cffi.remove(root):
             raise ValueError(f"{root!r} is not a root")
 
@@ -245,7 +246,13 @@ class TreeWatcher:
         """
         return self._inotify_cffi.fileno()
 
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        roots = "".join(f" {root!r}" for root in self._inotify_cffi.tracker.roots)
+        return f"<{type(self).__name__}{state}{roots}>"
+
     def __enter__(self: _T) -> _T:
+        self._inotify_cffi.check()
         return self
 
     def __exit__(
