@@ -191,7 +191,7 @@ def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
     root.
     """
     found = []
-    with open(f"/proc/self/fdinfo/{watcher.fileno()}") as fdinfo:
+    with open(f"/proc/self/fdinfo/{watcher._inotify_cffi.inotify.fileno()}") as fdinfo:
         for line in fdinfo:
             if line.startswith("inotify "):
                 _, _, inode, device, mask, *_ = line.split()
@@ -228,14 +228,14 @@ class Consumer:
             for root in self.mirror.trees:
                 self.mirror.trees[root] = real_tree(root, self.left_out)
         # What the kernel tells it, batch by batch.
-        read = self.watcher._inotify.read
+        read = self.watcher._inotify_cffi.inotify.read
 
         def listen(*arguments: Any, **options: Any) -> list[Event]:
             batch = read(*arguments, **options)
             self.raw += batch
             return batch
 
-        vars(self.watcher._inotify)["read"] = listen
+        vars(self.watcher._inotify_cffi.inotify)["read"] = listen
 
     def __enter__(self) -> Consumer:
         return self

@@ -11,11 +11,10 @@ import tempfile
 import termios
 from array import array
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
+import churn
 import pytest
 
 import inotify_cffi
@@ -29,22 +28,16 @@ from inotify_cffi import (
 )
 
 if TYPE_CHECKING:
-    import churn
     from conftest import InThread, RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 TESTS = Path(__file__).parent
 MAX_QUEUED_EVENTS = Path(churn.MAX_QUEUED_EVENTS)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
 
 
 def _words(watcher: TreeWatcher, root: Path) -> list[str]:
@@ -118,6 +111,62 @@ assert lines == [
 os.mkdir(f"{root}/locked/in/deep/new")
 assert read() == (["CREATE | ISDIR /locked/in/deep/new"], [])
 assert len(churn.kernel_watches(watcher)) == 8
+""",
+    "another changes while it is scanned": """
+import stepwise
+from inotify_cffi.tree import _disk, _watches
+_watches.Watches.scan = stepwise.scan
+listing = _disk.listing
+def list_and_change(path):
+    names = listing(path)
+    if path == f"{root}/locked":
+        _disk.listing = listing
+        os.chmod(f"{root}/a", 0o711)  # any ATTRIB may say that it is readable
+    return names
+_disk.listing = list_and_change
+os.chmod(f"{root}/locked", 0o700)
+lines, _ = read()
+more, _ = read()
+assert [line for line in lines + more if "ATTRIB" not in line] == [
+    "CREATE | ISDIR /locked/in, synthetic",
+    "CREATE | ISDIR /locked/in/deep, synthetic",
+], (lines, more)
+os.mkdir(f"{root}/locked/new")
+assert read() == (["CREATE | ISDIR /locked/new"], [])
+shutil.rmtree(f"{root}/locked")
+os.mkdir(f"{root}/locked")
+lines = [line for line in read()[0] if "ATTRIB" not in line]
+assert sorted(lines[:-2]) == [  # each once
+    "DELETE | ISDIR /locked/in",
+    "DELETE | ISDIR /locked/in/deep",
+    "DELETE | ISDIR /locked/new",
+], lines
+assert lines[-2:] == ["DELETE | ISDIR /locked", "CREATE | ISDIR /locked"], lines
+assert len(churn.kernel_watches(watcher)) == 5
+""",
+    "it becomes readable just when it was not": """
+import stepwise
+from inotify_cffi.tree import _watches
+_watches.Watches.scan = stepwise.scan
+inotify = watcher._inotify_cffi.inotify
+add_watch = inotify.add_watch
+def refuse_and_open(path, mask):
+    try:
+        return add_watch(path, mask)
+    except PermissionError:
+        del vars(inotify)["add_watch"]
+        os.chmod(f"{root}/a/new", 0o700)
+        raise
+vars(inotify)["add_watch"] = refuse_and_open
+os.mkdir(f"{root}/a/new")
+os.mkdir(f"{root}/a/new/below")
+os.chmod(f"{root}/a/new", 0)
+lines, warned = read()
+more, again = read()
+assert "add_watch" not in vars(inotify)
+assert "CREATE | ISDIR /a/new/below, synthetic" in lines + more, (lines, more)
+assert again == [], again
+assert len(churn.kernel_watches(watcher)) == 6
 """,
     "one warning is enough": """
 os.chmod(f"{root}/locked", 0o100)
@@ -516,7 +565,9 @@ def test_fuse(run_python: RunPython, mount_namespace: list[str], root: Path) -> 
 @pytest.mark.parametrize("path", ["/proc/self/task", "/sys/fs"])
 def test_file_systems_without_changes(path: str) -> None:
     """A root on proc or sysfs gives a warning: no change is seen there."""
-    with pytest.warns(LocalChangesOnlyWarning, match="reports no change of them") as found:
+    with pytest.warns(
+        LocalChangesOnlyWarning, match="reports no change of them"
+    ) as found:
         TreeWatcher(path).close()
     assert repr(path) in str(found[0].message)
     assert found[0].filename == __file__
@@ -669,7 +720,10 @@ def test_above_the_root(root: Path, tmp_path: Path) -> None:
         assert churn.kernel_watches(watcher) == []
         (tmp_path / "beyond").rename(tmp_path / "above")
         events = watcher.read(timeout=0)
-        assert [mask_str(event.mask) for event in events] == ["CREATE | ISDIR", "CREATE"]
+        assert [mask_str(event.mask) for event in events] == [
+            "CREATE | ISDIR",
+            "CREATE",
+        ]
         assert all(event.synthetic for event in events)
 
 
@@ -820,7 +874,7 @@ def test_overflow_of_several_roots(tmp_path: Path) -> None:
         assert watched == 2 + 3 + 2 + 1
         for root in [*roots, tmp_path / "file"]:
             consumer.watcher.remove(root)
-        if str(tmp_path / "a" / "sub") in consumer.watcher._tracker.roots:
+        if str(tmp_path / "a" / "sub") in consumer.watcher._inotify_cffi.tracker.roots:
             consumer.watcher.remove(tmp_path / "a" / "sub")
         consumer.file_roots.clear()
 
@@ -864,7 +918,7 @@ def test_overflow_again_before_it_is_read(
     """
     (root / "d").mkdir()
     with churn.Consumer(root) as consumer:
-        inotify = consumer.watcher._inotify
+        inotify = consumer.watcher._inotify_cffi.inotify
         read = inotify.read
 
         def read_beside_a_writer(*arguments: Any, **options: Any) -> list[Event]:
@@ -896,6 +950,8 @@ def test_short_queue(root: Path, tmp_path: Path, length: int) -> None:
     """With a queue of a few events the picture is true again and again."""
     if not os.access(MAX_QUEUED_EVENTS, os.W_OK):
         pytest.skip("only root may shorten the queue")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("it would shorten the queues of tests beside it")
     with churn.short_queue(length):
         consumer = churn.Consumer(root)
     consumer.halves_are_sure = False
@@ -923,11 +979,12 @@ os.mkdir(f"{root}/d")
 looks = []
 sys.addaudithook(lambda name, _: looks.append(name) if name.startswith("os.") else None)
 with TreeWatcher(root) as watcher:
-    watches = watcher._inotify.add_watch, watcher._inotify.rm_watch
+    inotify = watcher._inotify_cffi.inotify
+    watches = inotify.add_watch, inotify.rm_watch
     def counted(function):
         return lambda *arguments: looks.append("watch") or function(*arguments)
     for function in watches:
-        vars(watcher._inotify)[function.__name__] = counted(function)
+        vars(inotify)[function.__name__] = counted(function)
     os.rename(f"{root}/old", f"{root}/d/new")
     os.mkdir(f"{root}/d/new/0/0")
     looks.clear()
@@ -1035,7 +1092,7 @@ def test_memory_of_churn(root: Path, tmp_path: Path) -> None:
 
     def state(watcher: TreeWatcher) -> dict[str, int]:
         # Nothing public says how much a watcher keeps.
-        parts = vars(watcher._tracker)
+        parts = vars(watcher._inotify_cffi.tracker)
         groups = parts["_scans"]._groups
         kept = {state.name: len(group) for state, group in groups.items()}
         for part in parts.values():

@@ -15,27 +15,29 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
+import churn
 import pytest
+import stepwise
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
 from inotify_cffi.tree import _disk
 from inotify_cffi.tree._model import Directory
 
 if TYPE_CHECKING:
-    import churn
     from conftest import RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 TESTS = Path(__file__).parent
 ISDIR = flags.ISDIR
 Batches = Sequence[Sequence[Event]]
+
+
+@pytest.fixture
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
 
 
 class AfterListing(Protocol):
@@ -43,22 +45,13 @@ class AfterListing(Protocol):
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
+def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans are made in steps: a test can get between them."""
+    stepwise.install(monkeypatch)
 
 
 @pytest.fixture
-def consumer(root: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(root) as consumer:
-        yield consumer
-
-
-@pytest.fixture
-def after_listing(monkeypatch: pytest.MonkeyPatch) -> AfterListing:
+def after_listing(monkeypatch: pytest.MonkeyPatch, in_steps: None) -> AfterListing:
     """The function that lets a change follow the next listing of a directory.
 
     So the change is in the window of the directory: before its mark.
@@ -84,7 +77,7 @@ def _deal(consumer: churn.Consumer, deal: Callable[[list[Event]], Batches]) -> N
 
     A read takes what is queued; another processor may be about to queue the rest.
     """
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
     read = inotify.read
     dealt: list[list[Event]] = []
 
@@ -115,7 +108,7 @@ def _change_late(
     So it is when another processor is at it: the names are others already, and the
     locks are held until the events are in the queue.
     """
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
     read = inotify.read
     finish = _disk.let_changes_finish
     queued = read(timeout=0)
@@ -224,6 +217,7 @@ def test_change_in_a_window(
     assert sorted(told) == sorted(expected)
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_look_at_what_is_just_being_exchanged(
     consumer: churn.Consumer, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +227,7 @@ def test_look_at_what_is_just_being_exchanged(
     os.mknod(root / "old" / "file")
     consumer.read()
     (root / "new").mkdir()
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
 
     def exchange_and_watch(path: str, mask: int) -> int:
         del vars(inotify)["add_watch"]
@@ -251,12 +245,13 @@ def test_look_at_what_is_just_being_exchanged(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_deletion_before_a_listing(consumer: churn.Consumer, root: Path) -> None:
     """What is deleted when the watch is there already is not told, nor is that."""
     (root / "d").mkdir()
     for name in ("file", "other"):
         os.mknod(root / "d" / name)
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
 
     def watch_and_delete(path: str, mask: int) -> int:
         del vars(inotify)["add_watch"]
@@ -395,7 +390,7 @@ def test_rename_through_a_window_before_the_directory_moves(
     os.mknod(root / "old")
     consumer.read()
     (root / "d").mkdir()
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
 
     def make_mark(wd: int) -> None:
         del vars(inotify)["rm_watch"]
@@ -413,6 +408,35 @@ def test_rename_through_a_window_before_the_directory_moves(
     ]
 
 
+def test_new_directory_through_a_window(
+    consumer: churn.Consumer, root: Path, after_listing: AfterListing
+) -> None:
+    """A new directory that goes into another new one and out again is followed."""
+    inotify = consumer.watcher._inotify_cffi.inotify
+
+    def change() -> None:
+        (root / "m").rename(root / "n" / "m")  # when nothing watches it yet
+        (root / "n" / "m").rename(root / "m")
+
+    def make_fence(wd: int) -> None:
+        del vars(inotify)["rm_watch"]
+        inotify.rm_watch(wd)
+        (root / "n").rmdir()
+
+    vars(inotify)["rm_watch"] = make_fence
+    after_listing(root / "n", change)
+    (root / "m").mkdir()
+    (root / "n").mkdir()
+    assert consumer.lines() == [
+        "CREATE | ISDIR /m",
+        "CREATE | ISDIR /n",
+        "MOVED_TO | ISDIR /n/m from /m",
+        "MOVED_TO | ISDIR /m from /n/m",
+        "DELETE | ISDIR /n",
+    ]
+
+
+@pytest.mark.usefixtures("in_steps")
 def test_rename_to_where_a_root_was(root: Path, tmp_path: Path) -> None:
     """What is renamed to where a root was has left, also when MOVE_SELF is late."""
     other = tmp_path / "other"
@@ -422,7 +446,7 @@ def test_rename_to_where_a_root_was(root: Path, tmp_path: Path) -> None:
     with churn.Consumer(root, other) as consumer:
         consumer.halves_are_sure = False
         (root / "d").mkdir()
-        inotify = consumer.watcher._inotify
+        inotify = consumer.watcher._inotify_cffi.inotify
 
         def late(events: list[Event]) -> Batches:
             # The root's rename needs no lock that the other one holds.
@@ -497,6 +521,42 @@ def test_file_that_comes_and_goes_unread(root: Path) -> None:
         assert [event.mask for event in events][:2] == [flags.DELETE, flags.CREATE]
 
 
+def test_read_ends_while_things_go_on(consumer: churn.Consumer, root: Path) -> None:
+    """A read ends though there is a new directory each time it looks."""
+    (root / "d").mkdir()
+    inotify = consumer.watcher._inotify_cffi.inotify
+    read, numbers = inotify.read, iter(range(100))
+
+    def read_and_go_on(*arguments: Any, **options: Any) -> list[Event]:
+        events = read(*arguments, **options)
+        (root / f"{next(numbers)}").mkdir()
+        return events
+
+    vars(inotify)["read"] = read_and_go_on
+    assert consumer.lines() == ["CREATE | ISDIR /d", "CREATE | ISDIR /0"]
+    vars(inotify)["read"] = read
+
+
+def test_change_after_a_mark(consumer: churn.Consumer, root: Path) -> None:
+    """What happens in a directory after its mark is told as the kernel tells it."""
+    (root / "d").mkdir()
+    inotify = consumer.watcher._inotify_cffi.inotify
+
+    def make_mark(wd: int) -> None:
+        del vars(inotify)["rm_watch"]
+        inotify.rm_watch(wd)
+        os.mknod(root / "d" / "file")
+        (root / "d" / "file").unlink()
+
+    vars(inotify)["rm_watch"] = make_mark
+    assert consumer.lines() == [
+        "CREATE | ISDIR /d",
+        "CREATE /d/file",
+        "DELETE /d/file",
+    ]
+
+
+@pytest.mark.usefixtures("in_steps")
 def test_how_directories_are_watched(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -562,13 +622,14 @@ def test_no_descriptors_to_wait_for_a_rename(
     assert consumer.lines() == ["MOVED_FROM /file"]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_no_descriptors_to_wait_where_a_directory_is_not(
     consumer: churn.Consumer, root: Path
 ) -> None:
     """EMFILE where it has to be found out whether a directory is gone is raised."""
     consumer.halves_are_sure = False
     (root / "a" / "b").mkdir(parents=True)
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
     add_watch = inotify.add_watch
     watched: list[str] = []
 
@@ -603,6 +664,7 @@ def test_directory_that_leaves_when_it_could_not_be_listed(
     assert len(churn.kernel_watches(consumer.watcher)) == 1
 
 
+@pytest.mark.usefixtures("in_steps")
 @pytest.mark.parametrize("listed", [False, True])
 def test_look_at_another_directory_that_leaves(
     consumer: churn.Consumer,
@@ -614,7 +676,7 @@ def test_look_at_another_directory_that_leaves(
     """The watch of what was looked at instead of a directory goes when that leaves."""
     (tmp_path / "other").mkdir()
     (root / "d").mkdir()
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
 
     def leave() -> None:
         (root / "d").rename(tmp_path / "other")
@@ -681,13 +743,13 @@ def test_watch_that_is_lost(consumer: churn.Consumer, root: Path) -> None:
     (root / "d").mkdir()
     consumer.read()
     # The public API takes no watch away that is needed.
-    followed = consumer.watcher._tracker._roots.roots.get(str(root))
+    followed = consumer.watcher._inotify_cffi.tracker._roots.roots.get(str(root))
     assert followed is not None
     top = followed.top
     assert top is not None
     directory = top.child("d")
     assert directory is not None
-    consumer.watcher._inotify.rm_watch(directory.wd)
+    consumer.watcher._inotify_cffi.inotify.rm_watch(directory.wd)
     os.mknod(root / "d" / "file")
     assert consumer.lines() == ["CREATE /d/file, synthetic"]
 
@@ -765,9 +827,11 @@ import os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 import churn
 from inotify_cffi import TreeWatcher, flags
-from inotify_cffi.tree import _disk
+from inotify_cffi.tree import _disk, _watches
 from inotify_cffi.tree._model import Directory
+import stepwise
 
+_watches.Watches.scan = stepwise.scan
 root = sys.argv[2]
 
 def run(*command):
@@ -821,11 +885,11 @@ run("mount", "--bind", root, f"{root}/a/loop")
 with TreeWatcher(root) as watcher:
     os.rename(f"{root}/a", f"{root}-elsewhere")
     os.mkdir(f"{root}/new")
-    read = watcher._inotify.read
+    read = watcher._inotify_cffi.inotify.read
     def read_late(timeout):
         # Another processor may be about to queue its MOVE_SELF.
         return sorted(read(timeout), key=lambda event: event.mask == flags.MOVE_SELF)
-    vars(watcher._inotify)["read"] = read_late
+    vars(watcher._inotify_cffi.inotify)["read"] = read_late
     told = [churn.in_words(event, root) for event in watcher.read(timeout=0)]
     assert told == [
         "MOVED_FROM | ISDIR /a/loop/a",
@@ -983,7 +1047,7 @@ def test_rename_over_and_on_of_what_is_to_be_looked_at_again(
     (root / "y").mkdir()
     consumer.read()
     (root / "d").mkdir()
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
 
     def make_mark(wd: int) -> None:
         del vars(inotify)["rm_watch"]
@@ -1001,6 +1065,7 @@ def test_rename_over_and_on_of_what_is_to_be_looked_at_again(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_read_that_ends_as_what_is_looked_at_leaves(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
@@ -1008,7 +1073,7 @@ def test_read_that_ends_as_what_is_looked_at_leaves(
     (tmp_path / "other").mkdir()
     os.mknod(tmp_path / "other" / "file")
     (root / "d").mkdir()
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
 
     def watch_and_replace(path: str, mask: int) -> int:
         del vars(inotify)["add_watch"]
@@ -1134,6 +1199,7 @@ def test_leaving_after_an_exchange_of_files(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_exchange_with_what_is_looked_at(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:
@@ -1273,7 +1339,9 @@ def test_doubt_in_a_directory_that_goes(
         "MOVED_FROM /p/file",
         "DELETE | ISDIR /p",
     ]
-    assert not consumer.watcher._tracker._unverified  # else it would be asked for ever
+    assert (
+        not consumer.watcher._inotify_cffi.tracker._unverified
+    )  # else it would be asked for ever
 
 
 def test_rename_into_a_root_that_goes_meanwhile(root: Path, tmp_path: Path) -> None:

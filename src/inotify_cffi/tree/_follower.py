@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from . import _disk
 from ._masks import (
@@ -13,6 +13,7 @@ from ._masks import (
     DELETE,
     DELETE_SELF,
     ISDIR,
+    LISTING,
     MOVE_SELF,
     MOVED_FROM,
     MOVED_TO,
@@ -25,7 +26,7 @@ from ._output import Output
 from ._renames import Renames
 from ._root_tracker import RootTracker
 from ._roots import Root
-from ._scanner import Purpose, Scan
+from ._scanner import Purpose, Scan, Scanner
 from ._scans import Scans
 from ._trees import Trees
 from ._unverified import UnverifiedNames
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from ..events import Event
 
 _NO_CONTENT: Mapping[str, list[int]] = {}
+# Events between two looks at the clock.
+_CHUNK = 256
 
 
 class Parts(NamedTuple):
@@ -43,11 +46,24 @@ class Parts(NamedTuple):
     paths: Paths
     output: Output
     watches: Watches
+    scanner: Scanner
     scans: Scans
     renames: Renames
     unverified: UnverifiedNames
     trees: Trees
     roots: RootTracker
+
+
+class Reading:
+    """The events of one read of the queue, and how far they were followed."""
+
+    __slots__ = ("batch", "followed", "is_first", "overflowed")
+
+    def __init__(self, batch: Sequence[Event], *, is_first: bool) -> None:
+        self.batch = batch
+        self.followed = 0
+        self.is_first = is_first  # the first of a call
+        self.overflowed = False  # events are missing
 
 
 class Follower:
@@ -57,38 +73,54 @@ class Follower:
         self._paths = parts.paths
         self._output = parts.output
         self._watches = parts.watches
+        self._scanner = parts.scanner
         self._scans = parts.scans
         self._renames = parts.renames
         self._unverified = parts.unverified
         self._trees = parts.trees
         self._roots = parts.roots
 
-    def follow(self, batch: Sequence[Event]) -> bool:
-        """Follow the events of a read; return whether some are missing."""
-        overflowed = due = False
+    def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
+        """Follow the events of a read; return whether all of them were followed."""
+        batch = reading.batch
+        if not reading.followed:
+            self._scans.note_events(batch)
+        while reading.followed < len(batch):
+            chunk = batch[reading.followed : reading.followed + _CHUNK]
+            reading.followed += len(chunk)
+            self._follow_chunk(chunk, reading)
+            if is_over():
+                break
+        return reading.followed == len(batch)
+
+    def _follow_chunk(self, chunk: Sequence[Event], reading: Reading) -> None:
         watches_of_ways = self._roots.watches
-        for event in batch:
+        due = self._roots.is_due() and not reading.overflowed
+        for event in chunk:
             of_a_way = event[0] in watches_of_ways
             if due and not of_a_way:
                 self._roots.settle()
                 due = False
             if event[1] & CONTROL:
-                overflowed |= self._follow_control(event)
+                if self._follow_control(event):
+                    reading.overflowed = True
             else:
-                self._follow_event(event, batch)
+                self._follow_event(event, reading.batch)
             if of_a_way:
                 self._roots.follow_event(event)
-                due = not overflowed
-        return overflowed
+                due = not reading.overflowed
 
     def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:
         wd, mask, _, name = event
-        if not mask & UNMOUNT and self._scans.unmounted():
+        if self._scans.unmounted() and not mask & UNMOUNT:
             self._trees.show_mount_points()
         if self._renames.has_ambiguous():
             for decision in self._renames.judge(wd, mask):
                 self._trees.apply(decision)
-        for directory in self._watches.owners(wd):
+        owners = self._watches.owners(wd)
+        if mask & LISTING and mask & ISDIR and self._is_own(owners, name):
+            return
+        for directory in owners:
             if directory.status != wd and directory.wd != wd:
                 continue  # following the event for another owner has forgotten it
             if not name:
@@ -98,7 +130,8 @@ class Follower:
 
     def end_window(self) -> None:
         """End the window: at its fence, or else with the read."""
-        for scan in self._scans.finish():
+        self._scanner.forget_listed()
+        for scan in self._scans.finish(plainly=self._adds_plainly()):
             self._finish_scan(scan)
         self._renames.window_ended()
         for found in self._unverified.finish(self._scans.has_moved):
@@ -162,6 +195,21 @@ class Follower:
     def _is_root_of_its_own(self, directory: Directory, name: str) -> bool:
         path = self._paths.entry_path(directory, name)
         return self._roots.is_root_of_its_own(path)
+
+    def _adds_plainly(self) -> bool:
+        return self._trees.adds_plainly() and not self._roots.has_exceptions()
+
+    def _is_own(self, owners: Sequence[Directory], name: str) -> bool:
+        """Return whether an event may come from a listing of our own.
+
+        A scan goes on with the directories that it finds, which the model does not
+        have before the window ends.
+        """
+        return any(
+            self._scanner.has_listed(owner.child(name) if name else owner)
+            or isinstance(owner.status, Scanning)
+            for owner in owners
+        )
 
     def _follow_control(self, event: Event) -> bool:
         wd, mask, _, _ = event

@@ -12,6 +12,8 @@ DELETE = int(flags.DELETE)
 MOVED_FROM = int(flags.MOVED_FROM)
 MOVED_TO = int(flags.MOVED_TO)
 ATTRIB = int(flags.ATTRIB)
+MODIFY = int(flags.MODIFY)
+CLOSE_WRITE = int(flags.CLOSE_WRITE)
 DELETE_SELF = int(flags.DELETE_SELF)
 MOVE_SELF = int(flags.MOVE_SELF)
 UNMOUNT = int(flags.UNMOUNT)
@@ -23,21 +25,16 @@ ISDIR = int(flags.ISDIR)
 STRUCTURAL = CREATE | DELETE | MOVED_FROM | MOVED_TO
 # Part of every mask whose events of entries are reported, and of no other.
 NAMES = MOVED_FROM
+# What a listing of a directory causes, ours as everybody's.
+LISTING = int(flags.OPEN | flags.ACCESS | flags.CLOSE_NOWRITE)
 # What comes from the queue itself, and not from the watched directory.
 CONTROL = Q_OVERFLOW | IGNORED
 
 # What `TreeWatcher` reports by default.
-DEFAULT = (
-    STRUCTURAL
-    | ATTRIB
-    | DELETE_SELF
-    | MOVE_SELF
-    | int(flags.MODIFY)
-    | int(flags.CLOSE_WRITE)
-)
+DEFAULT = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | MODIFY | CLOSE_WRITE
 # A scan reports what it finds where the mask asks for any of these.
 DIRECTORY_FOUND = CREATE | MOVED_TO
-FILE_FOUND = DIRECTORY_FOUND | ATTRIB | int(flags.MODIFY) | int(flags.CLOSE_WRITE)
+FILE_FOUND = DIRECTORY_FOUND | ATTRIB | MODIFY | CLOSE_WRITE
 # What the watcher itself needs, whatever is reported.
 NEEDED = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF
 # MASK_ADD always: without it the kernel clears the mask of a watch that is there

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+
+from .._waiting import move
 from ._masks import (
     CREATE,
     DIRECTORY_FOUND,
@@ -19,11 +22,9 @@ class Output:
 
     def __init__(self, mask: int) -> None:
         self._mask = mask | Q_OVERFLOW | UNMOUNT
-        self._events: list[TreeEvent] = []
-        self._warnings: list[Warning] = []
-
-    def __len__(self) -> int:
-        return len(self._events)
+        self._events: deque[TreeEvent] = deque()
+        self._warnings: deque[Warning] = deque()
+        self.reported = 0  # events since the beginning
 
     def report(
         self,
@@ -35,10 +36,12 @@ class Output:
     ) -> None:
         """Report an event, if it is asked for."""
         if mask & self._mask:
+            self.reported += 1
             self._events.append(TreeEvent(path, mask, old_path, synthetic))
         elif old_path is not None and self._mask & MOVED_FROM:
             # Of a rename inside the trees only the first half is asked for.
             kind = mask & ISDIR
+            self.reported += 1
             self._events.append(
                 TreeEvent(old_path, MOVED_FROM | kind, None, synthetic=False)
             )
@@ -54,17 +57,21 @@ class Output:
         """
         if self._mask & (DIRECTORY_FOUND if is_directory else FILE_FOUND):
             mask = CREATE | ISDIR if is_directory else CREATE
+            self.reported += 1
             self._events.append(TreeEvent(path, mask, None, synthetic=True))
 
     def report_always(self, mask: int, path: str) -> None:
         """Report what every consumer has to know."""
+        self.reported += 1
         self._events.append(TreeEvent(path, mask, None, synthetic=False))
 
-    def take(self) -> list[TreeEvent]:
-        """Take all events."""
-        events, self._events = self._events, []
-        return events
+    def move_to(self, events: deque[TreeEvent]) -> None:
+        """Move all events, in order; each is always in one of the two."""
+        move(self._events, events)
 
     def take_warning(self) -> Warning | None:
         """Take the next warning, if there is one."""
-        return self._warnings.pop(0) if self._warnings else None
+        try:
+            return self._warnings.popleft()  # several threads may take at once
+        except IndexError:
+            return None

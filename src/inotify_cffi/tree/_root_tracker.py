@@ -146,6 +146,10 @@ class RootTracker:
 
     # ---- events ----------------------------------------------------------------
 
+    def is_due(self) -> bool:
+        """Return whether `settle` has something to do."""
+        return self._ways.is_due()
+
     @property
     def watches(self) -> Container[int]:
         """The watches whose events `follow_event` has to be given."""

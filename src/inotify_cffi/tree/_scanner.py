@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
+from .._scanning import NOT_REACHED, os_error
 from . import _disk
+from ._batch import Batch
 from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
 from ._model import Directory, Kind, Paths, Scanning, join
 
@@ -25,14 +28,19 @@ class Purpose(enum.Enum):
     RETRY = "report what is in it, now that it may have become readable"
 
 
+Wanted = tuple[Directory, Purpose]
+
+
 class Scan(Scanning):
     """What a scan found, and the events of the directory until its fence."""
 
     __slots__ = (
+        "batch",
         "content",
         "directory",
         "failure",
         "held_back",
+        "index",
         "names",
         "purpose",
         "reported",
@@ -57,6 +65,9 @@ class Scan(Scanning):
         # Names that a rename brought in the window, and that was reported at once.
         self.reported: set[str] = set()
         self.content: dict[str, list[int]] = {}  # masks of events that name a name
+        # What was found by the same call into C, and which entry of it this is.
+        self.batch: Batch | None = None
+        self.index = 0
 
     def replay(self, completes_move: Callable[[int], bool]) -> Iterator[Event]:
         """Apply the events that were held back to the names.
@@ -98,6 +109,33 @@ class Scan(Scanning):
             self.content.setdefault(name, []).append(mask)
 
 
+class Reach(NamedTuple):
+    """How far one call goes."""
+
+    directories: int
+    milliseconds: float
+    descend: bool
+
+
+class Outcome(NamedTuple):
+    """What came of a call."""
+
+    scans: list[Scan]
+    unreached: list[Wanted]  # in their order
+    failures: list[OSError]  # ENOSPC, or the means to scan are missing; one at most
+    batches: list[Batch]
+
+
+class _Located(NamedTuple):
+    wanted: Wanted
+    fs_path: str
+
+
+def _ends_all(failure: OSError) -> bool:
+    """Return whether any other directory would meet the same failure."""
+    return failure.errno == errno.ENOSPC or failure.errno in _disk.NO_MEANS
+
+
 class Scanner:
     """Asks the disk, in an order that the algorithm can rely on.
 
@@ -122,17 +160,45 @@ class Scanner:
         self._paths = paths
         self._list_files = list_files
         self._one_file_system = one_file_system
+        # What was listed here since the queue was read: the events of that, OPEN and
+        # the like, are queued before the fence.
+        self._listed: set[Directory] = set()
 
-    def scan_batch(self, batch: Iterable[tuple[Directory, Purpose]]) -> Iterator[Scan]:
-        """Watch directories, list them, and yield what was found, in order.
+    def has_listed(self, directory: Directory | None) -> bool:
+        """Return whether this listed a directory since the last fence."""
+        return directory in self._listed
 
-        Raises:
-            OSError: ENOSPC, the limit of watches; EMFILE and the like: the means to
-                scan are missing. It concerns the first scan that was not yielded.
+    def forget_listed(self) -> None:
+        """Follow the fence: whatever is opened from here on, others open."""
+        self._listed.clear()
+
+    def scan_all(self, wanted: Sequence[Wanted], reach: Reach) -> Outcome:
+        """Watch directories, list them, and go on with what is in them.
+
+        Parameters:
+            wanted: the directories, either all SILENT or none.
+            reach: how far to go.
         """
+        outcome = Outcome([], [], [], [])
+        for is_single, group in groupby(self._with_paths(wanted), self._is_single):
+            if outcome.unreached:
+                outcome.unreached.extend(each.wanted for each in group)
+            elif is_single:
+                self._scan_singly([*group], outcome)
+            else:
+                self._scan_together([*group], outcome, reach)
+        return outcome
+
+    def _is_single(self, located: _Located) -> bool:
+        """Return whether something is to be done before a directory is watched."""
+        return self._one_file_system or len(located.fs_path) > _disk.SURELY_SHORT
+
+    def _with_paths(self, wanted: Iterable[Wanted]) -> Iterator[_Located]:
         above: Directory | None = None
         path_above = ""
-        for directory, purpose in batch:
+        for each in wanted:
+            directory, _ = each
+            self._listed.add(directory)
             parent = directory.parent
             if parent is None or parent is not above:
                 above = parent
@@ -140,7 +206,65 @@ class Scanner:
                 path_above = os.path.dirname(fs_path)
             else:  # walking up once for all neighbours
                 fs_path = join(path_above, directory.name)
-            yield self._scan(directory, fs_path, purpose)
+            yield _Located(each, fs_path)
+
+    def _scan_singly(self, located: Sequence[_Located], outcome: Outcome) -> None:
+        for number, ((directory, purpose), fs_path) in enumerate(located):
+            try:
+                outcome.scans.append(self._scan(directory, fs_path, purpose))
+            except OSError as failure:
+                outcome.failures.append(failure)
+                outcome.unreached.extend(each.wanted for each in located[number:])
+                break
+
+    def _scan_together(
+        self,
+        located: Sequence[_Located],
+        outcome: Outcome,
+        reach: Reach,
+    ) -> None:
+        silent = self._is_silent(located[0].wanted[1])
+        found = self._watches.scan(
+            [each.fs_path for each in located],
+            descend=reach.descend,
+            only_directories=silent,
+            limit=reach.directories,
+            milliseconds=reach.milliseconds,
+        )
+        given = [each.wanted[0] for each in located]
+        batch = Batch(found, given, only_directories=silent)
+        outcome.batches.append(batch)
+        for index, (wanted, fs_path) in enumerate(located):
+            scan = None
+            if not outcome.failures:
+                try:
+                    scan = self._scan_of(batch, index, wanted, fs_path)
+                except OSError as failure:
+                    outcome.failures.append(failure)
+            if scan is None:
+                _, wd = batch.result(index)
+                self._watches.keep([wd, *batch.wds_below(index)])
+                outcome.unreached.append(wanted)
+            else:
+                outcome.scans.append(scan)
+
+    def _scan_of(
+        self, batch: Batch, index: int, wanted: Wanted, fs_path: str
+    ) -> Scan | None:
+        """Return the scan of a given directory; None where it was not reached.
+
+        Raises:
+            OSError: any other directory would meet the same.
+        """
+        number, wd = batch.result(index)
+        if number in (NOT_REACHED, errno.EINTR):
+            return None
+        failure = os_error(number, fs_path) if number else None
+        if failure is not None and _ends_all(failure):
+            raise failure
+        scan = self._found(wanted, wd, batch.names(index), failure)
+        scan.batch, scan.index = batch, index
+        return scan
 
     def find(self, directory: Directory, name: str) -> Kind | None:
         """Return what has a name; None where that cannot be asked now.
@@ -148,6 +272,7 @@ class Scanner:
         Raises:
             OSError: EMFILE and the like: the means to ask are missing.
         """
+        self._listed.add(directory)
         try:
             is_directory = _disk.find(self._paths.fs_path(directory), name)
         except OSError as failure:
@@ -161,23 +286,23 @@ class Scanner:
 
     def wait_for_changes(self, directory: Directory) -> None:
         """Return when every change of a directory so far has queued its events."""
+        self._listed.add(directory)
         _disk.let_changes_finish(self._paths.fs_path(directory))
 
     def count(self, directories: Iterable[Directory]) -> int:
         """Count directories and all below them, as far as they can be read."""
+        directories = list(directories)
+        self._listed.update(directories)
         return _disk.count_directories([*map(self._paths.fs_path, directories)])
 
     def _scan(self, directory: Directory, fs_path: str, purpose: Purpose) -> Scan:
         try:
-            if len(fs_path) > _disk.SURELY_SHORT or directory.parent is None:
-                with _disk.reachable(fs_path) as path:
-                    return self._watch_and_list(directory, path, purpose)
-            return self._watch_and_list(directory, fs_path, purpose)
+            with _disk.reachable(fs_path) as path:
+                return self._watch_and_list(directory, path, purpose)
         except OSError as failure:
-            if failure.errno == errno.ENOSPC or failure.errno in _disk.NO_MEANS:
+            if _ends_all(failure):
                 raise
-            self._wait_for_path(directory)
-            return Scan(directory, purpose, 0, {}, failure)
+            return self._found((directory, purpose), 0, {}, failure)
 
     def _watch_and_list(
         self, directory: Directory, path: str, purpose: Purpose
@@ -185,14 +310,32 @@ class Scanner:
         if self._one_file_system:
             self._refuse_other_file_system(directory, path)
         wd = self._watches.add(path)
-        if purpose is Purpose.SILENT and not self._list_files:
+        if self._is_silent(purpose):
             names = _disk.directories(path)
         else:
             names = _disk.listing(path)
+        return self._found((directory, purpose), wd, names)
+
+    def _found(
+        self,
+        wanted: Wanted,
+        wd: int,
+        names: dict[str, bool],
+        failure: OSError | None = None,
+    ) -> Scan:
+        directory, purpose = wanted
+        if failure is not None:
+            self._watches.keep([wd])
+            self._wait_for_path(directory)
+            return Scan(directory, purpose, 0, {}, failure)
         if self._watches.owners(wd):  # it may be what was just exchanged for this
             self._wait_for_path(directory)
         self._watches.assign(wd, directory)
         return Scan(directory, purpose, wd, names)
+
+    def _is_silent(self, purpose: Purpose) -> bool:
+        """Return whether nobody asks about files."""
+        return purpose is Purpose.SILENT and not self._list_files
 
     @staticmethod
     def _refuse_other_file_system(directory: Directory, path: str) -> None:

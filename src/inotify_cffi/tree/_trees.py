@@ -175,6 +175,10 @@ class Trees:
         for left in self._renames.below(top):
             self._leave(left)
 
+    def adds_plainly(self) -> bool:
+        """Return whether nothing can come of what is found silently but directories."""
+        return not self._exclude
+
     def found(
         self,
         directory: Directory,
@@ -191,10 +195,6 @@ class Trees:
             content: masks of what happened to the names since.
             silent: whether the consumer is not to be given the names.
         """
-        if silent and not self._exclude:  # the start of most watchers
-            inner = (name for name, is_directory in names.items() if is_directory)
-            self._scans.want_new(map(directory.add, inner), Purpose.SILENT)
-            return
         purpose = Purpose.SILENT if silent else Purpose.REPORT
         for name, is_directory in names.items():
             self._unverified.take(directory, name)

@@ -10,14 +10,20 @@ import enum
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .._scanning import BulkScanner, Found
 from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, MASK_ADD, NAMES, NEEDED
 from ._model import Directory
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from ..instance import INotify
 
 # Only directories are watched, so nothing else waits for the events of this.
 _NO_DIRECTORY = "/dev/null"
+
+# Watches that are removed before the clock is looked at.
+_AT_ONCE = 512
 
 
 class Control(enum.Enum):
@@ -34,7 +40,8 @@ class Watches:
 
     def __init__(self, inotify: INotify, mask: int) -> None:
         self._inotify = inotify
-        self._mask = mask | NEEDED | HOW | DONT_FOLLOW
+        self._mask = mask | NEEDED | HOW
+        self._bulk = BulkScanner(inotify, self._mask)
         self._owners: dict[int, Directory | tuple[Directory, ...]] = {}
         # Watches without an owner. They are kept until the queue is empty, as an
         # event that is queued may still need them.
@@ -60,10 +67,49 @@ class Watches:
         Raises:
             OSError: as inotify_add_watch(2).
         """
-        wd = self._inotify.add_watch(path, self._mask)
+        wd = self._inotify.add_watch(path, self._mask | DONT_FOLLOW)
         if wd not in self._owners:
             self._strays.add(wd)
         return wd
+
+    def scan(
+        self,
+        paths: Sequence[str],
+        *,
+        descend: bool,
+        only_directories: bool,
+        limit: int,
+        milliseconds: float,
+    ) -> Found:
+        """Watch and list many directories, as `BulkScanner.scan`.
+
+        What was watched is no stray before `keep` has it so.
+        """
+        return self._bulk.scan(
+            paths,
+            follow=False,
+            descend=descend,
+            only_directories=only_directories,
+            limit=limit,
+            milliseconds=milliseconds,
+        )
+
+    def free_memory(self) -> None:
+        """Free what the last scan needed."""
+        self._bulk.free_memory()
+
+    def keep(self, wds: Collection[int]) -> None:
+        """Make strays of the watches that have no owner; 0 is none."""
+        self._strays.update(wd for wd in wds if wd and wd not in self._owners)
+
+    def are_unassigned(self, wds: Collection[int]) -> bool:
+        """Return whether watches have no owner, and differ from each other."""
+        return self._owners.keys().isdisjoint(wds) and len(set(wds)) == len(wds)
+
+    def assign_all(self, directories: Mapping[int, Directory]) -> None:
+        """Make each directory the owner of a watch that has none."""
+        self._strays.difference_update(directories)
+        self._owners.update(directories)
 
     def assign(self, wd: int, directory: Directory) -> None:
         """Make a directory an owner of a watch."""
@@ -162,13 +208,18 @@ class Watches:
         """Return whether `collect` has something to do."""
         return bool(self._strays or self._awaiting_ignored)
 
-    def collect(self) -> None:
-        """Remove the watches that nobody owns. The queue must be empty."""
+    def collect(self) -> bool:
+        """Remove some of the watches that nobody owns. The queue must be empty.
+
+        Returns:
+            Whether there are more.
+        """
         self._awaiting_ignored.clear()  # an overflow may have swallowed their IGNORED
-        for wd in self._strays:
+        for _ in range(min(len(self._strays), _AT_ONCE)):
+            wd = self._strays.pop()
             if wd not in self._held:
                 self._remove(wd)
-        self._strays.clear()
+        return bool(self._strays)
 
     def forget_all(self) -> None:
         """Take their watches from all directories; keep them as strays."""

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
-import warnings
-from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._waiting import Deadline, checked_timeout, move
-from ..events import masks
-from ..instance import INotify
 from . import _masks
-from ._tracker import Tracker
+from ._arguments import check_paths, checked_mask, known_root
+from ._engine import Engine
 from .events import TreeEvent
 
 if TYPE_CHECKING:
     from ..instance import Watch
     from ._exclude import ExcludeArgument as Exclude
 
-_NO_WAIT = Deadline(0)
+_T = TypeVar("_T", bound="TreeWatcher")
 
 
 class TreeWatcher:
@@ -40,7 +33,8 @@ class TreeWatcher:
     Raises:
         OSError: a root does not exist or cannot be watched; ENOSPC, the limit
             of watches, with the sysctl, its value and how many are wanted.
-        ValueError: ``mask`` asks for what cannot be reported.
+        ValueError: ``mask`` is empty, or asks for what cannot be reported.
+        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike.
 
     Warns:
         LocalChangesOnlyWarning: a root is on a file system such as NFS or FUSE.
@@ -60,7 +54,12 @@ class TreeWatcher:
       more. When no root is left, `read` returns at once, and iteration ends.
 
     **Threads.** Every method may be called from any thread. **Signals.** `wake`
-    and `close` may be called from a signal handler.
+    and `close` may be called from a signal handler. **Forks.** In a forked child,
+    every method but `close` raises RuntimeError, as the watcher is the parent's;
+    `close` closes the copies of its descriptors.
+
+    **Descriptors.** One for the inotify instance, one more while a read waits, and
+    two from the first call of `fileno` on.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as root, TreeWatcher(root) as watcher:
@@ -79,35 +78,56 @@ class TreeWatcher:
         one_file_system: bool = False,
         missing_ok: bool = False,
     ) -> None:
-        if mask & ~masks.ALL_EVENTS or not mask:
-            raise ValueError(f"mask {int(mask):#x} has bits that are no event")
-        self._initial = initial
-        self._missing_ok = missing_ok
-        # Reentrant, so that a signal handler that reads does not wait for the
-        # read that it interrupted; it is given nothing (see _advance).
-        self._lock = threading.RLock()
-        self._advancing = False
-        self._waiting = 0  # reads that wait; under the lock
-        self._undelivered: deque[TreeEvent] = deque()
-        self._inotify = INotify(nonblocking=True)
+        check_paths(paths)
+        # The only attribute, so that a subclass may have all other names.
+        self._inotify_cffi = Engine(
+            checked_mask(mask),
+            exclude,
+            initial=initial,
+            recursive=recursive,
+            one_file_system=one_file_system,
+            missing_ok=missing_ok,
+        )
         try:
-            self._tracker = Tracker(
-                self._inotify,
-                int(mask),
-                exclude,
-                recursive=recursive,
-                one_file_system=one_file_system,
-            )
-            self._add(paths)
+            self._inotify_cffi.add(map(os.fsdecode, paths))
         except BaseException:
-            self.close()
+            self._inotify_cffi.close()
             raise
+
+    @classmethod
+    async def acreate(
+        cls: type[_T],
+        *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        **options: Any,
+    ) -> _T:
+        """Make a watcher in a task, which lets other tasks run meanwhile.
+
+        Parameters:
+            paths: as for the class.
+            options: keyword arguments of the class.
+
+        Returns:
+            The watcher, whose roots are watched to their last directories.
+
+        Raises:
+            OSError: as for the class.
+            ValueError: as for the class.
+            RuntimeError: no event loop is running.
+        """
+        watcher = cls(**options)
+        try:
+            for path in paths:
+                await watcher.aadd(path)
+        except BaseException:
+            watcher.close()
+            raise
+        return watcher
 
     def add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Add a root. It is watched, to its last directory, when this returns.
 
-        What happened below it meanwhile is not reported, unless ``initial`` was
-        asked for.
+        What it holds already is not reported, unless ``initial`` was asked for.
+        What happens from then on is, here and below the other roots.
 
         Parameters:
             path: as for the class. A root inside another is part of that one's
@@ -121,42 +141,38 @@ class TreeWatcher:
             LocalChangesOnlyWarning: as for the class.
             UnreadableDirectoryWarning: as for the class.
         """
-        self._add([path])
+        self._inotify_cffi.add([os.fsdecode(path)])
 
-    def _add(
-        self, paths: Iterable[str | bytes | os.PathLike[str] | os.PathLike[bytes]]
+    async def aadd(
+        self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]
     ) -> None:
-        with self._lock:
-            try:
-                for path in paths:
-                    self._tracker.add_root(
-                        os.fsdecode(path),
-                        silent=not self._initial,
-                        missing_ok=self._missing_ok,
-                    )
-                self._advance()
-            finally:
-                self._wake_reader()
-        self._warn(stacklevel=4)
+        """Add a root in a task: `add`, which lets other tasks run meanwhile.
+
+        Cancelling it leaves the root added; whoever reads goes on with its scan.
+
+        Parameters:
+            path: as for `add`.
+
+        Raises:
+            OSError: as for `add`.
+            ValueError: as for `add`.
+            RuntimeError: no event loop is running.
+        """
+        await self._inotify_cffi.aadd(os.fsdecode(path))
 
     def remove(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Remove a root, and the watches that only it needs.
 
         Parameters:
-            path: a root, as it was given.
+            path: a root, as it was given; slashes at its end do not matter.
 
         Raises:
-            ValueError: it is no root.
+            ValueError: it is no root; the watcher is closed.
         """
-        root = os.fsdecode(path)
-        with self._lock:
-            if root not in self._tracker.roots:
-                raise ValueError(f"{root!r} is not a root")
-            try:
-                self._advance()  # what is queued is reported as of now
-            finally:
-                self._tracker.remove_root(root)
-                self._wake_reader()
+        self._inotify_cffi.check()
+        root = known_root(path, self._inotify_cffi.tracker.roots)
+        if not self._inotify_cffi.remove(root):
+            raise ValueError(f"{root!r} is not a root")
 
     def read(
         self, timeout: float | None = None, read_delay: float | None = None
@@ -182,15 +198,20 @@ class TreeWatcher:
             ValueError: the watcher is closed, or is closed while this waits; an
                 argument is not a number of milliseconds.
         """
-        return self._read(timeout, read_delay, None)
+        return self._inotify_cffi.read(timeout, read_delay)
 
-    async def aread(self, timeout: float | None = None) -> list[TreeEvent]:
+    async def aread(
+        self, timeout: float | None = None, read_delay: float | None = None
+    ) -> list[TreeEvent]:
         """Await what happens: `read` for a task, under asyncio, uvloop or trio.
 
-        Cancelling it loses nothing.
+        It works in slices of some milliseconds, between which other tasks run, and
+        never waits for a thread. Cancelling it loses nothing.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds, as for `read`.
+            read_delay: how long to go on waiting after the first event, in
+                milliseconds, as for `read`.
 
         Returns:
             The events, as `read` returns them.
@@ -200,7 +221,7 @@ class TreeWatcher:
             ValueError: as for `read`.
             RuntimeError: no event loop is running.
         """
-        return await self._aread(timeout, None)
+        return await self._inotify_cffi.aread(timeout, read_delay)
 
     def wake(self) -> None:
         """Let every `read` and `aread` that waits return ``[]`` at once.
@@ -209,7 +230,7 @@ class TreeWatcher:
         instead: as `INotify.wake` does. May be called from any thread, task or
         signal handler.
         """
-        self._inotify.wake()
+        self._inotify_cffi.wake()
 
     def close(self) -> None:
         """Close the watcher; all its watches go with it.
@@ -218,32 +239,22 @@ class TreeWatcher:
         ValueError at once, and iteration ends: as `INotify.close` does. Closing
         again does nothing.
         """
-        self._inotify.close()
-        # Whoever is at work with the model, perhaps the code that a signal
-        # handler interrupts with this, lets it go on finding that it is closed.
-        if self._lock.acquire(blocking=False):
-            try:
-                self._forget_model()
-            finally:
-                self._lock.release()
+        self._inotify_cffi.close()
 
     @property
     def roots(self) -> list[str]:
         """The roots, as they were given, in the order in which they were added."""
-        with self._lock:
-            return self._tracker.roots
+        return self._inotify_cffi.tracker.roots
 
     @property
     def missing(self) -> list[str]:
         """The roots that lead to nothing, as of the events that were read."""
-        with self._lock:
-            return self._tracker.missing
+        return self._inotify_cffi.tracker.missing
 
     @property
     def unreadable(self) -> list[str]:
         """The directories below the roots that may not be read, by their paths."""
-        with self._lock:
-            return self._tracker.unreadable
+        return self._inotify_cffi.tracker.unreadable
 
     def watches(self) -> list[Watch]:
         """Return what the kernel watches for this watcher: see `INotify.watches`.
@@ -254,24 +265,33 @@ class TreeWatcher:
         Raises:
             ValueError: the watcher is closed.
         """
-        return self._inotify.watches()
+        return self._inotify_cffi.inotify.watches()
 
     @property
     def closed(self) -> bool:
         """Whether it is closed."""
-        return self._inotify.closed
+        return self._inotify_cffi.inotify.closed
 
     def fileno(self) -> int:
-        """Return the inotify descriptor, for an event loop of one's own.
+        """Return a descriptor for an event loop of one's own.
 
-        When it is readable, call ``read(timeout=0)``.
+        It is readable whenever ``read(timeout=0)`` would return something, and may
+        be so when it would not. It is an epoll descriptor of the watcher: wait for
+        it, and do nothing else with it. It is made by the first call of this.
 
         Raises:
             ValueError: the watcher is closed.
+            RuntimeError: as for every method, in a forked child.
         """
-        return self._inotify.fileno()
+        return self._inotify_cffi.fileno()
 
-    def __enter__(self) -> TreeWatcher:
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        roots = "".join(f" {root!r}" for root in self._inotify_cffi.tracker.roots)
+        return f"<{type(self).__name__}{state}{roots}>"
+
+    def __enter__(self: _T) -> _T:
+        self._inotify_cffi.check()
         return self
 
     def __exit__(
@@ -282,119 +302,25 @@ class TreeWatcher:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> TreeWatcher:
+    def __iter__(self: _T) -> _T:
         return self
 
     def __next__(self) -> TreeEvent:
-        """Return the next event; wait for it. Ends when closed, or without a root."""
-        while True:
-            with suppress(IndexError):
-                return self._undelivered.popleft()
-            try:
-                events = self._read(None, None, 1)
-            except ValueError:
-                if self.closed:
-                    raise StopIteration from None
-                raise
-            if events:
-                return events[0]
+        """Return the next event; wait for it. Ends when it is closed."""
+        try:
+            return self._inotify_cffi.next()
+        except ValueError:
+            if self.closed:
+                raise StopIteration from None
+            raise
 
-    def __aiter__(self) -> TreeWatcher:
+    def __aiter__(self: _T) -> _T:
         return self
 
     async def __anext__(self) -> TreeEvent:
-        while True:
-            with suppress(IndexError):
-                return self._undelivered.popleft()
-            try:
-                events = await self._aread(None, 1)
-            except ValueError:
-                if self.closed:
-                    raise StopAsyncIteration from None
-                raise
-            if events:
-                return events[0]
-
-    def _read(
-        self, timeout: float | None, read_delay: float | None, most: int | None
-    ) -> list[TreeEvent]:
-        deadline = Deadline(checked_timeout(timeout, read_delay))
-        while True:
-            events, seconds = self._take_events(deadline, most)
-            if events or seconds <= 0:
-                return events
-            try:
-                readable = self._inotify.wait_readable(seconds * 1000, read_delay)
-            finally:
-                self._end_wait()
-            if not readable and deadline.seconds_left() > 0:  # woken
-                return self._take_events(_NO_WAIT, most)[0]
-
-    async def _aread(self, timeout: float | None, most: int | None) -> list[TreeEvent]:
-        deadline = Deadline(checked_timeout(timeout, None))
-        await self._inotify.await_readable(0)  # lets other tasks run
-        while True:
-            events, seconds = self._take_events(deadline, most)
-            if events or seconds <= 0:
-                return events
-            try:
-                readable = await self._inotify.await_readable(seconds * 1000)
-            finally:
-                self._end_wait()
-            if not readable and deadline.seconds_left() > 0:
-                return self._take_events(_NO_WAIT, most)[0]
-
-    def _take_events(
-        self, deadline: Deadline, most: int | None
-    ) -> tuple[list[TreeEvent], float]:
-        """Return the events, and how long to wait for more, in seconds.
-
-        What is beyond ``most`` is left, in its place, to whoever is next.
-        """
-        seconds = 0.0
-        events: list[TreeEvent] = []
-        with self._lock:
-            try:
-                self._advance()
-            except ValueError:
-                self._forget_model()
-                raise
-            # An iteration takes from these without the lock.
-            move(self._undelivered, events)
-            events += self._tracker.take_events()
-            if most is not None:
-                self._undelivered.extend(events[most:])
-                del events[most:]
-                self._wake_reader()
-            if not events:
-                seconds = deadline.seconds_left()
-                if seconds > 0:
-                    self._waiting += 1
-        self._warn(stacklevel=5)
-        return events, seconds
-
-    def _end_wait(self) -> None:
-        with self._lock:
-            self._waiting -= 1
-
-    def _wake_reader(self) -> None:
-        """End the wait of a read that has something to return, or no root left."""
-        if self._waiting and (self._tracker.has_events() or self._undelivered):
-            self._inotify.wake()
-
-    def _advance(self) -> None:
-        if self._advancing:
-            return
-        self._advancing = True
         try:
-            self._tracker.advance()
-        finally:
-            self._advancing = False
-
-    def _forget_model(self) -> None:
-        if self.closed and not self._advancing:
-            self._tracker.close()
-
-    def _warn(self, stacklevel: int) -> None:
-        while (warning := self._tracker.take_warning()) is not None:
-            warnings.warn(warning, stacklevel=stacklevel)
+            return await self._inotify_cffi.anext()
+        except ValueError:
+            if self.closed:
+                raise StopAsyncIteration from None
+            raise
