@@ -302,6 +302,7 @@ class Scans:
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
         self._reach = min(2 * self._reach, _MOST)  # until something is in the way
+        plainly = plainly and self._recursive
         plainly = plainly and window.is_whole and not window.moved
         if plainly and self._are_quiet(scans.values(), batches):
             self._adopt(scans, batches)
