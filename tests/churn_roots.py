@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import linecache  # noqa: F401 - with its imports, before rights are given up
+import logging  # noqa: F401
 import os
 import random
 import re
@@ -28,6 +30,7 @@ import signal
 import sys
 import tempfile
 import time
+import tokenize  # noqa: F401
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -142,7 +145,9 @@ class Writer:
     def _write(self, path: str) -> None:
         with open(path, "a", encoding="utf-8") as file:
             file.write("x")
-        self.closed[os.path.basename(path)] = time.monotonic()
+            file.flush()
+            # Whoever reads it from here on has all of it.
+            self.closed[os.path.basename(path).rstrip("~")] = time.monotonic()
 
     def rename(self) -> None:
         os.rename(self.place(), self.place())
@@ -179,7 +184,8 @@ class Writer:
 class Mirror:
     """What a consumer knows: the paths, each with whether it is a directory."""
 
-    def __init__(self, *, is_strict: bool) -> None:
+    def __init__(self, roots: list[str], *, is_strict: bool) -> None:
+        self.roots = roots
         self.is_strict = is_strict
         self.known: dict[str, bool] = {}
         self.wrong: list[str] = []
@@ -189,7 +195,8 @@ class Mirror:
         path, mask, old_path, _ = event
         for each in (path, old_path):
             if each is not None:
-                self.reported[os.path.basename(each)] = time.monotonic()
+                name = os.path.basename(each).rstrip("~")
+                self.reported[name] = time.monotonic()
         if mask & flags.Q_OVERFLOW:
             self._take(path, event, may_be_missing=True, keep=True)
         elif mask & flags.MOVED_TO:
@@ -202,7 +209,8 @@ class Mirror:
         elif mask & (flags.DELETE | flags.MOVED_FROM | GONE):
             self._take(path, event)
         elif mask & flags.CREATE:
-            if path in self.known:
+            # Of a root inside another, both the root and the entry may be reported.
+            if path in self.known and path not in self.roots:
                 self._note(event, "is there already")
             self.known[path] = bool(mask & flags.ISDIR)
         elif path not in self.known:
@@ -333,7 +341,7 @@ def one_run(seed: int, seconds: float, directory: str | None, *, chmod: bool) ->
         finally:
             os._exit(0)
     os.waitpid(child, os.WUNTRACED)
-    mirror = Mirror(is_strict=draw.mask & ALL == ALL)
+    mirror = Mirror(draw.roots, is_strict=draw.mask & ALL == ALL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
