@@ -227,7 +227,7 @@ class Follower:
     def _follow_self(self, directory: Directory, mask: int) -> None:
         """Follow an event of a directory's own watch, about itself."""
         if mask & UNMOUNT:
-            self._watches.release(directory.wd, directory, remove=False)
+            self._watches.release(directory.wd, directory)
             self._scans.unmount(directory)
         if directory.parent is None:  # its end is found on the way to it
             if not mask & (DELETE_SELF | MOVE_SELF | UNMOUNT):

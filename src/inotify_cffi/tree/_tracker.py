@@ -135,6 +135,7 @@ class Tracker:
         if root is None:
             return False
         self._roots.remove(root)
+        self._watches.remove_some()  # more go when the queue is empty
         return True
 
     def close(self) -> None:

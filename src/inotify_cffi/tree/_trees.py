@@ -300,7 +300,7 @@ class Trees:
             self._scans.forget(directory)
             self._renames.forget(directory)
             self._exclude.forget(directory)
-            self._watches.release(wd, directory, remove=True)
+            self._watches.release(wd, directory)
         top.detach()
         self._paths.changed()
 

@@ -119,14 +119,15 @@ class Watches:
         else:
             self._owners[wd] = directory
 
-    def release(self, wd: int, directory: Directory, *, remove: bool) -> None:
-        """Take a watch from a directory.
+    def release(self, wd: int, directory: Directory) -> None:
+        """Take a watch from a directory; without an owner it is a stray.
+
+        It is not removed at once: of a big tree that would queue so many IGNORED
+        that the queue overflows.
 
         Parameters:
             wd: the watch; 0 where there is none.
             directory: one of its owners.
-            remove: when this was the last owner, whether to remove the watch at
-                once. If not, it stays as a stray until the queue is empty.
         """
         if not wd:
             return
@@ -137,8 +138,6 @@ class Watches:
         self._owners.pop(wd, None)
         if wd in self._held:
             self._narrow(wd)
-        elif remove:
-            self._remove(wd)
         else:
             self._strays.add(wd)
 
@@ -215,11 +214,22 @@ class Watches:
             Whether there are more.
         """
         self._awaiting_ignored.clear()  # an overflow may have swallowed their IGNORED
+        return self.remove_some()
+
+    def remove_some(self) -> bool:
+        """Remove so many strays that the queue does not overflow with their IGNORED.
+
+        Returns:
+            Whether there are more.
+        """
         for _ in range(min(len(self._strays), _AT_ONCE)):
             wd = self._strays.pop()
             if wd not in self._held:
                 self._remove(wd)
-        return bool(self._strays)
+        if self._strays:
+            return True
+        self._strays.clear()  # what is popped to the last keeps its table
+        return False
 
     def forget_all(self) -> None:
         """Take their watches from all directories; keep them as strays."""
