@@ -420,6 +420,10 @@ class Scans:
         elif directory.status is not State.UNMOUNTED:
             self._enter(directory, State.WATCH_LOST)
 
+    def is_empty(self, directory: Directory) -> bool:
+        """Return whether the disk has no names in a directory."""
+        return self._scanner.is_empty(directory)
+
     def has_lost(self) -> bool:
         """Return whether the watch of some directory ended, and no DELETE followed."""
         return bool(self._groups[State.WATCH_LOST])

@@ -204,6 +204,8 @@ class Tracker:
         self._follow_roots(reading)
         self._follower.end_window()
         self._trees.show_mount_points()
+        if not reading.overflowed:
+            self._roots.expect_removals()
         if reading.is_first or not self._scans.has_unscanned():
             if not (reading.is_first or self._begins) and self._has_enough():
                 return True  # the rest is the next call's
@@ -230,7 +232,6 @@ class Tracker:
             if reading.is_first:
                 self._roots.follow_mounts()
             self._roots.settle()
-            self._roots.expect_removals()
 
     def _has_enough(self) -> bool:
         """Return whether the call has reported something, and more is queued."""
