@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import churn
 import pytest
+import stepwise
 
 from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str, masks
 from inotify_cffi.tree import _disk
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 PATIENCE = 60_000  # milliseconds
 Until = Callable[[Callable[[], Any]], None]
+
+
+@pytest.fixture
+def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans are made in steps: a test can get between them."""
+    stepwise.install(monkeypatch)
 
 
 @pytest.fixture
@@ -355,6 +362,7 @@ def test_every_rename_is_one_event(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 @pytest.mark.parametrize("moment", ["add_watch", "read"])
 @pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
 @pytest.mark.parametrize(
@@ -1787,6 +1795,7 @@ def test_no_length_of_time(top: Path, arguments: tuple[float, ...]) -> None:
             asyncio.run(watcher.aread(math.nan))
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_look_at_another_directory_that_goes(
     consumer: churn.Consumer, top: Path
 ) -> None:
