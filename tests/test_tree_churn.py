@@ -28,12 +28,12 @@ exec "$@" "$PWD/merged"
 """
 
 
-def _churn(*directory: str | Path, prefix: Sequence[str | Path] = ()) -> None:
+def _churn(*arguments: str | Path, prefix: Sequence[str | Path] = ()) -> None:
     if not os.access(MAX_QUEUED_EVENTS, os.W_OK):
         pytest.skip("only root may shorten the queue, as one manner of churn does")
     if "PYTEST_XDIST_WORKER" in os.environ:
         pytest.skip("one manner of churn shortens the queues of tests beside it")
-    command = [*prefix, sys.executable, "-W", "error", CHURN, *ARGUMENTS, *directory]
+    command = [*prefix, sys.executable, "-W", "error", CHURN, *ARGUMENTS, *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.stderr.startswith(("mount:", "unshare:")):
         pytest.skip(f"no overlayfs here: {finished.stderr}")
@@ -43,6 +43,11 @@ def _churn(*directory: str | Path, prefix: Sequence[str | Path] = ()) -> None:
 def test_on_tmpfs() -> None:
     """On tmpfs, every manner of churn ends true and clean."""
     _churn("/dev/shm")
+
+
+def test_with_many_exchanges() -> None:
+    """Where one operation in eight is an exchange, churn ends true and clean, too."""
+    _churn("/dev/shm", "--exchanges")
 
 
 def test_on_disk(tmp_path: Path) -> None:

@@ -113,12 +113,12 @@ class Batches:
 
     @property
     def watcher(self) -> TreeWatcher:
-        """The watcher below: it can be asked, but not be read from."""
+        """The watcher below, which can be asked, but not be read from."""
         return self._watching.watcher
 
     @property
     def mirror(self) -> Mirror:
-        """What is in the trees now, as far as it was read: to be asked."""
+        """What is in the trees now, as far as it was read."""
         return self._watching.mirror
 
     @property
@@ -177,7 +177,7 @@ class AsyncBatches:
 
     @property
     def watcher(self) -> TreeWatcher:
-        """The watcher below: it can be asked, but not be read from.
+        """The watcher below, which can be asked, but not be read from.
 
         Raises:
             ValueError: it has not begun.
@@ -186,7 +186,7 @@ class AsyncBatches:
 
     @property
     def mirror(self) -> Mirror:
-        """What is in the trees now, as far as it was read: to be asked.
+        """What is in the trees now, as far as it was read.
 
         Raises:
             ValueError: it has not begun.
@@ -309,7 +309,7 @@ def watch(
             directories then; of the files in them, instead.
         ignore: globs of what is left out, a directory with all below it, at no cost.
             The default leaves out what version control, caches and editors make:
-            `DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash is of a
+            `changes.DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash is of a
             name; one with a slash is of the path below the root, where ``**`` is any
             number of directories. What is renamed from an ignored name to another is
             ``"added"``; the reverse is ``"deleted"``.
@@ -400,7 +400,7 @@ def awatch(
 
     Returns:
         An asynchronous iterator of lists of `Change`. When its task is cancelled,
-        nothing is lost: it can be gone on with. It is for one task; `close` is for any.
+        nothing is lost: it can be gone on with. It is for one task; `AsyncBatches.close` is for any.
     """
     return AsyncBatches(
         partial(

@@ -583,6 +583,14 @@ class INotify(io.FileIO):
         syscalls.raise_os_error(-result, path)
 
 
+def pointer_to(inotify: INotify) -> Any:
+    """Return the compiled instance, for what else in this package calls C with it.
+
+    A scan of a tree watches many directories by one call.
+    """
+    return inotify._instance
+
+
 def _watch(line: str) -> Watch:
     # inotify wd:1 ino:2301b6 sdev:fe00000 mask:fff ignored_mask:0 ..., all hex
     values = dict(field.split(":", 1) for field in line.split()[1:5])

@@ -59,6 +59,7 @@ class Follower:
     def follow(self, batch: Sequence[Event]) -> bool:
         """Follow the events of a read; return whether some are missing."""
         overflowed = False
+        self._scans.note_events(batch)
         for event in batch:
             wd, mask, _, name = event
             if mask & CONTROL:
@@ -82,7 +83,7 @@ class Follower:
 
     def end_window(self) -> None:
         """End the window: at its fence, or else with the read."""
-        for scan in self._scans.finish():
+        for scan in self._scans.finish(plainly=self._trees.adds_plainly()):
             self._finish_scan(scan)
         self._renames.window_ended()
         for found in self._unverified.finish(self._scans.has_moved):

@@ -62,6 +62,10 @@ class Ambiguous:
         self.content: list[int] = []  # masks of what happened to the name since
         self.settled = False
 
+    def as_decided(self) -> tuple[PendingMove, Directory, str, int, tuple[int, ...]]:
+        """Return the fields of `Moved` or `Exchanged`."""
+        return self.move, self.parent, self.name, self.mask, tuple(self.content)
+
 
 class Left(NamedTuple):
     """There is no second event: what is named has left the trees."""

@@ -23,38 +23,15 @@ Facts about a rename:
   the queue. Identity from the disk is that of now, which the queue may not have
   reached yet.
 
-What a name that arrived is, and what the next events make of it:
-
-===================  =====================  =====================================
-state                event                  next state, decision
-===================  =====================  =====================================
-(none)               MOVED_TO a free name   `Over.NOTHING`
-(none)               MOVED_TO over a known  `Over.DIRECTORY`
-                     directory
-Over.NOTHING         MOVED_FROM that name   (none); the name becomes unverified:
-                                            it may exist still
-Over.DIRECTORY       MOVED_FROM that name   the same, and the pending move may be
-                                            the second half of an exchange
-Over.DIRECTORY       settled                Over.NOTHING: an exchange would have
-                                            queued its second rename
-any                  another structural     (none)
-                     event of the parent
-pending move, may    its MOVED_TO           `Ambiguous`: nothing is reported, the
-be of an exchange                           content events of the name wait
-Ambiguous            MOVE_SELF of the       `Moved`: it went on
-                     directory that came
-Ambiguous            structural event of    `Exchanged`: the directory that had
-                     either parent;         been there moved; the one that came
-                     settled                stays
-===================  =====================  =====================================
+What exchanges make of this is in `_arrivals`.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from typing import Callable
 
+from ._arrivals import Arrivals, Over
 from ._masks import MOVE_SELF, MOVED_FROM, MOVED_TO, STRUCTURAL
 from ._model import Directory
 from ._moves import (
@@ -69,14 +46,6 @@ from ._moves import (
 )
 
 
-class Over(enum.Enum):
-    """What was at a name that something has just been renamed to."""
-
-    NOTHING = "nothing that could be exchanged for it"
-    DIRECTORY = "a directory, or a name that is unverified"
-    SETTLED = "a directory; the rename has finished"
-
-
 class Renames:
     """All renames that are not finished."""
 
@@ -84,9 +53,7 @@ class Renames:
         self._by_cookie: dict[int, list[PendingMove]] = {}
         self._pending: dict[Directory, PendingMove] = {}
         self._ambiguous: list[Ambiguous] = []
-        # The name that the last structural event of a directory brought, when that
-        # was MOVED_TO.
-        self._last_moved_to: dict[Directory, tuple[str, Over]] = {}
+        self._arrivals = Arrivals()
 
     # ---- events ----------------------------------------------------------------
 
@@ -187,15 +154,15 @@ class Renames:
         Returns:
             Whether the name, which seems to have left, may exist still.
         """
-        name_before, what_was_there = self._last_moved_to.pop(parent, ("", None))
+        before = self._arrivals.take(parent)
         if mask & MOVED_TO and parent.root is not None:
-            self._last_moved_to[parent] = name, Over.DIRECTORY if over else Over.NOTHING
-        elif mask & MOVED_FROM and name_before == name:
+            self._arrivals.add(parent, name, over=over)
+        elif mask & MOVED_FROM and before is not None and before.name == name:
             move = self._pending.get(parent)
             if move is not None and move.source_unknown:
                 return False  # the consumer still has what came
             if move is not None and move.child is not None and move.child.wd:
-                move.may_be_exchange = what_was_there is not Over.NOTHING
+                move.may_be_exchange = before.over is not Over.NOTHING
             return True
         return False
 
@@ -240,12 +207,7 @@ class Renames:
                 if ambiguous.parent.root is not None:
                     wait(ambiguous.parent)
                 ambiguous.settled = found = True
-        for parent, (name, over) in self._last_moved_to.items():
-            if over is Over.DIRECTORY:
-                wait(parent)
-                self._last_moved_to[parent] = name, Over.SETTLED
-                found = True
-        return found
+        return self._arrivals.settle(wait) or found
 
     def settled(self) -> Iterator[Decision]:
         """Yield what is decided as nothing followed. Apply each before the next."""
@@ -255,9 +217,7 @@ class Renames:
         for ambiguous in list(self._ambiguous):
             if ambiguous.settled and ambiguous in self._ambiguous:
                 yield self._was_exchanged(ambiguous)
-        for parent, (name, over) in self._last_moved_to.items():
-            if over is Over.SETTLED:
-                self._last_moved_to[parent] = name, Over.NOTHING
+        self._arrivals.finish()
 
     # ---- questions ---------------------------------------------------------------
 
@@ -316,7 +276,7 @@ class Renames:
 
     def forget(self, directory: Directory) -> None:
         """Forget what waits in a directory that leaves the model."""
-        self._last_moved_to.pop(directory, None)
+        self._arrivals.take(directory)
         move = self._pending.get(directory)
         if move is not None:
             self.drop(move)
@@ -325,26 +285,14 @@ class Renames:
         self._by_cookie.clear()
         self._pending.clear()
         self._ambiguous.clear()
-        self._last_moved_to.clear()
+        self._arrivals.clear()
 
     def _went_on(self, ambiguous: Ambiguous) -> Decision:
         self._ambiguous.remove(ambiguous)
-        move, parent, name, mask = (
-            ambiguous.move,
-            ambiguous.parent,
-            ambiguous.name,
-            ambiguous.mask,
-        )
-        if parent.root is None:
-            return Left(move)
-        return Moved(move, parent, name, mask, tuple(ambiguous.content))
+        if ambiguous.parent.root is None:
+            return Left(ambiguous.move)
+        return Moved(*ambiguous.as_decided())
 
     def _was_exchanged(self, ambiguous: Ambiguous) -> Exchanged:
         self._ambiguous.remove(ambiguous)
-        return Exchanged(
-            ambiguous.move,
-            ambiguous.parent,
-            ambiguous.name,
-            ambiguous.mask,
-            tuple(ambiguous.content),
-        )
+        return Exchanged(*ambiguous.as_decided())

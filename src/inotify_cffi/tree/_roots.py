@@ -7,14 +7,19 @@ import stat
 from collections.abc import Iterator
 
 from . import _disk
-from ._model import Directory, FileRoot, Root, join
+from ._model import Directory, FileRoot, Root, State, join
+from ._scanner import Purpose
+from ._scans import Scans
+from ._watches import Watches
 from .events import LocalChangesOnlyWarning
 
 
 class Roots:
     """The roots by their paths, as these were given."""
 
-    def __init__(self) -> None:
+    def __init__(self, watches: Watches, scans: Scans) -> None:
+        self._watches = watches
+        self._scans = scans
         self._roots: dict[str, Root] = {}
 
     def __len__(self) -> int:
@@ -29,8 +34,8 @@ class Roots:
     def get(self, path: str) -> Root | None:
         return self._roots.get(path)
 
-    def add(self, path: str) -> Root:
-        """Add a root.
+    def add(self, path: str, purpose: Purpose) -> Root:
+        """Add a root. It is unscanned, or part of another root's tree.
 
         Raises:
             OSError: there is nothing at the path.
@@ -39,7 +44,28 @@ class Roots:
         root = Root(path) if is_directory else FileRoot(path)
         root.identity = _disk.identity(root.fs_path)
         self._roots[path] = root
+        self._begin(root, purpose)
+        for other in self:
+            if isinstance(other, FileRoot) and self.enclosing(other) is not None:
+                self._watches.release(other.wd, other, remove=False)
+                self._scans.enclose(other)
         return root
+
+    def remove(self, root: Root) -> bool:
+        """Remove a root; what other roots have of its tree stays theirs.
+
+        Returns:
+            Whether its directories have to be forgotten now. They have not where
+            they are part of another root's tree.
+        """
+        inside = [other for other in self if self.enclosing(other) is root]
+        is_part = root.parent is not None or self.enclosing(root) is not None
+        self.discard(root)
+        if is_part:
+            return False
+        for other in inside:
+            self._take_out(root, other)
+        return True
 
     def discard(self, root: Root) -> None:
         """Remove a root, if it is one still."""
@@ -47,11 +73,13 @@ class Roots:
             del self._roots[root.given]
 
     def renew(self) -> None:
-        """Replace each root by one that nothing is known of."""
+        """Replace each root by one that nothing is known of, and that is unscanned."""
         for path, root in self._roots.items():
             new = self._roots[path] = type(root)(path)
             new.fs_path = root.fs_path  # whatever the working directory is now
             new.identity = _disk.identity(new.fs_path)
+        for new in self:
+            self._begin(new, Purpose.REPORT)
 
     def clear(self) -> None:
         self._roots.clear()
@@ -67,12 +95,27 @@ class Roots:
                 return other
         return None
 
-    def inside(self, outer: Root) -> list[Root]:
-        """Return the roots that are in a root's tree, and in no other's first."""
-        return [root for root in self if self.enclosing(root) is outer]
+    def _begin(self, root: Root, purpose: Purpose) -> None:
+        if self.enclosing(root) is None:
+            self._scans.want(root, purpose)
+        else:
+            self._scans.enclose(root)
+
+    def _take_out(self, outer: Root, inner: Root) -> None:
+        """Make a tree of its own of a root that is part of another's."""
+        found = _locate(outer, inner)
+        if found is inner:
+            inner.stand_alone()
+        elif found is not None and found.state is State.WATCHED:
+            for child in list((found.children or {}).values()):
+                child.move(inner, child.name)
+            self._watches.assign(found.wd, inner)
+            self._scans.adopt(inner, found.wd)
+        else:
+            self._scans.want(inner)
 
 
-def locate(outer: Root, inner: Root) -> Directory | None:
+def _locate(outer: Root, inner: Root) -> Directory | None:
     """Return what is known at a root's path in another root's tree."""
     found: Directory | None = outer
     for name in inner.given[len(outer.given) :].strip("/").split("/"):

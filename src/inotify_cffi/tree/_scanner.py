@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Callable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
+from .._scanning import NOT_REACHED, os_error
 from . import _disk
+from ._batch import Batch
 from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
 from ._model import Directory, FileRoot, Kind, Paths, Root, Scanning, join
 
@@ -25,14 +28,19 @@ class Purpose(enum.Enum):
     RETRY = "report what is in it, now that it may have become readable"
 
 
+Wanted = tuple[Directory, Purpose]
+
+
 class Scan(Scanning):
     """What a scan found, and the events of the directory until its fence."""
 
     __slots__ = (
+        "batch",
         "content",
         "directory",
         "failure",
         "held_back",
+        "index",
         "names",
         "purpose",
         "reported",
@@ -57,6 +65,9 @@ class Scan(Scanning):
         # Names that a rename brought in the window, and that was reported at once.
         self.reported: set[str] = set()
         self.content: dict[str, list[int]] = {}  # masks of events that name a name
+        # What was found by the same call into C, and which entry of it this is.
+        self.batch: Batch | None = None
+        self.index = 0
 
     def replay(self, completes_move: Callable[[int], bool]) -> Iterator[Event]:
         """Apply the events that were held back to the names.
@@ -102,6 +113,47 @@ class Scan(Scanning):
             self.content.setdefault(name, []).append(mask)
 
 
+class Reach(NamedTuple):
+    """How far one call goes."""
+
+    directories: int
+    milliseconds: float
+    descend: bool
+
+
+class Outcome(NamedTuple):
+    """What came of a call."""
+
+    scans: list[Scan]
+    unreached: list[Wanted]  # in their order
+    failures: list[OSError]  # ENOSPC, or the means to scan are missing; one at most
+    batches: list[Batch]
+
+
+class _Manner(enum.Enum):
+    SINGLE = "a file's directory, or a path that may be too long for the kernel"
+    ROOT = "its path may end in a link"
+    TOGETHER = "any other"
+
+
+class _Located(NamedTuple):
+    wanted: Wanted
+    fs_path: str
+
+
+def _manner(located: _Located) -> _Manner:
+    directory = located.wanted[0]
+    is_root = isinstance(directory, Root)
+    if isinstance(directory, FileRoot) or len(located.fs_path) > _disk.SURELY_SHORT:
+        return _Manner.SINGLE
+    return _Manner.ROOT if is_root and directory.parent is None else _Manner.TOGETHER
+
+
+def _ends_all(failure: OSError) -> bool:
+    """Return whether any other directory would meet the same failure."""
+    return failure.errno == errno.ENOSPC or failure.errno in _disk.NO_MEANS
+
+
 class Scanner:
     """Asks the disk, in an order that the algorithm can rely on."""
 
@@ -109,16 +161,29 @@ class Scanner:
         self._watches = watches
         self._paths = paths
 
-    def scan_batch(self, batch: Iterable[tuple[Directory, Purpose]]) -> Iterator[Scan]:
-        """Watch directories, list them, and yield what was found, in order.
+    def scan_all(self, wanted: Sequence[Wanted], reach: Reach) -> Outcome:
+        """Watch directories, list them, and go on with what is in them.
 
-        Raises:
-            OSError: ENOSPC, the limit of watches; EMFILE and the like: the means to
-                scan are missing. It concerns the first scan that was not yielded.
+        Parameters:
+            wanted: the directories, either all SILENT or none.
+            reach: how far to go.
         """
+        outcome = Outcome([], [], [], [])
+        for manner, group in groupby(self._with_paths(wanted), _manner):
+            if outcome.unreached:
+                outcome.unreached.extend(each.wanted for each in group)
+            elif manner is _Manner.SINGLE:
+                self._scan_singly([*group], outcome)
+            else:
+                follow = manner is _Manner.ROOT
+                self._scan_together([*group], outcome, reach, follow=follow)
+        return outcome
+
+    def _with_paths(self, wanted: Iterable[Wanted]) -> Iterator[_Located]:
         above: Directory | None = None
         path_above = ""
-        for directory, purpose in batch:
+        for each in wanted:
+            directory, _ = each
             parent = directory.parent
             if parent is None or parent is not above:
                 above = parent
@@ -126,7 +191,68 @@ class Scanner:
                 path_above = os.path.dirname(fs_path)
             else:  # walking up once for all neighbours
                 fs_path = join(path_above, directory.name)
-            yield self._scan(directory, fs_path, purpose)
+            yield _Located(each, fs_path)
+
+    def _scan_singly(self, located: Sequence[_Located], outcome: Outcome) -> None:
+        for number, ((directory, purpose), fs_path) in enumerate(located):
+            try:
+                outcome.scans.append(self._scan(directory, fs_path, purpose))
+            except OSError as failure:
+                outcome.failures.append(failure)
+                outcome.unreached.extend(each.wanted for each in located[number:])
+                break
+
+    def _scan_together(
+        self,
+        located: Sequence[_Located],
+        outcome: Outcome,
+        reach: Reach,
+        *,
+        follow: bool,
+    ) -> None:
+        silent = located[0].wanted[1] is Purpose.SILENT
+        found = self._watches.scan(
+            [each.fs_path for each in located],
+            follow=follow,
+            descend=reach.descend,
+            only_directories=silent,
+            limit=reach.directories,
+            milliseconds=reach.milliseconds,
+        )
+        given = [each.wanted[0] for each in located]
+        batch = Batch(found, given, only_directories=silent)
+        outcome.batches.append(batch)
+        for index, (wanted, fs_path) in enumerate(located):
+            scan = None
+            if not outcome.failures:
+                try:
+                    scan = self._scan_of(batch, index, wanted, fs_path)
+                except OSError as failure:
+                    outcome.failures.append(failure)
+            if scan is None:
+                _, wd = batch.result(index)
+                self._watches.keep([wd, *batch.wds_below(index)])
+                outcome.unreached.append(wanted)
+            else:
+                outcome.scans.append(scan)
+
+    def _scan_of(
+        self, batch: Batch, index: int, wanted: Wanted, fs_path: str
+    ) -> Scan | None:
+        """Return the scan of a given directory; None where it was not reached.
+
+        Raises:
+            OSError: any other directory would meet the same.
+        """
+        number, wd = batch.result(index)
+        if number in (NOT_REACHED, errno.EINTR):
+            return None
+        failure = os_error(number, fs_path) if number else None
+        if failure is not None and _ends_all(failure):
+            raise failure
+        scan = self._found(wanted, wd, batch.names(index), failure)
+        scan.batch, scan.index = batch, index
+        return scan
 
     def find(self, directory: Directory, name: str) -> Kind | None:
         """Return what has a name; None where that cannot be asked now.
@@ -155,15 +281,12 @@ class Scanner:
 
     def _scan(self, directory: Directory, fs_path: str, purpose: Purpose) -> Scan:
         try:
-            if len(fs_path) > _disk.SURELY_SHORT or isinstance(directory, Root):
-                with _disk.reachable(fs_path) as path:
-                    return self._watch_and_list(directory, path, purpose)
-            return self._watch_and_list(directory, fs_path, purpose)
+            with _disk.reachable(fs_path) as path:
+                return self._watch_and_list(directory, path, purpose)
         except OSError as failure:
-            if failure.errno == errno.ENOSPC or failure.errno in _disk.NO_MEANS:
+            if _ends_all(failure):
                 raise
-            self._wait_for_path(directory)
-            return Scan(directory, purpose, 0, {}, failure)
+            return self._found((directory, purpose), 0, {}, failure)
 
     def _watch_and_list(
         self, directory: Directory, path: str, purpose: Purpose
@@ -177,6 +300,20 @@ class Scanner:
             names = _disk.directories(path)
         else:
             names = _disk.listing(path)
+        return self._found((directory, purpose), wd, names)
+
+    def _found(
+        self,
+        wanted: Wanted,
+        wd: int,
+        names: dict[str, bool],
+        failure: OSError | None = None,
+    ) -> Scan:
+        directory, purpose = wanted
+        if failure is not None:
+            self._watches.keep([wd])
+            self._wait_for_path(directory)
+            return Scan(directory, purpose, 0, {}, failure)
         if self._watches.owners(wd):  # it may be what was just exchanged for this
             self._wait_for_path(directory)
         self._watches.assign(wd, directory)

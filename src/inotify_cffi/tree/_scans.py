@@ -7,20 +7,29 @@ the directories of a state together where somebody has to find them.
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ._batch import Batch
 from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
 from ._model import Directory, FileRoot, Paths, Root, State, Status
-from ._scanner import Purpose, Scan, Scanner
+from ._scanner import Purpose, Reach, Scan, Scanner, Wanted
 
 if TYPE_CHECKING:
     from ..events import Event
     from ._watches import Watches
 
-# Directories in one batch: the more, the fewer reads of the queue, which cost next
-# to nothing; but the longer the window, the more scans a rename makes invalid.
-_BATCH = 16
+# Directories in one batch. The more, the fewer crossings into C and reads of the
+# queue; but the longer the window, the more scans a rename makes invalid. So there are
+# few in the first one, and more as long as nothing is in the way.
+_FEWEST = 16
+_MOST = 1024
+# As most have directories in them, which C goes on with, fewer are given.
+_MOST_GIVEN = 256
+# How long one call into C may take, in milliseconds: an event loop is held for that
+# long, and as long again for what is made in Python of what was found.
+_SILENT_TIME = 8.0
+_REPORT_TIME = 3.0
 
 _GROUPED = (State.UNREADABLE, State.BEYOND_LIMIT, State.WATCH_LOST, State.UNMOUNTED)
 
@@ -35,10 +44,12 @@ class Ahead(NamedTuple):
 class Window:
     """The scans of one batch, and what has moved since they began."""
 
-    __slots__ = ("_moved_ahead", "fence", "moved", "scans")
+    __slots__ = ("_moved_ahead", "batches", "fence", "is_whole", "moved", "scans")
 
     def __init__(self, moved: Iterable[Directory] = ()) -> None:
         self.scans: dict[Directory, Scan] = {}
+        self.batches: list[Batch] = []
+        self.is_whole = True  # what C has scanned is all in the scans
         self.moved = set(moved)
         self.fence = 0  # the watch descriptor whose IGNORED ends the window
         # What the events of the window move, once somebody has asked.
@@ -86,6 +97,21 @@ def _look_ahead(batch: Sequence[Event], fence: int, watches: Watches) -> Ahead:
     return Ahead(moved, overflow=False)
 
 
+def _is_quiet(scan: Scan) -> bool:
+    """Return whether a silent scan can be taken as it is."""
+    directory = scan.directory
+    return (
+        scan.batch is not None
+        and scan.purpose is Purpose.SILENT
+        and scan.failure is None
+        and directory.status is scan
+        and scan.wd != 0
+        and not scan.held_back
+        and not scan.reported
+        and not directory.children
+    )
+
+
 class Scans:
     """What has to be scanned, what is being scanned, and what cannot be."""
 
@@ -101,6 +127,7 @@ class Scans:
             state: {} for state in _GROUPED
         }
         self._window = Window()
+        self._reach = _FEWEST
         self._limit_error: OSError | None = None
 
     # ---- what has to be scanned ------------------------------------------------
@@ -117,11 +144,6 @@ class Scans:
         directory.status = State.UNSCANNED
         (self._next_call if next_call else self._now)[directory] = purpose
 
-    def want_new(self, directories: Iterable[Directory], purpose: Purpose) -> None:
-        """Have directories scanned that have only just been added to the model."""
-        for directory in directories:
-            self._now[directory] = purpose
-
     def has_unscanned(self) -> bool:
         """Return whether this call has to scan anything more."""
         return bool(self._now)
@@ -131,11 +153,12 @@ class Scans:
         self._now.update(self._next_call)
         self._next_call.clear()
 
-    def start(self, moved: Iterable[Directory]) -> bool:
+    def start(self, moved: Iterable[Directory], *, descend: bool) -> bool:
         """Open a window and scan a batch of directories.
 
         Parameters:
             moved: directories that are between two places at the moment.
+            descend: whether all that is found will be wanted, too.
 
         Returns:
             Whether there was anything to scan.
@@ -145,21 +168,41 @@ class Scans:
                 Of the limit of watches, `take_limit_error` knows.
         """
         self._window = Window(moved)
-        size = min(len(self._now), _BATCH)
-        batch = [self._now.popitem() for _ in range(size)]
-        done = 0
-        try:
-            for scan in self._scanner.scan_batch(batch):
-                scan.directory.status = scan
-                self._window.scans[scan.directory] = scan
-                done += 1
-        except OSError as failure:
-            self._now.update(reversed(batch[done:]))
-            if failure.errno == errno.ENOSPC:
-                self._give_up(batch[done][0], failure)
-            else:
-                raise
-        return bool(batch)
+        if not self._now:
+            self._rest()
+            return False
+        wanted = self._take_wanted()
+        silent = wanted[0][1] is Purpose.SILENT
+        time = _SILENT_TIME if silent else _REPORT_TIME
+        outcome = self._scanner.scan_all(wanted, Reach(self._reach, time, descend))
+        self._window.batches = outcome.batches
+        self._window.is_whole = not outcome.failures
+        for scan in outcome.scans:
+            scan.directory.status = scan
+            self._window.scans[scan.directory] = scan
+        self._now.update(reversed(outcome.unreached))
+        for failure in outcome.failures:
+            if failure.errno != errno.ENOSPC:
+                raise failure
+            self._give_up(outcome.unreached[0][0], failure)
+        return True
+
+    def _take_wanted(self) -> list[Wanted]:
+        """Take the directories for one batch: the names of files are one's, or not."""
+        wanted = [self._now.popitem()]
+        silent = wanted[0][1] is Purpose.SILENT
+        while self._now and len(wanted) < min(self._reach, _MOST_GIVEN):
+            directory, purpose = self._now.popitem()
+            if (purpose is Purpose.SILENT) != silent:
+                self._now[directory] = purpose
+                break
+            wanted.append((directory, purpose))
+        return wanted
+
+    def _rest(self) -> None:
+        if self._reach != _FEWEST:
+            self._reach = _FEWEST
+            self._watches.free_memory()
 
     def fence(self) -> None:
         """Queue the event that ends the window."""
@@ -229,15 +272,30 @@ class Scans:
         """Return whether a directory, or one above it, moved since the last batch."""
         return self._window.moves(directory)
 
-    def finish(self) -> Iterator[Scan]:
+    def note_events(self, events: Sequence[Event]) -> None:
+        """Note what the events of a read, before they are followed, say of a window."""
+        for batch in self._window.batches:
+            batch.note_events(events, self._window.fence)
+
+    def finish(self, *, plainly: bool) -> Iterator[Scan]:
         """End the window: yield the valid scans, have the others made again.
 
         A scan is valid when nothing in its window moved or removed the directory or
         one above it. A scan that failed is yielded as well, if the directory was
         where it should be.
+
+        Parameters:
+            plainly: whether all that a SILENT scan finds becomes part of the model,
+                and nothing else comes of it. Then it need not be yielded.
         """
         window = self._window
         scans, window.scans = window.scans, {}
+        batches, window.batches = window.batches, []
+        self._reach = min(2 * self._reach, _MOST)  # until something is in the way
+        plainly = plainly and window.is_whole and not window.moved
+        if plainly and self._are_quiet(scans.values(), batches):
+            self._adopt(scans, batches)
+            return
         for directory, scan in scans.items():
             if directory.status is not scan:
                 continue  # it is forgotten, or unmounted
@@ -251,6 +309,63 @@ class Scans:
             else:
                 directory.status = scan.wd
                 yield scan
+                yield from self._finish_below(scan)
+
+    def _are_quiet(self, scans: Iterable[Scan], batches: Iterable[Batch]) -> bool:
+        """Return whether nothing happened to what a window has scanned silently."""
+        return (
+            all(map(_is_quiet, scans))
+            and not any(batch.is_touched_anywhere() for batch in batches)
+            and self._watches.are_unassigned(
+                [wd for batch in batches for wd in batch.wds_found()]
+            )
+        )
+
+    def _adopt(self, scans: Mapping[Directory, Scan], batches: list[Batch]) -> None:
+        for directory, scan in scans.items():
+            directory.status = scan.wd
+        for batch in batches:
+            watched, unscanned = batch.adopt_all()
+            self._watches.assign_all(watched)
+            self._now.update(dict.fromkeys(unscanned, Purpose.SILENT))
+
+    def _finish_below(self, scan: Scan) -> Iterator[Scan]:
+        """Yield the scans below a directory that are valid, as it is.
+
+        The others are made again: all in whose directory something happened, or in
+        one above it, and what seems to be at another place, too, as an event about
+        that is still queued.
+        """
+        if scan.batch is None:
+            return
+        purpose = Purpose.SILENT if scan.purpose is Purpose.SILENT else Purpose.REPORT
+        touched = scan.batch.is_touched
+        places: dict[int, Directory] = {}
+        if not touched(scan.index):
+            places[scan.index] = scan.directory
+        for index, parent_index, name, wd, names in scan.batch.below(scan.index):
+            parent = places.get(parent_index)
+            child = parent.child(name) if parent is not None else None
+            if (
+                child is not None
+                and names is not None
+                and child.status is State.UNSCANNED
+                and not touched(index)
+                and self._watches.are_unassigned([wd])
+            ):
+                places[index] = child
+                self._enter(child, wd)
+                self._watches.assign(wd, child)
+                yield Scan(child, purpose, wd, names)
+            elif wd:
+                self._watches.keep([wd])
+                self._reach = _FEWEST
+
+    def _drop_below(self, scan: Scan) -> None:
+        """Let the watches go that were added below a scan that is not valid."""
+        self._reach = _FEWEST
+        if scan.batch is not None:
+            self._watches.keep(scan.batch.wds_below(scan.index))
 
     # ---- states ----------------------------------------------------------------
 
@@ -317,6 +432,8 @@ class Scans:
         self._next_call.clear()
         for group in self._groups.values():
             group.clear()
+        for batch in self._window.batches:
+            self._watches.keep(batch.wds_found())
         self._window = Window()
 
     def _enter(self, directory: Directory, status: Status) -> None:
@@ -335,5 +452,6 @@ class Scans:
         elif isinstance(status, State):
             if status in self._groups:
                 self._groups[status].pop(directory, None)
-        else:
+        elif isinstance(status, Scan):
             self._window.scans.pop(directory, None)
+            self._drop_below(status)

@@ -11,6 +11,7 @@ from ._follower import Follower, Parts
 from ._model import Paths
 from ._output import Output
 from ._renames import Renames
+from ._roots import Roots, file_system_warning
 from ._scanner import Purpose, Scanner
 from ._scans import Scans
 from ._trees import Trees
@@ -36,11 +37,13 @@ class Tracker:
         self._scans = Scans(self._scanner, self._watches, paths)
         self._renames = Renames()
         self._unverified = UnverifiedNames()
+        self._roots = Roots(self._watches, self._scans)
         self._trees = Trees(
             self._watches,
             self._scans,
             self._renames,
             self._unverified,
+            self._roots,
             paths,
             self._output,
         )
@@ -62,10 +65,10 @@ class Tracker:
     @property
     def roots(self) -> list[str]:
         """The paths of the roots, as they were given."""
-        return [root.given for root in self._trees.roots]
+        return [root.given for root in self._roots]
 
     def has_roots(self) -> bool:
-        return bool(self._trees.roots)
+        return bool(self._roots)
 
     def has_events(self) -> bool:
         return bool(self._output)
@@ -84,9 +87,12 @@ class Tracker:
         Raises:
             OSError: there is nothing at the path.
         """
-        if path not in self._trees.roots:
+        if path not in self._roots:
             purpose = Purpose.SILENT if silent else Purpose.REPORT
-            self._trees.add_root(path, purpose)
+            root = self._roots.add(path, purpose)
+            warning = file_system_warning(root)
+            if warning is not None:
+                self._output.warn(warning)
 
     def discard_below(self, path: str, since: int) -> None:
         """Drop what is reported of a path, and below it, behind the first events."""
@@ -97,10 +103,11 @@ class Tracker:
 
     def remove_root(self, path: str) -> bool:
         """Remove a root; return whether it was one."""
-        root = self._trees.roots.get(path)
+        root = self._roots.get(path)
         if root is None:
             return False
-        self._trees.remove_root(root)
+        if self._roots.remove(root):
+            self._trees.forget(root)
         return True
 
     def close(self) -> None:
@@ -171,7 +178,7 @@ class Tracker:
         asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified.ask(self._scanner.find, self._renames.concerns):
             asked = True
-        if self._scans.start(between_places):
+        if self._scans.start(between_places, descend=not self._output.excludes_some()):
             asked = True
         if asked:
             self._scans.fence()

@@ -19,7 +19,7 @@ from ._model import Directory, FileRoot, Paths, Root, State
 from ._moves import Arrived, Decision, Exchanged, Left, Moved
 from ._output import Output
 from ._renames import Renames
-from ._roots import Roots, file_system_warning, locate
+from ._roots import Roots
 from ._scanner import Purpose, Scan
 from ._scans import Scans
 from ._unverified import UnverifiedNames
@@ -43,6 +43,7 @@ class Trees:
         scans: Scans,
         renames: Renames,
         unverified: UnverifiedNames,
+        roots: Roots,
         paths: Paths,
         output: Output,
     ) -> None:
@@ -52,55 +53,14 @@ class Trees:
         self._unverified = unverified
         self._paths = paths
         self._output = output
-        self.roots = Roots()
+        self._roots = roots
 
-    # ---- roots -----------------------------------------------------------------
-
-    def add_root(self, path: str, purpose: Purpose) -> None:
-        """Add a root. It is unscanned, or part of another root's tree."""
-        root = self.roots.add(path)
-        warning = file_system_warning(root)
-        if warning is not None:
-            self._output.warn(warning)
-        if self.roots.enclosing(root) is None:
-            self._scans.want(root, purpose)
-        else:
-            self._scans.enclose(root)
-        for other in self.roots:
-            if isinstance(other, FileRoot) and self.roots.enclosing(other) is not None:
-                self._watches.release(other.wd, other, remove=False)
-                self._scans.enclose(other)
-
-    def remove_root(self, root: Root) -> None:
-        """Remove a root; what other roots have of its tree stays theirs."""
-        inside = self.roots.inside(root)
-        part_of_another = root.parent is not None or self.roots.enclosing(root)
-        self.roots.discard(root)
-        if part_of_another:
-            return
-        for other in inside:
-            self._take_out(root, other)
-        self.forget(root)
-
-    def _take_out(self, outer: Root, inner: Root) -> None:
-        """Make a tree of its own of a root that is part of another's."""
-        found = locate(outer, inner)
-        if found is inner:
-            inner.stand_alone()
-        elif found is not None and found.state is State.WATCHED:
-            for child in list((found.children or {}).values()):
-                child.move(inner, child.name)
-            self._watches.assign(found.wd, inner)
-            self._scans.adopt(inner, found.wd)
-        else:
-            self._scans.want(inner)
+    # ---- names -----------------------------------------------------------------
 
     def lose_root(self, root: Root, mask: int) -> None:
         """The root's own directory is gone, or is elsewhere."""
         self._output.report(mask & ~ISDIR, root.given)
         self.forget(root)
-
-    # ---- names -----------------------------------------------------------------
 
     def create(self, parent: Directory, name: str, mask: int) -> None:
         """Something was created."""
@@ -136,6 +96,10 @@ class Trees:
         for left in self._renames.below(top):
             self._leave(left)
 
+    def adds_plainly(self) -> bool:
+        """Return whether nothing can come of what is found silently but directories."""
+        return not self._output.excludes_some() and len(self._roots) == 1
+
     def found(
         self,
         directory: Directory,
@@ -152,11 +116,6 @@ class Trees:
             content: masks of what happened to the names since.
             silent: whether the consumer is not to be given the names.
         """
-        if silent and not self._output.excludes_some() and len(self.roots) == 1:
-            # The start of most watchers.
-            inner = (name for name, is_directory in names.items() if is_directory)
-            self._scans.want_new(map(directory.add, inner), Purpose.SILENT)
-            return
         for name, is_directory in names.items():
             self._unverified.take(directory, name)
             if silent and not is_directory:
@@ -226,7 +185,7 @@ class Trees:
 
     def _attach(self, parent: Directory, name: str, path: str, *, silent: bool) -> None:
         """Add a directory that was found, which may be a root already."""
-        root = self.roots.get(path)
+        root = self._roots.get(path)
         if root is not None and root.parent is None and root.wd:
             root.move(parent, name)
             self._paths.changed()
@@ -285,28 +244,24 @@ class Trees:
             self._renames.forget(directory)
             self._watches.release(wd, directory, remove=True)
             if isinstance(directory, Root):
-                self.roots.discard(directory)
+                self._roots.discard(directory)
         top.detach()
         self._paths.changed()
 
     def start_anew(self) -> None:
         """After an overflow: report it, forget everything, scan all roots again."""
         self._forget_all()
-        self.roots.renew()
-        for root in self.roots:
+        self._roots.renew()
+        for root in self._roots:
             self._output.report(Q_OVERFLOW, root.given)
-            if self.roots.enclosing(root) is None:
-                self._scans.want(root)
-            else:
-                self._scans.enclose(root)
 
     def close(self) -> None:
         """Let the memory of the model go."""
         self._forget_all()
-        self.roots.clear()
+        self._roots.clear()
 
     def _forget_all(self) -> None:
-        for root in self.roots:
+        for root in self._roots:
             for directory in list(root.walk()):
                 self._scans.forget(directory)
                 directory.isolate()

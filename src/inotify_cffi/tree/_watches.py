@@ -9,10 +9,13 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from .._scanning import BulkScanner, Found
 from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, NEEDED
 from ._model import Directory
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from ..instance import INotify
 
 # Only directories are watched, so nothing else waits for the events of this.
@@ -34,6 +37,7 @@ class Watches:
     def __init__(self, inotify: INotify, mask: int) -> None:
         self._inotify = inotify
         self._mask = mask | NEEDED | HOW
+        self._bulk = BulkScanner(inotify, self._mask)
         self._owners: dict[int, Directory | tuple[Directory, ...]] = {}
         # Watches without an owner. They are kept until the queue is empty, as an
         # event that is queued may still need them.
@@ -62,6 +66,46 @@ class Watches:
         if wd not in self._owners:
             self._strays.add(wd)
         return wd
+
+    def scan(
+        self,
+        paths: Sequence[str],
+        *,
+        follow: bool,
+        descend: bool,
+        only_directories: bool,
+        limit: int,
+        milliseconds: float,
+    ) -> Found:
+        """Watch and list many directories, as `BulkScanner.scan`.
+
+        What was watched is no stray before `keep` has it so.
+        """
+        return self._bulk.scan(
+            paths,
+            follow=follow,
+            descend=descend,
+            only_directories=only_directories,
+            limit=limit,
+            milliseconds=milliseconds,
+        )
+
+    def free_memory(self) -> None:
+        """Free what the last scan needed."""
+        self._bulk.free_memory()
+
+    def keep(self, wds: Collection[int]) -> None:
+        """Make strays of the watches that have no owner; 0 is none."""
+        self._strays.update(wd for wd in wds if wd and wd not in self._owners)
+
+    def are_unassigned(self, wds: Collection[int]) -> bool:
+        """Return whether watches have no owner, and differ from each other."""
+        return self._owners.keys().isdisjoint(wds) and len(set(wds)) == len(wds)
+
+    def assign_all(self, directories: Mapping[int, Directory]) -> None:
+        """Make each directory the owner of a watch that has none."""
+        self._strays.difference_update(directories)
+        self._owners.update(directories)
 
     def assign(self, wd: int, directory: Directory) -> None:
         """Make a directory an owner of a watch."""
