@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -105,17 +106,17 @@ def inotify() -> Iterator[INotify]:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
+def top(tmp_path: Path) -> Path:
+    """A tree to watch, beside which there is room for others."""
+    top = tmp_path / "top"
+    top.mkdir()
+    return top
 
 
 @pytest.fixture
-def consumer(root: Path) -> Iterator[churn.Consumer]:
+def consumer(top: Path) -> Iterator[churn.Consumer]:
     """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(root) as consumer:
+    with churn.Consumer(top) as consumer:
         yield consumer
 
 
@@ -176,6 +177,27 @@ def until_watching(
         return found
 
     return lambda process, watches: until(lambda: count(process) == watches)
+
+
+def _waits(process: int) -> int:
+    """Count the waits of a process: each has an epoll with the instance in it."""
+    found = 0
+    fds = Path(f"/proc/{process}/fd")
+    for fd in fds.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if "eventpoll" in os.readlink(fd):
+                info = Path(f"/proc/{process}/fdinfo/{fd.name}").read_text()
+                watched = [fds / each for each in re.findall(r"tfd:\s*(\d+)", info)]
+                found += any("inotify" in os.readlink(each) for each in watched)
+    return found
+
+
+@pytest.fixture
+def until_process_waits(
+    until: Callable[[Callable[[], Any]], None],
+) -> Callable[[int, int], None]:
+    """The function that returns once so many reads of a process wait."""
+    return lambda process, count: until(lambda: _waits(process) == count)
 
 
 @pytest.fixture
@@ -322,10 +344,3 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield watch
     for running in started:
         running.ended(signal.SIGTERM)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, named ``d`` where the command runs."""
-    (tmp_path / "d" / "sub").mkdir(parents=True)
-    return tmp_path / "d"

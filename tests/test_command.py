@@ -22,13 +22,21 @@ from commanding import COMMAND, PATIENCE, Running, finish
 
 from inotify_cffi.cli import output
 from inotify_cffi.cli.filters import Filter
-from inotify_cffi.cli.sources import ALL_EVENTS, Paths, Trees
+from inotify_cffi.cli.records import ALL_EVENTS
+from inotify_cffi.cli.sources import Paths, Trees
 
 if TYPE_CHECKING:
     from conftest import RunPython
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 UNTEXT = os.fsdecode("é".encode() + b"\xff\n")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"
 
 
 def _objects(told: bytes) -> list[dict[str, Any]]:
@@ -967,7 +975,7 @@ def test_longest_timeout(watch: Callable[..., Running], root: Path) -> None:
 
 
 UNREADABLE = """
-import ctypes, getopt, os, sys
+import ctypes, getopt, logging, os, sys
 from inotify_cffi import TreeWatcher
 from inotify_cffi.cli import main, running, values
 if os.geteuid() == 0:
@@ -1010,6 +1018,43 @@ def test_help() -> None:
     examples = HELP.partition("Examples:\n")[2].splitlines()
     assert [line.split()[0] for line in examples] == ["inotify-cffi"] * 4
     assert all(len(line) <= 80 for line in HELP.splitlines())
+
+
+def _options_in(text: str) -> dict[str, set[str]]:
+    """The options that text names: each long one with its short one and value."""
+    found: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        # Of --help: what stands before two spaces; of the table: the first cell.
+        if line.startswith("|"):
+            named = line.split("|")[1].replace("`", "")
+        else:
+            named = re.split("  +", line.strip())[0]
+        value = ""
+        for short, name, given in re.findall(
+            r"(?:(-\w), )?--([\w-]+)(?: ([A-Z]+))?", named
+        ):
+            value = given or value
+            found[name] = {short, value} - {""}
+    return found
+
+
+def test_table_of_options() -> None:
+    """--help, the table of the documentation and what is taken are the same."""
+    from inotify_cffi.cli import options
+    from inotify_cffi.cli.usage import HELP
+
+    page = (Path(__file__).parents[1] / "docs" / "command.md").read_text()
+    table = _options_in("\n".join(re.findall(r"^\| `.*$", page, re.M)))
+    shown = _options_in("\n".join(re.findall(r"^  (?=-).*$", HELP, re.M)))
+    taken = {name.rstrip("="): name.endswith("=") for name in options._LONG}
+    del taken["filename"]
+    assert shown.keys() == table.keys() == taken.keys()
+    assert shown == table
+    for name, takes_value in taken.items():
+        has_value = any(not each.startswith("-") for each in shown[name])
+        assert has_value is takes_value, name
+    short = {each for of in shown.values() for each in of if each.startswith("-")}
+    assert short == {f"-{each}" for each in options._SHORT.replace(":", "")} - {"-f"}
 
 
 def test_version() -> None:

@@ -20,6 +20,13 @@ from commanding import COMMAND, Running, finish, inotifywait
 PYPY = sys.implementation.name == "pypy"
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"
+
+
 def _ready(root: Path, *arguments: str | Path, **options: object) -> Running:
     """Start the command where ``root`` is in; return when it watches."""
     command = [*COMMAND, *arguments, "--ready-fd=2"]
@@ -112,9 +119,7 @@ def test_a_path_given_twice(watch: Callable[..., Running], root: Path) -> None:
     assert running.until_told(b"last\n") == b"./d/x\n./d/last\n"
 
 
-def test_costs_no_watch(
-    root: Path, until_watching: Callable[[int, int], None]
-) -> None:
+def test_costs_no_watch(root: Path, until_watching: Callable[[int, int], None]) -> None:
     """What expressions, globs and levels leave out with all below costs no watch."""
     for path in (".git/objects/x", "build/x/y", "node_modules/x", "keep/a/b/c"):
         (root / path).mkdir(parents=True)
@@ -161,7 +166,15 @@ def test_gitignore(watch: Callable[..., Running], root: Path) -> None:
     (root / "build").mkdir()
     arguments = ["--gitignore", "-e", "create", "--format", "%w%f", "d/sub", "d"]
     running = watch("-mr", *arguments)
-    names = ["a.log", "keep.log", "build/x", ".git/x", "sub/a.tmp", "sub/a.txt", "b.tmp"]
+    names = [
+        "a.log",
+        "keep.log",
+        "build/x",
+        ".git/x",
+        "sub/a.tmp",
+        "sub/a.txt",
+        "b.tmp",
+    ]
     for name in [*names, "sub/only", "only"]:
         (root / name).touch()
     (root / "sub" / "build").mkdir()
@@ -191,7 +204,7 @@ def test_gitignore_is_that_of_git(tmp_path: Path) -> None:
         pytest.skip("git is not installed")
     subprocess.run([git, "init", "-q", tmp_path], check=True)
     files = {
-        ".gitignore": "*.log\n!keep.log\nbuild/\n/top\ndoc/*.txt\n**/deep/x\n# no\n\\#a\n",
+        ".gitignore": "*.log\n!keep.log\nbuild/\n/top\ndoc/*.txt\n**/deep/x\n#\n\\#a\n",
         "a/.gitignore": "!b.log\n*.c\nout\n",
         "a/b/.gitignore": "*\n!*.h\n!.gitignore\n",
     }
@@ -299,9 +312,7 @@ def _with_syslog(
     "arguments",
     [["-s", "-t", "1", "d"], ["-sq", "-t", "1", "d"], ["-s", "d/missing"]],
 )
-def test_syslog(
-    root: Path, mount_namespace: list[str], arguments: list[str]
-) -> None:
+def test_syslog(root: Path, mount_namespace: list[str], arguments: list[str]) -> None:
     """-s writes messages to the system's log, as inotifywait does."""
     theirs = _with_syslog([inotifywait()], arguments, root.parent, mount_namespace)
     ours = _with_syslog(COMMAND, arguments, root.parent, mount_namespace)
@@ -397,7 +408,8 @@ def test_ready_fd_that_is_closed(root: Path) -> None:
 def test_few_descriptors(root: Path, option: str, limit: int) -> None:
     """Where too few descriptors may be open it is one line, and status 1."""
     limited = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh"]
-    python = finish("-c", "", cwd=root, command=[*limited, sys.executable])
+    probe = "import inotify_cffi.syscalls"
+    python = finish("-c", probe, cwd=root, command=[*limited, sys.executable])
     if python.returncode or python.stderr:
         pytest.skip("Python itself needs more")
     command = [*limited, *COMMAND]
@@ -413,7 +425,9 @@ def test_few_descriptors(root: Path, option: str, limit: int) -> None:
 )
 def test_modules_in_the_current_directory(root: Path, module: str) -> None:
     """python -m inotify_cffi imports nothing that lies in the current directory."""
-    (root / f"{module}.py").write_text("raise SystemExit('imported')\n")
+    (root / f"{module}.py").write_text(
+        "import os; os.write(2, b'imported'); raise SystemExit(1)\n"
+    )
     probe = finish("-m", "inotify_cffi.no_such", cwd=root, command=[sys.executable])
     if b"imported" in probe.stderr:
         pytest.skip("Python itself imports it before")

@@ -26,9 +26,14 @@ sleep 60 & echo started; wait
 ATTRIB = ["-e", "attrib", "--format", "%f"]
 
 
-def record(
-    path: str, mask: int = flags.CREATE, old_path: str | None = None
-) -> Record:
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory to watch, named ``d`` where the command runs."""
+    (tmp_path / "d" / "sub").mkdir(parents=True)
+    return tmp_path / "d"
+
+
+def record(path: str, mask: int = flags.CREATE, old_path: str | None = None) -> Record:
     return Record("", path, int(mask), 0, old_path, False, True)
 
 
@@ -38,7 +43,10 @@ def record(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("options", [[], ["--restart"]])
 def test_signal_while_the_command_runs(
-    watch: Callable[..., Running], root: Path, number: signal.Signals, options: list[str]
+    watch: Callable[..., Running],
+    root: Path,
+    number: signal.Signals,
+    options: list[str],
 ) -> None:
     """A running command gets the signal and is waited for; then that ends all."""
     arguments = ["-m", *options, "-qq", "--shell", "--exec", JOB, *ATTRIB]
@@ -129,14 +137,14 @@ def test_names_are_never_obeyed(root: Path, option: str, debounce: list[str]) ->
 def test_place_in_a_word() -> None:
     """{} within a word is the path as well; of several paths there are as many."""
     command = Command("/bin/echo --file={} x", shell=False)
-    assert command._filled(["a", "b c"]) == [
+    assert command.words_for(["a", "b c"]) == [
         "/bin/echo",
         "--file=a",
         "--file=b c",
         "x",
     ]
     # In the text of a shell {} has a meaning already.
-    assert Command("echo {}", shell=True)._filled(["a"])[-2:] == ["sh", "a"]
+    assert Command("echo {}", shell=True).words_for(["a"])[-2:] == ["sh", "a"]
 
 
 def test_more_paths_than_arguments() -> None:
@@ -148,7 +156,9 @@ def test_more_paths_than_arguments() -> None:
     assert list(Command("echo", shell=False).runs(records)) == [records]
 
 
-def test_script_without_an_interpreter(watch: Callable[..., Running], root: Path) -> None:
+def test_script_without_an_interpreter(
+    watch: Callable[..., Running], root: Path
+) -> None:
     """A script without #! is run by sh, as execvp(3) does."""
     script = root.parent / "script"
     script.write_text('echo "ran $1"\n')
@@ -199,6 +209,7 @@ def test_overflow_runs_nothing(watch: Callable[..., Running], root: Path) -> Non
     running.process.send_signal(signal.SIGCONT)
     running.until_said(b"inotify-cffi: d: the queue was full, events are missing\n")
     (root / "last").touch()
+    (root / "last").chmod(0o700)
     told = running.until_told(b"d/last\n")
     assert {*told.splitlines()} <= {b"d/f", b"d/sub", b"d/last"} | {
         b"ran for d/f",
@@ -294,7 +305,9 @@ def test_a_save_is_one_run(root: Path, options: list[str]) -> None:
 
 def test_debounce_of_records(watch: Callable[..., Running], root: Path) -> None:
     """Without -m the first quiet ends it, and all that was gathered is reported."""
-    running = watch("-r", "--debounce", "300", "--csv", "-e", "create,modify,delete", "d")
+    running = watch(
+        "-r", "--debounce", "300", "--csv", "-e", "create,modify,delete", "d"
+    )
     (root / "x").write_text("x")
     (root / "y").write_text("y")
     (root / "x").write_text("more")

@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inotify_cffi import flags, masks
-from inotify_cffi.cli import lines, stats
 from inotify_cffi._posix_patterns import Pattern
+from inotify_cffi.cli import lines, stats
 from inotify_cffi.cli.filters import Filter, Glob
 from inotify_cffi.cli.json_lines import json_lines
 from inotify_cffi.cli.messages import UsageError
@@ -69,7 +69,7 @@ def test_expressions_are_those_of_the_c_library(
     how = _EXTENDED | _NOSUB | (_ICASE if ignore_case else 0)
     refused = _C.regcomp(compiled, expression.encode(), how)
     try:
-        pattern = Pattern(expression, ignore_case)
+        pattern = Pattern(expression, ignore_case=ignore_case)
     except ValueError:
         assert refused, expression
         return
@@ -143,7 +143,13 @@ WORST = [
     *("(x+x+)+y", "(.*)(.*)(.*)(.*)(.*)[0-9]$", "([^/]*/)*[^/]*~$", "(l|le|lev)*z"),
     *("^(l+)+$", "(a|aa)+$", "(a|a?)+$", "(.*a){20}", "^(([^/])+/)+x", "((.*)/)*~$"),
     *("([a-z]+)*$Z", "(.+)+\\.bak", "(/[a-z]*)*/\\.git$", "((a*)*)*z", "(.|/)*#$"),
-    *("([^.]*[.]?)*x{3}$", "(.{0,5}/?)*~", "^.*.*.*.*.*.*=$", "(.*l.*e){8}~", "[^x]*x$"),
+    *(
+        "([^.]*[.]?)*x{3}$",
+        "(.{0,5}/?)*~",
+        "^.*.*.*.*.*.*=$",
+        "(.*l.*e){8}~",
+        "[^x]*x$",
+    ),
     *("(l(e(v(e(l)*)*)*)*)*z", "(level|level/)*~", "(/level)*(/level)*(/level)*~$"),
     *("((/)|(/l))*~", "(.*)+(.*)+~", "(/.*/)+\\.sw[op]$"),
 ]

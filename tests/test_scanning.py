@@ -15,6 +15,7 @@ import pytest
 
 from inotify_cffi import INotify, flags
 from inotify_cffi._inotify import ffi, lib
+from inotify_cffi.instance import pointer_to
 
 if TYPE_CHECKING:
     from conftest import RunPython
@@ -43,7 +44,7 @@ class Scanner:
     def __init__(self, inotify: INotify) -> None:
         # What the tests need is below the public names: a scan that C has made,
         # before anything in Python has used it.
-        self.instance = inotify._instance
+        self.instance = pointer_to(inotify)
         self.memory = ffi.new("struct scan *")
 
     def scan(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import churn
 import pytest
+import stepwise
 
 from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str, masks
 from inotify_cffi.tree import _disk
@@ -30,18 +31,9 @@ Until = Callable[[Callable[[], Any]], None]
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    top = tmp_path / "top"
-    top.mkdir()
-    return top
-
-
-@pytest.fixture
-def consumer(top: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(top) as consumer:
-        yield consumer
+def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans are made in steps: a test can get between them."""
+    stepwise.install(monkeypatch)
 
 
 @pytest.fixture
@@ -370,6 +362,7 @@ def test_every_rename_is_one_event(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 @pytest.mark.parametrize("moment", ["add_watch", "read"])
 @pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
 @pytest.mark.parametrize(
@@ -1802,6 +1795,7 @@ def test_no_length_of_time(top: Path, arguments: tuple[float, ...]) -> None:
             asyncio.run(watcher.aread(math.nan))
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_look_at_another_directory_that_goes(
     consumer: churn.Consumer, top: Path
 ) -> None:

@@ -34,6 +34,12 @@ TESTS = Path(__file__).parent
 MAX_QUEUED_EVENTS = Path(churn.MAX_QUEUED_EVENTS)
 
 
+@pytest.fixture
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
+
+
 def _words(watcher: TreeWatcher, root: Path) -> list[str]:
     return [churn.in_words(event, str(root)) for event in watcher.read(timeout=0)]
 

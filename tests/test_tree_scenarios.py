@@ -20,6 +20,12 @@ from inotify_cffi import INotify, flags, mask_str
 Run = Callable[..., None]
 
 
+@pytest.fixture
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
+
+
 @pytest.fixture(params=["all the while", "afterwards"])
 def run(request: pytest.FixtureRequest, consumer: churn.Consumer) -> Run:
     """The function that runs a command, while the consumer reads or before it does."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 import churn
 import pytest
+import stepwise
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
 from inotify_cffi.tree import _disk
@@ -33,12 +34,24 @@ ISDIR = flags.ISDIR
 Batches = Sequence[Sequence[Event]]
 
 
+@pytest.fixture
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
+
+
 class AfterListing(Protocol):
     def __call__(self, directory: Path, change: Callable[[], object]) -> None: ...
 
 
 @pytest.fixture
-def after_listing(monkeypatch: pytest.MonkeyPatch) -> AfterListing:
+def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans are made in steps: a test can get between them."""
+    stepwise.install(monkeypatch)
+
+
+@pytest.fixture
+def after_listing(monkeypatch: pytest.MonkeyPatch, in_steps: None) -> AfterListing:
     """The function that lets a change follow the next listing of a directory.
 
     So the change is in the window of the directory: before its mark.
@@ -204,6 +217,7 @@ def test_change_in_a_window(
     assert sorted(told) == sorted(expected)
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_look_at_what_is_just_being_exchanged(
     consumer: churn.Consumer, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +245,7 @@ def test_look_at_what_is_just_being_exchanged(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_deletion_before_a_listing(consumer: churn.Consumer, root: Path) -> None:
     """What is deleted when the watch is there already is not told, nor is that."""
     (root / "d").mkdir()
@@ -393,6 +408,7 @@ def test_rename_through_a_window_before_the_directory_moves(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_rename_to_where_a_root_was(root: Path, tmp_path: Path) -> None:
     """What is renamed to where a root was has left, also when MOVE_SELF is late."""
     other = tmp_path / "other"
@@ -519,6 +535,7 @@ def test_change_after_a_mark(consumer: churn.Consumer, root: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_how_directories_are_watched(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -583,6 +600,7 @@ def test_no_descriptors_to_wait_for_a_rename(
     assert consumer.lines() == ["MOVED_FROM /file"]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_no_descriptors_to_wait_where_a_directory_is_not(
     consumer: churn.Consumer, root: Path
 ) -> None:
@@ -624,6 +642,7 @@ def test_directory_that_leaves_when_it_could_not_be_listed(
     assert len(churn.kernel_watches(consumer.watcher)) == 1
 
 
+@pytest.mark.usefixtures("in_steps")
 @pytest.mark.parametrize("listed", [False, True])
 def test_look_at_another_directory_that_leaves(
     consumer: churn.Consumer,
@@ -787,9 +806,11 @@ import os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 import churn
 from inotify_cffi import TreeWatcher, flags
-from inotify_cffi.tree import _disk
+from inotify_cffi.tree import _disk, _watches
 from inotify_cffi.tree._model import Directory
+import stepwise
 
+_watches.Watches.scan = stepwise.scan
 root = sys.argv[2]
 
 def run(*command):
@@ -1018,6 +1039,7 @@ def test_rename_over_and_on_of_what_is_to_be_looked_at_again(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_read_that_ends_as_what_is_looked_at_leaves(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
@@ -1151,6 +1173,7 @@ def test_leaving_after_an_exchange_of_files(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_exchange_with_what_is_looked_at(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:

@@ -99,10 +99,10 @@ def test_hints() -> None:
 # ---- the watcher -------------------------------------------------------------------
 
 
-def test_repr_of_a_watcher(root: Path) -> None:
+def test_repr_of_a_watcher(top: Path) -> None:
     """The repr of a watcher has its roots, and says when it is closed."""
-    watcher = TreeWatcher(root)
-    assert repr(watcher) == f"<TreeWatcher {str(root)!r}>"
+    watcher = TreeWatcher(top)
+    assert repr(watcher) == f"<TreeWatcher {str(top)!r}>"
     watcher.close()
     assert repr(watcher) == "<TreeWatcher closed>"
 
@@ -118,41 +118,41 @@ def test_repr_of_a_watcher(root: Path) -> None:
     ],
 )
 def test_masks(
-    root: Path, options: dict[str, Any], error: type[Exception], words: str
+    top: Path, options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     """A mask of which nothing can come is refused, by name."""
     with pytest.raises(error, match=words):
-        TreeWatcher(root, **options)
+        TreeWatcher(top, **options)
 
 
 @pytest.mark.parametrize("mask", [flags.CREATE, 256])
-def test_mask_among_the_paths(root: Path, mask: Any) -> None:
+def test_mask_among_the_paths(top: Path, mask: Any) -> None:
     """A mask that is given as a path is refused, with what was meant."""
     with pytest.raises(TypeError, match=re.escape(f"{mask!r}; a mask is given as mas")):
-        TreeWatcher(root, mask)
+        TreeWatcher(top, mask)
 
 
 @pytest.mark.parametrize("given", ["", "/", "//"])
 @pytest.mark.parametrize("removed", ["", "/", "//"])
-def test_slashes_of_a_root(root: Path, given: str, removed: str) -> None:
-    """A root is removed by its path, with slashes at its end or without."""
-    with TreeWatcher(f"{root}{given}") as watcher:
-        watcher.remove(f"{root}{removed}")
+def test_slashes_of_a_root(top: Path, given: str, removed: str) -> None:
+    """A top is removed by its path, with slashes at its end or without."""
+    with TreeWatcher(f"{top}{given}") as watcher:
+        watcher.remove(f"{top}{removed}")
         assert repr(watcher) == "<TreeWatcher>"
         with pytest.raises(ValueError, match="is not a root"):
-            watcher.remove(root)
+            watcher.remove(top)
 
 
-def test_closed(root: Path) -> None:
+def test_closed(top: Path) -> None:
     """A closed watcher is refused by with, add and remove."""
-    watcher = TreeWatcher(root)
+    watcher = TreeWatcher(top)
     watcher.close()
     with pytest.raises(ValueError, match="the TreeWatcher is closed"):
-        watcher.remove(root)
+        watcher.remove(top)
     with pytest.raises(ValueError, match="the TreeWatcher is closed"):
         watcher.__enter__()
     with pytest.raises(ValueError, match="closed"):
-        watcher.add(root)
+        watcher.add(top)
 
 
 # ---- warnings ----------------------------------------------------------------------
@@ -186,13 +186,13 @@ UNREADABLE = """
 
 
 @pytest.mark.parametrize("logged", ["", "logged"])
-def test_unreadable(run_python: RunPython, root: Path, logged: str) -> None:
+def test_unreadable(run_python: RunPython, top: Path, logged: str) -> None:
     """An unreadable directory is warned of once, and logged where a log is set up."""
-    (root / "secret").mkdir(mode=0)
-    for directory in (root, *root.parents[:-2]):
+    (top / "secret").mkdir(mode=0)
+    for directory in (top, *top.parents[:-2]):
         directory.chmod(directory.stat().st_mode | 0o555)
     source = str(Path(inotify_cffi.__file__).parents[1])
-    printed = run_python(UNREADABLE, root, source, logged)
-    (root / "secret").chmod(0o700)
+    printed = run_python(UNREADABLE, top, source, logged)
+    (top / "secret").chmod(0o700)
     expected = "inotify_cffi WARNING\n" if logged else ""
     assert printed == f"{expected}UnreadableDirectoryWarning\n"

@@ -8,7 +8,7 @@ if __name__ == "__main__" and not (
 ):
     del sys.path[0]
 
-from .cli import main  # noqa: E402
+from .cli import main
 
 if __name__ == "__main__":
     main()

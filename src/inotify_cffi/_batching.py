@@ -6,30 +6,24 @@ given what `TreeWatcher.read` or `aread` returned.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
+from ._beginning import wanted
 from ._completing import Completion
-from ._filling import note_inode
+from ._last_state import LastState, Moment
 from ._names import Names
 from ._net import Change, Settings
-from .events import flags
 
 if TYPE_CHECKING:
-    from ._nodes import Directory, File
+    from ._nodes import File
     from .tree import TreeEvent
 
     Events = list[TreeEvent]
     Steps = Generator[Optional[float], Events, Optional[list[Change]]]
 
-_MOVED_FROM = int(flags.MOVED_FROM)
-_NO_FILE = int(
-    flags.ISDIR | flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT | flags.Q_OVERFLOW
-)
 _MOST_READS = 20  # until the queue is empty, where it never is
-_CLOCK_REALTIME_COARSE = 5  # of <linux/time.h>: what the kernel stamps files with
 
 
 class Options(NamedTuple):
@@ -54,8 +48,7 @@ class Batcher:
         self._completion = Completion(names) if options.complete else None
         self._initial = options.initial
         self._is_different = False  # perhaps, from what was said last
-        self._since = _Moment()
-        self._inodes: dict[str, int] = {}  # while changes are taken
+        self._last = LastState(names)
 
     def steps(self) -> Steps:
         """Return the next batch; an empty one when time runs out; None at the end."""
@@ -105,7 +98,7 @@ class Batcher:
 
     def _take_state(self) -> Generator[float, Events, list[Change]]:
         for _ in range(_MOST_READS):
-            moment = _Moment()
+            moment = Moment()
             events = yield 0
             if not events:
                 break
@@ -114,58 +107,9 @@ class Batcher:
         if self._completion is not None:
             held = yield from self._completion.ask(self._take)
         settings = Settings(
-            held, self._is_unchanged, self._options.is_wanted is not None
+            held, self._last.is_unchanged, self._options.is_wanted is not None
         )
         changes, new = self._names.take_changes(settings)
-        for directory in new:
-            note_inode(directory, self._names.path(directory))
-        self._inodes.clear()
+        self._last.note(moment, new)
         self._is_different = False
-        self._since = moment
         return changes
-
-    def _is_unchanged(self, path: str, was_in: Directory) -> bool:
-        """Return whether a file that a scan found is what was said before.
-
-        It is, when its directory is the same, and nothing has changed the time of its
-        last change (ctime) since: writing does, and so do changes of its attributes,
-        links and renames.
-        """
-        above, name = os.path.split(path)
-        if (was_in, name) in self._names.stale:
-            return False
-        try:
-            if above not in self._inodes:
-                self._inodes[above] = os.stat(above).st_ino
-            if self._inodes[above] != was_in.inode:
-                return False
-            return os.lstat(path).st_ctime_ns < self._since.in_nanoseconds()
-        except OSError:
-            return False
-
-
-class _Moment:
-    """A point in time, as the kernel stamps files with it."""
-
-    def __init__(self) -> None:
-        self._coarse = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
-        self._monotonic = time.monotonic_ns()
-
-    def in_nanoseconds(self) -> int:
-        """Return it by the clock as it is set now, if that was set back since."""
-        passed = time.monotonic_ns() - self._monotonic
-        return min(self._coarse, time.time_ns() - passed)
-
-
-def wanted(events: Events, is_wanted: Callable[[str], bool]) -> Iterator[TreeEvent]:
-    """Yield the events as if there were no files but those that are wanted."""
-    for event in events:
-        old_path = event.old_path
-        if event.mask & _NO_FILE:
-            yield event
-        elif is_wanted(event.path):
-            if old_path is not None and not is_wanted(old_path):
-                event = event._replace(old_path=None)
-            yield event
-        elif old_path is not None and is_wanted(old_path):
-            yield event._replace(path=old_path, mask=_MOVED_FROM, old_path=None)

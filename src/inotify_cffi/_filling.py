@@ -21,6 +21,7 @@ def fill(
     names: Names,
     exclude: Exclusion | None,
     only: Matcher | None,
+    recursive: bool = True,
 ) -> bool:
     """List what is below the roots; return whether all could be listed.
 
@@ -30,12 +31,13 @@ def fill(
         names: where nothing is noted yet but the roots.
         exclude: which paths are left out.
         only: which files are not; None: all are wanted.
+        recursive: whether to list more than the roots.
     """
     for root in names.roots:
         if stat.S_ISDIR(os.stat(root).st_mode):
             directory = names.top.had(root)
             assert isinstance(directory, Directory)
-            if not _fill(directory, root, exclude, only):
+            if not _fill(directory, root, exclude, only, recursive):
                 return False
         else:
             names.set_root_file(root)
@@ -47,6 +49,7 @@ def _fill(
     path: str,
     exclude: Exclusion | None,
     only: Matcher | None,
+    recursive: bool,
 ) -> bool:
     stack = [(top, path.rstrip("/"))]
     while stack:
@@ -77,7 +80,8 @@ def _fill(
                 if directory.directories is None:
                     directory.directories = {}
                 directory.directories[name] = child
-                stack.append((child, full))
+                if recursive:
+                    stack.append((child, full))
     return True
 
 

@@ -33,7 +33,7 @@ class Pattern:
     True
     """
 
-    def __init__(self, expression: str, ignore_case: bool = False) -> None:
+    def __init__(self, expression: str, *, ignore_case: bool = False) -> None:
         encoded = os.fsencode(expression)
         if b"\0" in encoded:
             raise ValueError("embedded null character")
@@ -53,7 +53,7 @@ class Pattern:
         Raises:
             MemoryError: regexec(3) found no memory.
         """
-        return self._matches(path, False)
+        return self._matches(path, more_follows=False)
 
     def matches_all_below(self, directory: str) -> bool:
         """Return whether all paths match that begin with a directory's.
@@ -67,9 +67,9 @@ class Pattern:
         Raises:
             MemoryError: as `matches`.
         """
-        return not self._looks_ahead and self._matches(directory, True)
+        return not self._looks_ahead and self._matches(directory, more_follows=True)
 
-    def _matches(self, path: str, more_follows: bool) -> bool:
+    def _matches(self, path: str, *, more_follows: bool) -> bool:
         result = lib.pattern_matches(self._pattern, os.fsencode(path), more_follows)
         if result < 0:
             raise MemoryError(os.strerror(-result))

@@ -16,6 +16,7 @@ from collections import namedtuple
 from ._inotify import ffi, lib
 from ._waiting import CLOSED_MESSAGE
 from .instance import INotify, pointer_to
+from .syscalls import os_error as os_error  # for what a result says
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +131,10 @@ class BulkScanner:
     def _names(self) -> list[str]:
         memory = self._memory
         names = bytes(ffi.buffer(memory.names, memory.names_size - 1))
-        if _DECODES_TOGETHER:
-            return names.decode(_ENCODING, _ERRORS).split("/")
-        return [name.decode(_ENCODING, _ERRORS) for name in names.split(b"/")]
+        decoded = (
+            names.decode(_ENCODING, _ERRORS).split("/")
+            if _DECODES_TOGETHER
+            else [name.decode(_ENCODING, _ERRORS) for name in names.split(b"/")]
+        )
+        # The same names come again and again: each is kept once, not once a directory.
+        return list(map({}.setdefault, decoded, decoded))  # type: ignore[arg-type]

@@ -8,8 +8,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 
-from ._batching import Batcher, Options, wanted
-from ._filling import fill
+from ._batching import Batcher, Options
+from ._beginning import Trees, begin
 from ._filters import DEFAULT_IGNORE, Globs, Matcher, exclusion
 from ._names import Names
 from ._net import Change
@@ -56,16 +56,18 @@ class _Watching:
         if timeout is not None:
             _check("timeout", timeout)
         roots = [os.fsdecode(path) for path in paths]
-        self._only = None if only is None else Matcher(only, roots, "only")
-        self._exclusion = exclusion(roots, ignore, gitignore)
-        is_wanted = None if self._only is None else self._only.matches
+        matcher = None if only is None else Matcher(only, roots, "only")
+        is_wanted = None if matcher is None else matcher.matches
         # Of a file that is complete, attributes are no change: what copies files sets
         # their times and modes when they have been closed.
         modifying = _MODIFY if complete else _MODIFY | _ATTRIB
         noted = modifying | (_CLOSE_WRITE if complete else 0)
-        self._mask = _STRUCTURE | noted
-        self._names = Names(roots)
-        self.watcher = self._begin(roots, initial)
+        left_out = exclusion(roots, ignore, gitignore)
+        trees = Trees(roots, _STRUCTURE | noted, left_out, matcher)
+        if initial:
+            self.watcher, self._names = trees.watch(initial=True), Names(roots)
+        else:
+            self.watcher, self._names = begin(trees)
         self._names.track_content(noted, modifying, complete)
         self._batcher = Batcher(
             self._names,
@@ -98,51 +100,6 @@ class _Watching:
         self._steps = steps
         return None
 
-    def _begin(self, roots: list[str], initial: bool) -> TreeWatcher:
-        """Watch, and know what is there, unless it is to be said first."""
-        watcher = self._watch(roots, initial)
-        try:
-            if initial or (
-                fill(self._names, self._exclusion, self._only)
-                and not watcher.read(timeout=0)
-            ):
-                return watcher
-        except BaseException:
-            watcher.close()
-            raise
-        # It changed meanwhile: let the events tell it.
-        watcher.close()
-        self._names = Names(roots)
-        watcher = self._watch(roots, True)
-        try:
-            events = watcher.read(timeout=0)
-            if self._only is not None:
-                events = list(wanted(events, self._only.matches))
-            self._names.apply(events)
-        except BaseException:
-            watcher.close()
-            raise
-        return watcher
-
-    def _watch(self, roots: list[str], initial: bool) -> TreeWatcher:
-        return TreeWatcher(
-            *roots,
-            mask=self._mask,
-            exclude=self._exclusion if self._only is None else self._is_left_out,
-            initial=initial,
-        )
-
-    def _is_left_out(self, path: str) -> bool:
-        """Whether the watcher is to leave a path out.
-
-        Files that are not asked for are, where it says whether it is a directory.
-        """
-        if self._exclusion is not None and self._exclusion(path):
-            return True
-        assert self._only is not None
-        is_file = getattr(path, "is_directory", True) is False
-        return is_file and not self._only.matches(path)
-
     def _is_over(self) -> bool:
         roots = getattr(self.watcher, "roots", None)
         return not (any(self._names.top.entries()) if roots is None else roots)
@@ -156,12 +113,12 @@ class Batches:
 
     @property
     def watcher(self) -> TreeWatcher:
-        """The watcher below: it can be asked, but not be read from."""
+        """The watcher below, which can be asked, but not be read from."""
         return self._watching.watcher
 
     @property
     def mirror(self) -> Mirror:
-        """What is in the trees now, as far as it was read: to be asked."""
+        """What is in the trees now, as far as it was read."""
         return self._watching.mirror
 
     @property
@@ -220,7 +177,7 @@ class AsyncBatches:
 
     @property
     def watcher(self) -> TreeWatcher:
-        """The watcher below: it can be asked, but not be read from.
+        """The watcher below, which can be asked, but not be read from.
 
         Raises:
             ValueError: it has not begun.
@@ -229,7 +186,7 @@ class AsyncBatches:
 
     @property
     def mirror(self) -> Mirror:
-        """What is in the trees now, as far as it was read: to be asked.
+        """What is in the trees now, as far as it was read.
 
         Raises:
             ValueError: it has not begun.
@@ -352,7 +309,7 @@ def watch(
             directories then; of the files in them, instead.
         ignore: globs of what is left out, a directory with all below it, at no cost.
             The default leaves out what version control, caches and editors make:
-            `DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash is of a
+            `changes.DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash is of a
             name; one with a slash is of the path below the root, where ``**`` is any
             number of directories. What is renamed from an ignored name to another is
             ``"added"``; the reverse is ``"deleted"``.
@@ -443,7 +400,7 @@ def awatch(
 
     Returns:
         An asynchronous iterator of lists of `Change`. When its task is cancelled,
-        nothing is lost: it can be gone on with. It is for one task; `close` is for any.
+        nothing is lost: it can be gone on with. It is for one task; `AsyncBatches.close` is for any.
     """
     return AsyncBatches(
         partial(

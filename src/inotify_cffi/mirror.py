@@ -49,7 +49,11 @@ class Mirror:
 
     @classmethod
     def of(cls, names: Names) -> Mirror:
-        """Return the mirror of names that others keep true."""
+        """Return the mirror of names that others keep true.
+
+        Parameters:
+            names: those of a `watch`.
+        """
         mirror = cls()
         mirror._names = names
         return mirror
@@ -61,7 +65,11 @@ class Mirror:
         return bool(self._names.entry(os.fsdecode(path)))
 
     def is_directory(self, path: str) -> bool:
-        """Return whether a path is in the mirror, and is a directory there."""
+        """Return whether a path is in the mirror, and is a directory there.
+
+        Parameters:
+            path: as `TreeEvent.path` has it.
+        """
         return isinstance(self._names.entry(path), Directory)
 
     def __iter__(self) -> Iterator[str]:

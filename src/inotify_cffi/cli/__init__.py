@@ -6,7 +6,7 @@ import os
 import sys
 
 from .output import open_null
-from .signals import Ended, Signals, signal
+from .signals import SIGPIPE, Ended, Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         given = sys.argv[1:] if arguments is None else arguments
         status = run(given, signals, closed)
     except Ended as came:
-        _end_by(came.number)
+        _end_by(signals, came.number)
     except BrokenPipeError:
-        _end_by(signal.SIGPIPE)
+        _end_by(signals, SIGPIPE)
     finally:
         signals.close()
     sys.exit(status)
@@ -51,7 +51,7 @@ def _hold_standard_streams() -> frozenset[int]:
     return frozenset(closed)
 
 
-def _end_by(number: int) -> NoReturn:
+def _end_by(signals: Signals, number: int) -> NoReturn:
     """End as the signal ends a program: so a shell that waits knows of it."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -59,6 +59,5 @@ def _end_by(number: int) -> NoReturn:
                 stream.flush()
         except OSError:
             pass
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    signals.end_by(number)
     sys.exit(128 + number)  # where the signal is blocked

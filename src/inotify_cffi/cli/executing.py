@@ -76,7 +76,7 @@ class Command:
         Raises:
             OSError: it cannot be started.
         """
-        words = self._filled([path_of(record) for record in records])
+        words = self.words_for([path_of(record) for record in records])
         environment = _environment(records)
         stdin = _no_input()
         try:
@@ -104,7 +104,8 @@ class Command:
             stdin=stdin,
         )
 
-    def _filled(self, paths: list[str]) -> list[str]:
+    def words_for(self, paths: list[str]) -> list[str]:
+        """Return the words of a run for these paths."""
         if self._shell:
             return [*self._words, *paths]
         filled: list[str] = []

@@ -102,7 +102,9 @@ class Filter:
         is_directory = is_directory or path.endswith("/")
         return (
             not any(pattern.matches(path) for pattern in self._excludes)
-            and (not self._includes or any(each.matches(path) for each in self._includes))
+            and (
+                not self._includes or any(each.matches(path) for each in self._includes)
+            )
             and not (self._without and self._is_without(path))
             and self._passes_globs(path, is_directory)
             and not self._is_ignored(path, is_directory)

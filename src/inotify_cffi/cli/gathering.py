@@ -48,9 +48,7 @@ class Gatherer:
         """Return after how long `take` is due; None when nothing was gathered."""
         if not self._records:
             return None
-        due = min(
-            self._last + self._seconds, self._first + _MOST_TIMES * self._seconds
-        )
+        due = min(self._last + self._seconds, self._first + _MOST_TIMES * self._seconds)
         return max(0.0, due - time.monotonic())
 
     def take(self) -> list[Record]:

@@ -11,6 +11,10 @@ from .filters import Filter
 from .messages import PROGRAM, HelpWanted, UsageError
 from .records import ALL_EVENTS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _SHORT = "mrhcdsPq0t:fo:e:"
 _LONG = [
     "help",
@@ -87,6 +91,8 @@ _PATTERNS = ("--exclude", "--excludei", "--include", "--includei")
 # What happens to a file by reading it, as a command that is run for it may do.
 _OF_READING = syscalls.IN_ACCESS | syscalls.IN_OPEN | syscalls.IN_CLOSE_NOWRITE
 _DEBOUNCE_OF_RESTART = 0.05  # seconds: an editor saves a file within a few milliseconds
+
+
 class Options:
     """What the command line asks for; times are in seconds."""
 
@@ -162,10 +168,6 @@ def parse(arguments: list[str], closed: frozenset[int] = frozenset()) -> Options
     _complete(options)
     _take_paths(options, paths)
     options.passes.set_roots(options.paths)
-    if options.selects:
-        from .selecting import fill_filter
-
-        fill_filter(options)
     return options
 
 
@@ -223,9 +225,20 @@ def _take(options: Options, name: str, value: str) -> None:
             "The '--filename' option no longer exists: what it enabled is on."
         )
     else:
-        from .values import TAKERS
+        from .values import value_of
 
-        TAKERS[name](options, value)
+        _set(options, *value_of(name, value))
+
+
+def _set(options: Options, attribute: str, value: Any) -> None:
+    if attribute == "events":
+        options.events |= value
+    elif attribute == "globs":
+        options.globs.append(value)
+    elif attribute in ("outfile", "fromfile") and getattr(options, attribute):
+        raise UsageError(f"Multiple --{attribute} options given.")
+    else:
+        setattr(options, attribute, value)
 
 
 def _check(options: Options) -> None:

@@ -43,10 +43,24 @@ _CLOSE = syscalls.IN_CLOSE
 # as long as all that this command imports of the package.
 EVENTS = {
     name: int(getattr(syscalls, f"IN_{name}"))
-    for name in (
-        "ACCESS MODIFY ATTRIB CLOSE_WRITE CLOSE_NOWRITE OPEN MOVED_FROM MOVED_TO "
-        "CREATE DELETE DELETE_SELF MOVE_SELF UNMOUNT Q_OVERFLOW IGNORED ISDIR"
-    ).split()
+    for name in [
+        "ACCESS",
+        "MODIFY",
+        "ATTRIB",
+        "CLOSE_WRITE",
+        "CLOSE_NOWRITE",
+        "OPEN",
+        "MOVED_FROM",
+        "MOVED_TO",
+        "CREATE",
+        "DELETE",
+        "DELETE_SELF",
+        "MOVE_SELF",
+        "UNMOUNT",
+        "Q_OVERFLOW",
+        "IGNORED",
+        "ISDIR",
+    ]
 }
 
 READY = 0  # no event of the kernel's has an empty mask

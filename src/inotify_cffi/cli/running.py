@@ -51,6 +51,10 @@ def run(
     command: _Command | None = None
     try:
         options = parse(arguments, closed)
+        if options.selects:
+            from .selecting import fill_filter
+
+            fill_filter(options)
         background = _start_background() if options.daemon else None
         signals.open()
         command = _Command(options, signals, closed, background)
@@ -263,7 +267,7 @@ class _Command:
         def write(text: str) -> None:
             print(text, end="", file=sys.stderr, flush=True)
 
-        progress = Progress(source.fileno(), write)
+        progress = Progress(write)
         try:
             source.establish(progress.go_on)
         finally:

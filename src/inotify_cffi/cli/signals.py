@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,9 @@ else:
 # Of SIGHUP, a terminal that is closed, a command that runs in a session of its own
 # would know nothing.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+SIGPIPE = signal.SIGPIPE
 
 
 class Ended(BaseException):
@@ -74,6 +76,8 @@ class Signals:
 
     def wait(self, descriptors: list[int], seconds: float | None) -> None:
         """Wait until one of these is readable, a signal came, or time ran out."""
+        import select  # when all is watched already
+
         poll = select.poll()
         for descriptor in [*descriptors, self._reading]:
             poll.register(descriptor, select.POLLIN)
@@ -82,6 +86,11 @@ class Signals:
             os.read(self._reading, 4096)
         except BlockingIOError:
             pass
+
+    def end_by(self, number: int) -> None:
+        """End this process as a signal ends one; return where it is blocked."""
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     def hold(self) -> None:
         """Hold signals that end, until `release`."""

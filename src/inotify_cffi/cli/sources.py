@@ -104,9 +104,7 @@ class Paths:
                 )
         return records
 
-    def _end_watch_or_overflow(
-        self, wd: int, mask: int, records: list[Record]
-    ) -> None:
+    def _end_watch_or_overflow(self, wd: int, mask: int, records: list[Record]) -> None:
         asked = mask & self._mask != 0
         if mask & Q_OVERFLOW:
             records.extend(
@@ -206,9 +204,10 @@ class Trees:
         self._go_on = None
 
     def _excludes(self, path: str) -> bool:
+        is_directory = getattr(path, "is_directory", True)
         if self._go_on is not None:
             self._go_on()
-        return self._passes.prunes(path, getattr(path, "is_directory", True))
+        return self._passes.prunes(path, is_directory)
 
     @property
     def alive(self) -> bool:

@@ -13,10 +13,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-_COUNTED = (
-    "ACCESS MODIFY ATTRIB CLOSE_WRITE CLOSE_NOWRITE OPEN MOVED_FROM MOVED_TO MOVE_SELF "
-    "CREATE DELETE DELETE_SELF UNMOUNT Q_OVERFLOW"
-).split()
+_COUNTED = [
+    "ACCESS",
+    "MODIFY",
+    "ATTRIB",
+    "CLOSE_WRITE",
+    "CLOSE_NOWRITE",
+    "OPEN",
+    "MOVED_FROM",
+    "MOVED_TO",
+    "MOVE_SELF",
+    "CREATE",
+    "DELETE",
+    "DELETE_SELF",
+    "UNMOUNT",
+    "Q_OVERFLOW",
+]
 
 
 class Stats:

@@ -11,7 +11,7 @@ from .records import ALL_EVENTS, EVENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .options import Options
+    from typing import Callable
 
 _EVENTS = {
     **EVENTS,
@@ -21,54 +21,6 @@ _EVENTS = {
     "ONESHOT": syscalls.IN_ONESHOT,
 }
 _LONGEST = 2**63 - 1  # a C long
-
-
-def _take_events(options: Options, value: str) -> None:
-    options.events |= parse_events(value)
-
-
-def _take_timeout(options: Options, value: str) -> None:
-    options.timeout = _seconds(value)
-
-
-def _take_total(options: Options, value: str) -> None:
-    options.total = _positive("--for", value)
-
-
-def _take_debounce(options: Options, value: str) -> None:
-    options.debounce = _positive("--debounce", value) / 1000
-
-
-def _take_kill_after(options: Options, value: str) -> None:
-    options.kill_after = _positive("--kill-after", value)
-
-
-def _take_max_depth(options: Options, value: str) -> None:
-    if not (value.isascii() and value.isdigit() and int(value) > 0):
-        raise UsageError(f"{PROGRAM}: --max-depth: '{value}' is no number above 0")
-    options.max_depth = int(value)
-
-
-def _take_ready_fd(options: Options, value: str) -> None:
-    options.ready_fd = _descriptor(value)
-
-
-def _take_glob(options: Options, value: str) -> None:
-    if not value.lstrip("!"):
-        raise UsageError(f"{PROGRAM}: --glob: '{value}' matches nothing")
-    options.globs.append(value)
-
-
-def _take_outfile(options: Options, value: str) -> None:
-    if options.outfile is not None:
-        raise UsageError("Multiple --outfile options given.")
-    options.outfile = value
-
-
-def _take_fromfile(options: Options, value: str) -> None:
-    if options.fromfile is not None:
-        raise UsageError("Multiple --fromfile options given.")
-    options.fromfile = value
 
 
 def parse_events(text: str) -> int:
@@ -93,7 +45,7 @@ def parse_events(text: str) -> int:
     return mask
 
 
-def _seconds(text: str) -> float:
+def _timeout(text: str) -> float:
     """Return what ``--timeout`` gives: inotifywait's words where it is no number."""
     digits = text.lstrip(" \t\n\v\f\r")
     digits = digits[1:] if digits[:1] in ("+", "-") else digits
@@ -114,10 +66,27 @@ def _seconds(text: str) -> float:
     return int(text)
 
 
-def _positive(name: str, text: str) -> float:
+def _number(text: str) -> float:
+    """Return what an option of this command's own gives: seconds, or milliseconds."""
     if not _is_decimal(text):
-        raise UsageError(f"{PROGRAM}: {name}: '{text}' is not a number")
+        raise UsageError(f"'{text}' is not a number")
     return min(float(text), _LONGEST)
+
+
+def _milliseconds(text: str) -> float:
+    return _number(text) / 1000
+
+
+def _levels(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"'{text}' is no number above 0")
+    return int(text)
+
+
+def _glob(text: str) -> str:
+    if not text.lstrip("!"):
+        raise UsageError(f"'{text}' matches nothing")
+    return text
 
 
 def _is_decimal(text: str) -> bool:
@@ -128,27 +97,45 @@ def _is_decimal(text: str) -> bool:
 
 def _descriptor(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise UsageError(f"{PROGRAM}: --ready-fd: '{text}' is not a descriptor")
+        raise UsageError(f"'{text}' is not a descriptor")
     number = int(text)
     try:
         os.fstat(number)
     except (OSError, OverflowError):
-        raise UsageError(f"{PROGRAM}: --ready-fd: {text} is not open") from None
+        raise UsageError(f"{text} is not open") from None
     return number
 
 
-TAKERS = {
-    "-e": _take_events,
-    "--event": _take_events,
-    "-t": _take_timeout,
-    "--timeout": _take_timeout,
-    "-o": _take_outfile,
-    "--outfile": _take_outfile,
-    "--fromfile": _take_fromfile,
-    "--for": _take_total,
-    "--debounce": _take_debounce,
-    "--kill-after": _take_kill_after,
-    "--max-depth": _take_max_depth,
-    "--ready-fd": _take_ready_fd,
-    "--glob": _take_glob,
+# The attribute of `Options` that an option sets, and what makes the value of a text.
+_SET: dict[str, tuple[str, Callable[[str], object]]] = {
+    "--timeout": ("timeout", _timeout),
+    "--outfile": ("outfile", str),
+    "--fromfile": ("fromfile", str),
+    "--event": ("events", parse_events),
 }
+_SET_OF_OUR_OWN: dict[str, tuple[str, Callable[[str], object]]] = {
+    "--for": ("total", _number),
+    "--debounce": ("debounce", _milliseconds),
+    "--kill-after": ("kill_after", _number),
+    "--max-depth": ("max_depth", _levels),
+    "--ready-fd": ("ready_fd", _descriptor),
+    "--glob": ("globs", _glob),
+}
+_SHORT = {"-t": "--timeout", "-o": "--outfile", "-e": "--event"}
+
+
+def value_of(name: str, text: str) -> tuple[str, object]:
+    """Return which attribute of `Options` an option sets, and to what.
+
+    Raises:
+        UsageError: the text is no such value.
+    """
+    name = _SHORT.get(name, name)
+    if name in _SET:
+        attribute, make = _SET[name]
+        return attribute, make(text)
+    attribute, make = _SET_OF_OUR_OWN[name]
+    try:
+        return attribute, make(text)
+    except UsageError as error:
+        raise UsageError(f"{PROGRAM}: {name}: {error}") from None

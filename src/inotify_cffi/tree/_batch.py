@@ -10,12 +10,11 @@ Then it is *adopted*. What cannot be adopted is scanned again, as a given direct
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._scanning import NO_DIRECTORY
 from ._masks import ATTRIB, DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
-from ._model import Directory, State, Status
+from ._model import Directory
 
 if TYPE_CHECKING:
     from .._scanning import Found
@@ -97,8 +96,16 @@ class Batch:
         """Return whether an event in the window was of any directory's watch."""
         return bool(self._touched) and not self._touched.isdisjoint(self._found.wds)
 
-    def wds_below(self) -> list[int]:
-        """Return the watches of the directories that were not given."""
+    def result(self, index: int) -> tuple[int, int]:
+        """Return what came of a directory's scan, and its watch or 0."""
+        return self._found.results[index], self._found.wds[index]
+
+    def wds_below(self, given: int) -> list[int]:
+        """Return the watches of the directories below a given one."""
+        return [entry.wd for entry in self.below(given) if entry.wd]
+
+    def wds_found(self) -> list[int]:
+        """Return the watches of all directories that were not given."""
         return [wd for wd in self._found.wds[len(self._given) :] if wd]
 
     def below(self, given: int) -> Iterator[Entry]:
@@ -118,26 +125,22 @@ class Batch:
 
     def adopt_all(self) -> Adopted:
         """Make directories of all entries, below the given directories."""
-        found = self._found
+        wds, results, names, groups, ends = self._found
         directories = list(self._given)
-        given = first = len(directories)
-        statuses: list[Status] = [
-            State.UNSCANNED if result else wd
-            for wd, result in zip(found.wds, found.results)
-        ]
-        for parent_index, end in zip(found.group_of, found.group_end):
-            parent = directories[parent_index]
-            names = found.names[first - given : end - given]
-            children = list(map(Directory, repeat(parent), names, statuses[first:end]))
-            parent.children = dict(zip(names, children))
-            directories += children
-            first = end
-        del directories[:given], statuses[:given]
+        offset = first = len(directories)
         watched: dict[int, Directory] = {}
         unscanned: list[Directory] = []
-        for status, directory in zip(statuses, directories):
-            if isinstance(status, int):
-                watched[status] = directory
-            else:
-                unscanned.append(directory)
+        for parent_index, end in zip(groups, ends):
+            parent = directories[parent_index]
+            children = parent.children = {}
+            for index in range(first, end):
+                name = names[index - offset]
+                child = children[name] = Directory(parent, name)
+                directories.append(child)
+                if results[index]:
+                    unscanned.append(child)
+                else:
+                    child.status = wd = wds[index]
+                    watched[wd] = child
+            first = end
         return Adopted(watched, unscanned)

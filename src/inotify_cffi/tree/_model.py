@@ -63,12 +63,10 @@ class Directory:
 
     __slots__ = ("children", "name", "parent", "status")
 
-    def __init__(
-        self, parent: Directory | None, name: str, status: Status = State.UNSCANNED
-    ) -> None:
+    def __init__(self, parent: Directory | None, name: str) -> None:
         self.parent = parent
         self.name = name
-        self.status = status
+        self.status: Status = State.UNSCANNED
         self.children: dict[str, Directory] | None = None  # most have none
 
     @property

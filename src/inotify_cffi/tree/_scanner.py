@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from .._scanning import NOT_REACHED
+from .._scanning import NOT_REACHED, os_error
 from . import _disk
 from ._batch import Batch
 from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
@@ -223,18 +223,36 @@ class Scanner:
         batch = Batch(found, given, only_directories=silent)
         outcome.batches.append(batch)
         for index, (wanted, fs_path) in enumerate(located):
-            number, wd = found.results[index], found.wds[index]
-            failure = OSError(number, os.strerror(number), fs_path) if number else None
-            if failure and (number in (NOT_REACHED, errno.EINTR) or _ends_all(failure)):
-                self._watches.keep([wd] if wd else [])
-                outcome.unreached.append(wanted)
-                if _ends_all(failure):
+            scan = None
+            if not outcome.failures:
+                try:
+                    scan = self._scan_of(batch, index, wanted, fs_path)
+                except OSError as failure:
                     outcome.failures.append(failure)
-                continue
-            names = batch.names(index)
-            scan = self._found(wanted, wd, names, failure)
-            scan.batch, scan.index = batch, index
-            outcome.scans.append(scan)
+            if scan is None:
+                _, wd = batch.result(index)
+                self._watches.keep([wd, *batch.wds_below(index)])
+                outcome.unreached.append(wanted)
+            else:
+                outcome.scans.append(scan)
+
+    def _scan_of(
+        self, batch: Batch, index: int, wanted: Wanted, fs_path: str
+    ) -> Scan | None:
+        """Return the scan of a given directory; None where it was not reached.
+
+        Raises:
+            OSError: any other directory would meet the same.
+        """
+        number, wd = batch.result(index)
+        if number in (NOT_REACHED, errno.EINTR):
+            return None
+        failure = os_error(number, fs_path) if number else None
+        if failure is not None and _ends_all(failure):
+            raise failure
+        scan = self._found(wanted, wd, batch.names(index), failure)
+        scan.batch, scan.index = batch, index
+        return scan
 
     def find(self, directory: Directory, name: str) -> Kind | None:
         """Return what has a name; None where that cannot be asked now.
@@ -293,7 +311,7 @@ class Scanner:
     ) -> Scan:
         directory, purpose = wanted
         if failure is not None:
-            self._watches.keep([wd] if wd else [])
+            self._watches.keep([wd])
             self._wait_for_path(directory)
             return Scan(directory, purpose, 0, {}, failure)
         if self._watches.owners(wd):  # it may be what was just exchanged for this

@@ -44,11 +44,12 @@ class Ahead(NamedTuple):
 class Window:
     """The scans of one batch, and what has moved since they began."""
 
-    __slots__ = ("_moved_ahead", "batches", "fence", "moved", "scans")
+    __slots__ = ("_moved_ahead", "batches", "fence", "is_whole", "moved", "scans")
 
     def __init__(self, moved: Iterable[Directory] = ()) -> None:
         self.scans: dict[Directory, Scan] = {}
         self.batches: list[Batch] = []
+        self.is_whole = True  # what C has scanned is all in the scans
         self.moved = set(moved)
         self.fence = 0  # the watch descriptor whose IGNORED ends the window
         # What the events of the window move, once somebody has asked.
@@ -175,6 +176,7 @@ class Scans:
         time = _SILENT_TIME if silent else _REPORT_TIME
         outcome = self._scanner.scan_all(wanted, Reach(self._reach, time, descend))
         self._window.batches = outcome.batches
+        self._window.is_whole = not outcome.failures
         for scan in outcome.scans:
             scan.directory.status = scan
             self._window.scans[scan.directory] = scan
@@ -290,20 +292,19 @@ class Scans:
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
         self._reach = min(2 * self._reach, _MOST)  # until something is in the way
-        if plainly and not window.moved and self._are_quiet(scans.values(), batches):
+        plainly = plainly and window.is_whole and not window.moved
+        if plainly and self._are_quiet(scans.values(), batches):
             self._adopt(scans, batches)
             return
         for directory, scan in scans.items():
             if directory.status is not scan:
-                self._drop_below(scan)  # it is forgotten, or unmounted
-            elif window.moves(directory):
+                continue  # it is forgotten, or unmounted
+            if window.moves(directory):
                 self._watches.release(scan.wd, directory, remove=False)
-                self._drop_below(scan)
                 self.want(directory, scan.purpose)
             elif scan.failure is not None:
                 yield scan
             elif not scan.wd:  # the kernel removed its watch already
-                self._drop_below(scan)
                 self.want(directory, scan.purpose)
             else:
                 directory.status = scan.wd
@@ -316,7 +317,7 @@ class Scans:
             all(map(_is_quiet, scans))
             and not any(batch.is_touched_anywhere() for batch in batches)
             and self._watches.are_unassigned(
-                [wd for batch in batches for wd in batch.wds_below()]
+                [wd for batch in batches for wd in batch.wds_found()]
             )
         )
 
@@ -364,8 +365,7 @@ class Scans:
         """Let the watches go that were added below a scan that is not valid."""
         self._reach = _FEWEST
         if scan.batch is not None:
-            below = scan.batch.below(scan.index)
-            self._watches.keep([entry.wd for entry in below if entry.wd])
+            self._watches.keep(scan.batch.wds_below(scan.index))
 
     # ---- states ----------------------------------------------------------------
 
@@ -433,7 +433,7 @@ class Scans:
         for group in self._groups.values():
             group.clear()
         for batch in self._window.batches:
-            self._watches.keep(batch.wds_below())
+            self._watches.keep(batch.wds_found())
         self._window = Window()
 
     def _enter(self, directory: Directory, status: Status) -> None:
@@ -452,5 +452,6 @@ class Scans:
         elif isinstance(status, State):
             if status in self._groups:
                 self._groups[status].pop(directory, None)
-        else:
+        elif isinstance(status, Scan):
             self._window.scans.pop(directory, None)
+            self._drop_below(status)

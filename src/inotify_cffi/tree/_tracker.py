@@ -178,9 +178,7 @@ class Tracker:
         asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified.ask(self._scanner.find, self._renames.concerns):
             asked = True
-        if self._scans.start(
-            between_places, descend=not self._output.excludes_some()
-        ):
+        if self._scans.start(between_places, descend=not self._output.excludes_some()):
             asked = True
         if asked:
             self._scans.fence()

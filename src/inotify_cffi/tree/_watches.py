@@ -95,8 +95,8 @@ class Watches:
         self._bulk.free_memory()
 
     def keep(self, wds: Collection[int]) -> None:
-        """Make strays of the watches that have no owner."""
-        self._strays.update(wd for wd in wds if wd not in self._owners)
+        """Make strays of the watches that have no owner; 0 is none."""
+        self._strays.update(wd for wd in wds if wd and wd not in self._owners)
 
     def are_unassigned(self, wds: Collection[int]) -> bool:
         """Return whether watches have no owner, and differ from each other."""

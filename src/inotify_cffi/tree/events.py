@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..events import flags as _flags
 from ..events import mask_str
 from . import _masks
-
-if TYPE_CHECKING:
-    Flags = list[_flags]
 
 
 class UnreadableDirectoryWarning(UserWarning):
@@ -39,58 +36,58 @@ class TreeEvent(NamedTuple):
     synthetic: bool = False
 
     @property
-    def flags(self) -> Flags:
-        """The flags of the mask, to be asked with ``in``: `flags.from_mask`."""
+    def flags(self) -> list[_flags]:
+        """The flags of the mask, in their order, to be asked with ``in``."""
         return _flags.from_mask(self.mask)
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is about a directory: ISDIR."""
+        """Whether it is about a directory (ISDIR)."""
         return self.mask & _masks.ISDIR != 0
 
     @property
     def created(self) -> bool:
-        """Whether something is there that was not: CREATE. See also `moved_in`."""
+        """Whether something was created (CREATE). See also `moved_in`."""
         return self.mask & _masks.CREATE != 0
 
     @property
     def deleted(self) -> bool:
-        """Whether something was deleted: DELETE. See also `moved_out`."""
+        """Whether something was deleted (DELETE). See also `moved_out`."""
         return self.mask & _masks.DELETE != 0
 
     @property
     def modified(self) -> bool:
-        """Whether the content of a file was changed: MODIFY."""
+        """Whether the content of a file was changed (MODIFY)."""
         return self.mask & _masks.MODIFY != 0
 
     @property
     def written(self) -> bool:
-        """Whether a file that was open for writing was closed: CLOSE_WRITE."""
+        """Whether a file that was open for writing was closed (CLOSE_WRITE)."""
         return self.mask & _masks.CLOSE_WRITE != 0
 
     @property
     def attributes_changed(self) -> bool:
-        """Whether times, owner, permissions or the like were changed: ATTRIB."""
+        """Whether times, owner, permissions or the like were changed (ATTRIB)."""
         return self.mask & _masks.ATTRIB != 0
 
     @property
     def moved(self) -> bool:
-        """Whether it was renamed within the trees: MOVED_TO with ``old_path``."""
+        """Whether it was renamed within the trees (MOVED_TO, with ``old_path``)."""
         return self.mask & _masks.MOVED_TO != 0 and self.old_path is not None
 
     @property
     def moved_in(self) -> bool:
-        """Whether it was renamed into the trees: MOVED_TO without ``old_path``."""
+        """Whether it was renamed into the trees (MOVED_TO, without ``old_path``)."""
         return self.mask & _masks.MOVED_TO != 0 and self.old_path is None
 
     @property
     def moved_out(self) -> bool:
-        """Whether it was renamed to somewhere outside of the trees: MOVED_FROM."""
+        """Whether it was renamed to a place outside of the trees (MOVED_FROM)."""
         return self.mask & _masks.MOVED_FROM != 0
 
     @property
     def overflowed(self) -> bool:
-        """Whether events are missing: forget what is below ``path``. Q_OVERFLOW."""
+        """Whether events are missing below ``path``, to be forgotten (Q_OVERFLOW)."""
         return self.mask & _masks.Q_OVERFLOW != 0
 
     def __repr__(self) -> str:
@@ -108,4 +105,6 @@ TreeEvent.path.__doc__ = """The root as it was given, joined with what is below 
 TreeEvent.mask.__doc__ = "Bits of `flags` that say what happened."
 TreeEvent.old_path.__doc__ = """The path before, for MOVED_TO of what was in the trees
     already; else None."""
-TreeEvent.synthetic.__doc__ = "Whether a scan found it: the kernel reported nothing."
+TreeEvent.synthetic.__doc__ = (
+    "Whether a scan found it, and the kernel reported nothing."
+)
