@@ -56,8 +56,9 @@ python -m benchmarks --help
 
 {(benchmarks.__doc__ or "").partition("How it is measured:")[2].strip()}
 
-A median is compared with nothing; a mean stands beside the mean of inotify_cffi, as
-pyperf compares them. `python -m pyperf stats` shows the spread of each.
+The small tables below show medians. The long ones are pyperf's: means, and by how much
+a library is faster or slower than inotify_cffi. `python -m pyperf stats` shows the
+spread of each value. Lower is better everywhere but in "files known".
 """
 
 Suites = dict[str, dict[str, Any]]  # benchmarks by library and name

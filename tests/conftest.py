@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, Protocol, TypeVar, Union
 
+import churn
 import pytest
+from commanding import COMMAND, Running
 from hypothesis import HealthCheck, settings
 
 from inotify_cffi import Event, INotify, syscalls
@@ -103,6 +106,21 @@ def inotify() -> Iterator[INotify]:
 
 
 @pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """A tree to watch, beside which there is room for others."""
+    top = tmp_path / "top"
+    top.mkdir()
+    return top
+
+
+@pytest.fixture
+def consumer(top: Path) -> Iterator[churn.Consumer]:
+    """A strict consumer of an empty tree, checked afterwards."""
+    with churn.Consumer(top) as consumer:
+        yield consumer
+
+
+@pytest.fixture
 def nonblocking_fd() -> Iterator[int]:
     """The descriptor of a non-blocking instance, closed afterwards."""
     fd = syscalls.init1(syscalls.IN_NONBLOCK | syscalls.IN_CLOEXEC)
@@ -159,6 +177,27 @@ def until_watching(
         return found
 
     return lambda process, watches: until(lambda: count(process) == watches)
+
+
+def _waits(process: int) -> int:
+    """Count the waits of a process: each has an epoll with the instance in it."""
+    found = 0
+    fds = Path(f"/proc/{process}/fd")
+    for fd in fds.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if "eventpoll" in os.readlink(fd):
+                info = Path(f"/proc/{process}/fdinfo/{fd.name}").read_text()
+                watched = [fds / each for each in re.findall(r"tfd:\s*(\d+)", info)]
+                found += any("inotify" in os.readlink(each) for each in watched)
+    return found
+
+
+@pytest.fixture
+def until_process_waits(
+    until: Callable[[Callable[[], Any]], None],
+) -> Callable[[int, int], None]:
+    """The function that returns once so many reads of a process wait."""
+    return lambda process, count: until(lambda: _waits(process) == count)
 
 
 @pytest.fixture
@@ -290,3 +329,18 @@ def compile_c(
         return folder / "result"
 
     return compile_c
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """The function that starts the command, and returns when it watches."""
+    started: list[Running] = []
+
+    def watch(*arguments: str | Path, **options: Any) -> Running:
+        running = Running([*COMMAND, *arguments], tmp_path, **options)
+        started.append(running)
+        return running.until_said()
+
+    yield watch
+    for running in started:
+        running.ended(signal.SIGTERM)

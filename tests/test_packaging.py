@@ -229,6 +229,23 @@ def test_tag_of_the_wheel(
     ]
 
 
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ("[a](docs/a.md)", "[a](https://x/y/blob/main/docs/a.md)"),
+        ("![a](a.svg)", "![a](https://x/y/raw/main/a.svg)"),
+        ("[a](https://z/b) [c](#d)", "[a](https://z/b) [c](#d)"),
+    ],
+)
+def test_links_of_the_readme(run_python: RunPython, link: str, expected: str) -> None:
+    """A package index gets absolute links, once the repository has an address."""
+    code = f"    print(variables['absolute_links']({link!r}, 'https://x/y'))\n"
+    code = f"{AS_ANOTHER}\n{code}    print(captured['long_description'])\n"
+    printed = run_python(code, "setup.py", "CPython", "", "3.13", cwd=CHECKOUT)
+    readme = (CHECKOUT / "README.md").read_text()
+    assert printed == f"{expected}\n{readme}\n"
+
+
 @pytest.mark.parametrize(("implementation", "build", "version", "_", "limited"), BUILDS)
 def test_limited_api(
     run_python: RunPython,

@@ -12,11 +12,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
+import churn
 import pytest
 import stepwise
 
@@ -25,29 +24,10 @@ from inotify_cffi.tree import _disk
 from inotify_cffi.tree._model import Root
 
 if TYPE_CHECKING:
-    import churn
     from conftest import InThread, RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 PATIENCE = 60_000  # milliseconds
 Until = Callable[[Callable[[], Any]], None]
-
-
-@pytest.fixture
-def top(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    top = tmp_path / "top"
-    top.mkdir()
-    return top
-
-
-@pytest.fixture
-def consumer(top: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(top) as consumer:
-        yield consumer
 
 
 @pytest.fixture

@@ -8,38 +8,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from importlib.machinery import SourceFileLoader
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
+import churn
 import pytest
 
 from inotify_cffi import INotify, flags, mask_str
-
-if TYPE_CHECKING:
-    import churn
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 Run = Callable[..., None]
 
 
 @pytest.fixture
-def consumer(tmp_path: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of a tree beside which there is room, checked afterwards."""
-    root = tmp_path / "root"
-    root.mkdir()
-    with churn.Consumer(root) as consumer:
-        yield consumer
-
-
-@pytest.fixture
-def root(consumer: churn.Consumer, tmp_path: Path) -> Path:
-    """The tree that the consumer is told of."""
-    return tmp_path / "root"
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
 
 
 @pytest.fixture(params=["all the while", "afterwards"])

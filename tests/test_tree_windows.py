@@ -15,11 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
+import churn
 import pytest
 import stepwise
 
@@ -28,34 +27,21 @@ from inotify_cffi.tree import _disk
 from inotify_cffi.tree._model import Directory
 
 if TYPE_CHECKING:
-    import churn
     from conftest import RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 TESTS = Path(__file__).parent
 ISDIR = flags.ISDIR
 Batches = Sequence[Sequence[Event]]
 
 
+@pytest.fixture
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
+
+
 class AfterListing(Protocol):
     def __call__(self, directory: Path, change: Callable[[], object]) -> None: ...
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
-def consumer(root: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(root) as consumer:
-        yield consumer
 
 
 @pytest.fixture

@@ -108,6 +108,12 @@ def use_tree(path: str | bytes | Path) -> None:
         for event in tree:
             fields: tuple[str, int, str | None, bool] = event
             print(event.path, event.mask, event.old_path, event.synthetic, fields)
+            created: bool = event.created or event.moved_in or event.moved
+            changed: bool = event.modified or event.written or event.attributes_changed
+            gone: bool = event.deleted or event.moved_out or event.overflowed
+            print(
+                event.is_directory, flags.ISDIR in event.flags, created, changed, gone
+            )
             tree.wake()
             tree.close()
         closed: bool = tree.closed

@@ -12,6 +12,8 @@ DELETE = int(flags.DELETE)
 MOVED_FROM = int(flags.MOVED_FROM)
 MOVED_TO = int(flags.MOVED_TO)
 ATTRIB = int(flags.ATTRIB)
+MODIFY = int(flags.MODIFY)
+CLOSE_WRITE = int(flags.CLOSE_WRITE)
 DELETE_SELF = int(flags.DELETE_SELF)
 MOVE_SELF = int(flags.MOVE_SELF)
 UNMOUNT = int(flags.UNMOUNT)
@@ -25,14 +27,7 @@ STRUCTURAL = CREATE | DELETE | MOVED_FROM | MOVED_TO
 CONTROL = Q_OVERFLOW | IGNORED
 
 # What `TreeWatcher` reports by default.
-DEFAULT = (
-    STRUCTURAL
-    | ATTRIB
-    | DELETE_SELF
-    | MOVE_SELF
-    | int(flags.MODIFY)
-    | int(flags.CLOSE_WRITE)
-)
+DEFAULT = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | MODIFY | CLOSE_WRITE
 # What the watcher itself needs, whatever is reported.
 NEEDED = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF
 # MASK_ADD always: without it the kernel clears the mask of a watch that is there

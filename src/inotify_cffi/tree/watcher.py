@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Callable
 
 from .._waiting import Deadline, checked_timeout, move
-from ..events import masks
 from ..instance import INotify
 from . import _masks
+from ._arguments import check_paths, checked_mask, known_root
+from ._logging import log
 from ._tracker import Tracker
 from .events import TreeEvent
 
@@ -35,7 +36,8 @@ class TreeWatcher:
     Raises:
         OSError: a root does not exist or cannot be watched; ENOSPC, the limit
             of watches, with the sysctl, its value and how many are wanted.
-        ValueError: ``mask`` asks for what cannot be reported.
+        ValueError: ``mask`` is empty, or asks for what cannot be reported.
+        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike.
 
     Warns:
         LocalChangesOnlyWarning: a root is on a file system such as NFS or FUSE.
@@ -71,8 +73,8 @@ class TreeWatcher:
         exclude: Callable[[str], bool] | None = None,
         initial: bool = False,
     ) -> None:
-        if mask & ~masks.ALL_EVENTS or not mask:
-            raise ValueError(f"mask {int(mask):#x} has bits that are no event")
+        mask = checked_mask(mask)
+        check_paths(paths)
         self._initial = initial
         # Reentrant, so that a signal handler that reads does not wait for the
         # read that it interrupted; it is given nothing (see _advance).
@@ -126,12 +128,13 @@ class TreeWatcher:
         """Remove a root, and the watches that only it needs.
 
         Parameters:
-            path: a root, as it was given.
+            path: a root, as it was given; slashes at its end do not matter.
 
         Raises:
-            ValueError: it is no root.
+            ValueError: it is no root; the watcher is closed.
         """
-        root = os.fsdecode(path)
+        self._check_open()
+        root = known_root(path, self._tracker.roots)
         with self._lock:
             if not self._tracker.remove_root(root):
                 raise ValueError(f"{root!r} is not a root")
@@ -221,7 +224,13 @@ class TreeWatcher:
         """
         return self._inotify.fileno()
 
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        roots = "".join(f" {root!r}" for root in self._tracker.roots)
+        return f"<{type(self).__name__}{state}{roots}>"
+
     def __enter__(self) -> TreeWatcher:
+        self._check_open()
         return self
 
     def __exit__(
@@ -327,6 +336,10 @@ class TreeWatcher:
         self._warn(stacklevel=5)
         return events, seconds
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("the TreeWatcher is closed")
+
     def _end_wait(self) -> None:
         with self._lock:
             self._waiting -= 1
@@ -355,4 +368,5 @@ class TreeWatcher:
 
     def _warn(self, stacklevel: int) -> None:
         while (warning := self._tracker.take_warning()) is not None:
+            log(warning)  # first: the filters may make an exception of the other
             warnings.warn(warning, stacklevel=stacklevel)
