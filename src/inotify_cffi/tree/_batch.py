@@ -13,14 +13,21 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._scanning import NO_DIRECTORY
-from ._masks import ATTRIB, DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
+from ._masks import (
+    DELETE_SELF,
+    IGNORED,
+    ISDIR,
+    MOVE_SELF,
+    STRUCTURAL,
+    UNMOUNT,
+)
 from ._model import Directory
 
 if TYPE_CHECKING:
     from .._scanning import Found
     from ..events import Event
 
-_TOUCHES = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED
+_TOUCHES = STRUCTURAL | DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED
 
 
 class Below(NamedTuple):
@@ -84,8 +91,9 @@ class Batch:
         for wd, mask, _, _ in events:
             if wd == fence and mask & IGNORED:
                 break
-            # What happens to the content of a file matters where it is reported.
-            if mask & _TOUCHES or not self._only_directories:
+            # What happens to the content of a file matters where it is reported. That
+            # a directory was opened does not: the scan itself has opened it.
+            if mask & _TOUCHES or not (self._only_directories or mask & ISDIR):
                 self._touched.add(wd)
 
     def is_touched(self, index: int) -> bool:
