@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._scanning import NO_DIRECTORY
 from ._masks import (
+    ATTRIB,
     DELETE_SELF,
     IGNORED,
     ISDIR,
