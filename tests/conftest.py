@@ -18,6 +18,7 @@ from typing import Any, Callable, Protocol, TypeVar, Union
 
 import pytest
 from hypothesis import HealthCheck, settings
+from waiting import waits
 
 from inotify_cffi import Event, INotify, syscalls
 
@@ -126,7 +127,7 @@ def until_waiting(
     until: Callable[[Callable[[], Any]], None],
 ) -> Callable[[INotify], None]:
     """The function that returns once a reader found the queue empty and waits."""
-    return lambda inotify: until(lambda: inotify._waiters._waiting)
+    return lambda inotify: until(lambda: waits(inotify))
 
 
 @pytest.fixture
@@ -197,7 +198,8 @@ def run_python() -> RunPython:
         finished = subprocess.run(
             [*command, *arguments],
             capture_output=True,
-            env={**os.environ, **(env or {})},
+            # The folder of what test files share.
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **(env or {})},
             cwd=cwd,
             timeout=10 * PATIENCE,
             check=False,
