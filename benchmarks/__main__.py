@@ -3,209 +3,140 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyperf
+try:
+    import pyperf
+except ImportError:
+    sys.exit("python -m benchmarks needs pyperf: pip install '.[bench]'")
 
 from . import (
     bench_command,
     bench_drain,
     bench_one_event,
-    bench_parse,
     bench_start,
-    bench_stop_cost,
     bench_tree,
     bench_tree_load,
-    bench_tree_memory,
-    bench_tree_million,
     bench_wakeup,
     bench_watch,
-    plot,
-    report,
+    harness,
 )
-from .report import Results
 
-MODULES = (
-    bench_drain,
-    bench_one_event,
-    bench_parse,
-    bench_watch,
-    bench_wakeup,
-    bench_start,
-    bench_stop_cost,
-    bench_tree,
-    bench_tree_million,
-    bench_tree_memory,
-    bench_tree_load,
-    bench_command,
-)
-QUESTIONS = {module.QUESTION.name: module for module in MODULES}
-_ONLY_BY_NAME = {bench_tree_million.QUESTION.name}
+QUESTIONS = {
+    question.name: question
+    for question in (
+        bench_drain.QUESTION,
+        bench_one_event.QUESTION,
+        bench_watch.QUESTION,
+        bench_wakeup.QUESTION,
+        bench_start.QUESTION,
+        bench_tree.QUESTION,
+        bench_tree_load.QUESTION,
+        bench_command.QUESTION,
+        bench_tree.MILLION,
+    )
+}
 _LONGEST_ANSWER = 900  # seconds
 _ROOT = Path(__file__).parent.parent
 
 
-class Interpreter:
-    """A Python that has the libraries and pyperf installed."""
-
-    def __init__(self, argument: str) -> None:
-        path, _, self.note = argument.partition("=")
-        self.path = os.path.abspath(path)
-        self.label = self._run("-c", _SAY_LABEL).strip()
-
-    def ask(self, question: str, fast: bool) -> Any:
-        """Ask a question in a fresh process; return pyperf's suite."""
-        module = Path(QUESTIONS[question].__file__ or "").stem
-        with tempfile.TemporaryDirectory() as directory:
-            answer = f"{directory}/answer.json"
-            options = ["--fast"] if fast else []
-            note = ["--note", self.note]
-            self._run("-m", f"benchmarks.{module}", *options, *note, "--output", answer)
-            return pyperf.BenchmarkSuite.load(answer)
-
-    def _run(self, *arguments: str) -> str:
-        command = [self.path, *arguments]
-        return subprocess.run(
-            command,
-            cwd=_ROOT,
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-            timeout=_LONGEST_ANSWER,
-        ).stdout
+def keep(suite: Any, path: Path, question: str, *, more: bool) -> None:
+    """Put answers into a file: beside those it has (``more``), or in their place."""
+    benchmarks = suite.get_benchmarks()
+    if path.exists():
+        for kept in pyperf.BenchmarkSuite.load(str(path)).get_benchmarks():
+            if not kept.get_name().startswith(f"{question}: "):
+                benchmarks.append(kept)
+            elif more:
+                suite.get_benchmark(kept.get_name()).add_runs(kept)
+    benchmarks.sort(key=lambda benchmark: str(benchmark.get_name()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyperf.BenchmarkSuite(benchmarks).dump(str(path), compact=True, replace=True)
 
 
-_SAY_LABEL = "from benchmarks import interpreter; print(interpreter.label())"
+def folder_of(python: str) -> str:
+    """Return the name of an interpreter's directory, such as 'cpython-3.11.2'."""
+    code = "from benchmarks import harness; print(harness.interpreter())"
+    said = subprocess.check_output([python, "-c", code], cwd=_ROOT, text=True)
+    return re.sub(r"[^a-z0-9.]+", "-", said.lower()).strip("-")
 
 
 def measure(
-    question: str, interpreters: Sequence[Interpreter], fast: bool, directory: Path
+    question: str, pythons: dict[str, str], directory: Path, options: list[str]
 ) -> list[str]:
-    """Ask all interpreters in turn, several times; write pyperf's JSON.
-
-    Return what failed; what else was answered is kept.
-    """
-    failures = []
-    suites: dict[str, Any] = {}
-    for number in range(QUESTIONS[question].QUESTION.pace(fast).processes):
-        for interpreter in interpreters:
-            said = f"{question}, {interpreter.label}, process {number + 1}"
+    """Ask all interpreters in turn, several times; return what failed."""
+    failed = []
+    fast = "--fast" in options
+    for number in range(QUESTIONS[question].budget(fast=fast).processes):
+        for folder, python in pythons.items():
+            said = f"{question}, {folder}, process {number + 1}"
             print(said, end=" ", file=sys.stderr, flush=True)
+            command = [python, "-m", "benchmarks", "--worker", *options]
+            command += ["--more"] if number else []
+            command += ["--only", question, "--output", str(directory / folder)]
             try:
-                suite = interpreter.ask(question, fast)
-            except (subprocess.SubprocessError, ValueError) as failure:
-                print(failure, file=sys.stderr)
-                failures.append(said)
-                continue
-            print(file=sys.stderr)
-            if interpreter.label in suites:
-                suites[interpreter.label].add_runs(suite)
-            else:
-                suites[interpreter.label] = suite
-            path = json_path(directory, interpreter.label, question)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            suites[interpreter.label].dump(str(path), compact=True, replace=True)
-    return failures
-
-
-def json_path(directory: Path, label: str, question: str) -> Path:
-    folder = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")
-    return directory / folder / f"{question}.json"
-
-
-def write_report(
-    labels: Sequence[str], directory: Path, fast: bool, failures: Sequence[str]
-) -> str:
-    """Write the table and the plot of all that was measured; return the table."""
-    answers: dict[str, list[Results]] = {}
-    for name in QUESTIONS:
-        paths = [json_path(directory, label, name) for label in labels]
-        found = [Results.load(name, str(path)) for path in paths if path.exists()]
-        if found:
-            answers[name] = found
-    everything = [one for results in answers.values() for one in results]
-    if not everything:
-        raise SystemExit(f"nothing was measured yet in {directory}")
-    parts = ["# What it costs\n", report.circumstances(everything)]
-    if fast:
-        parts.append("A `--fast` look: too rough to be quoted.\n")
-    parts += [f"FAILED, and so not in here: {failure}.\n" for failure in failures]
-    rows = report.ratios(everything)
-    parts.append(report.ratio_table(rows))
-    drained = answers.get("drain")
-    if drained and draw(drained, directory / "drain.svg"):
-        parts.append("![ns an event against the size of the queue](drain.svg)\n")
-    for name, results in answers.items():
-        parts.append(report.table(QUESTIONS[name].QUESTION, results))
-    text = "\n".join(parts)
-    (directory / "results.md").write_text(text)
-    summary = {**report.machines_and_builds(everything), "ratios": rows}
-    (directory / "results.json").write_text(json.dumps(summary, indent=1) + "\n")
-    return text
-
-
-def draw(drained: Sequence[Results], path: Path) -> bool:
-    try:
-        plot.draw(drained, str(path))
-    except ImportError:
-        print("no plot: matplotlib is not installed here", file=sys.stderr)
-        return False
-    return True
+                subprocess.run(command, cwd=_ROOT, check=True, timeout=_LONGEST_ANSWER)
+                print(file=sys.stderr)
+            except subprocess.SubprocessError as failure:
+                print(f"FAILED: {failure}", file=sys.stderr)
+                failed.append(said)
+    return failed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure inotify_cffi beside other libraries, `os.read` and C.",
+        description="Measure inotify_cffi beside other libraries, `os.read` and C. Each"
+        " interpreter needs: pip install '.[bench]'",
     )
-    parser.add_argument("--fast", action="store_true", help="a rough look")
+    parser.add_argument("--fast", action="store_true", help="a rough measurement")
     parser.add_argument(
         "--only",
-        nargs="*",
+        nargs="+",
         choices=QUESTIONS,
+        default=[name for name in QUESTIONS if name != bench_tree.MILLION.name],
         metavar="QUESTION",
-        help="ask these, or none, and take the other answers from the last time: "
-        + ", ".join(QUESTIONS)
-        + "; tree_million is asked only so",
+        help="measure only these, and keep the other results: "
+        f"{', '.join(QUESTIONS)} (the last is measured only so)",
     )
     parser.add_argument(
         "--interpreters",
         nargs="+",
         default=[sys.executable],
-        metavar="PATH[=NOTE]",
-        help="ask these instead of the running one; the note is told with the build",
+        metavar="PYTHON",
+        help="measure with these instead of the running one",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIRECTORY",
-        help="write there (default: benchmarks/results, with --fast build/benchmarks)",
+        help="default: benchmarks/results; with --fast, build/benchmarks",
     )
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--more", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     place = "build/benchmarks" if options.fast else "benchmarks/results"
-    directory: Path = options.output or _ROOT / place
-    directory.mkdir(parents=True, exist_ok=True)
-    interpreters = [Interpreter(argument) for argument in options.interpreters]
-    labels = [interpreter.label for interpreter in interpreters]
-    if len(set(labels)) < len(labels):
-        parser.error(f"two interpreters of the same name: {', '.join(labels)}")
-    questions = options.only
-    if questions is None:
-        questions = [name for name in QUESTIONS if name not in _ONLY_BY_NAME]
-    failures = []
-    for question in questions:
-        failures += measure(question, interpreters, options.fast, directory)
-    print(write_report(labels, directory, options.fast, failures))
-    if failures:
-        parser.exit(1, f"failed: {'; '.join(failures)}\n")
+    directory: Path = (options.output or _ROOT / place).resolve()
+    if options.worker:
+        for name in options.only:
+            budget = QUESTIONS[name].budget(fast=options.fast)
+            for library, suite in harness.suites(QUESTIONS[name], budget).items():
+                keep(suite, directory / f"{library}.json", name, more=options.more)
+        return
+    pythons = {folder_of(python): python for python in options.interpreters}
+    failed = []
+    for question in options.only:
+        fast = ["--fast"] if options.fast else []
+        failed += measure(question, pythons, directory, fast)
+    for folder in pythons:
+        at = directory / folder
+        print(f"python -m pyperf compare_to --table {at}/{{inotify_cffi,C}}.json")
+    if failed:
+        parser.exit(1, f"failed: {'; '.join(failed)}\n")
 
 
 if __name__ == "__main__":

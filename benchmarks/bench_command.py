@@ -1,9 +1,9 @@
 """How long does the command take to its first line, and for each of very many?
 
-`to the first line`: from starting the program, over the message that it watches, to
-the line of the event that is made then. `a line`: the program is stopped while events
-are queued, as many as the queue holds safely, and goes on; until the last line is
-read; and again, until there were 200,000 events.
+`to the first line`: from the start of the program, over the message that it watches,
+to the line of the event that is made then. `a line`: the program is stopped while
+events are queued, half as many as the queue holds, and continued; until the last line
+is read; and again, until there were 200,000 events. inotifywait has no JSON.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .contestants import Contestant
-from .events import scratch_directory
-from .harness import Case, Cases, Question, main
-from .pace import FULL, Pace
+from .candidates import Candidate
+from .harness import Budget, Case, Question
+from .workloads import scratch_directory
 
-_OURS = [sys.executable, "-m", "inotify_cffi"]
 _EVENTS = 200_000
 _AT_ONCE = 8_000  # half of what the queue holds by default
 
@@ -32,9 +30,7 @@ class _Running:
 
     def __init__(self, command: Sequence[str], directory: Path) -> None:
         self._process = subprocess.Popen(
-            [*command, str(directory)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            [*command, str(directory)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         assert self._process.stdout is not None
         assert self._process.stderr is not None
@@ -48,10 +44,10 @@ class _Running:
 
     def read_lines(self, count: int) -> None:
         while count > 0:
-            told = os.read(self._out, 1 << 20)
-            if not told:
+            printed = os.read(self._out, 1 << 20)
+            if not printed:
                 raise RuntimeError("the program has ended")
-            count -= told.count(b"\n")
+            count -= printed.count(b"\n")
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
@@ -85,18 +81,10 @@ class FirstLine:
         return [taken]
 
 
-class Lines:
-    """Times a program while it tells what was queued when it was stopped."""
+class Lines(FirstLine):
+    """Times a program while it prints what was queued when it was stopped."""
 
-    on_our_clock = False
-
-    def __init__(
-        self, name: str, command: Sequence[str], directory: Path, events: int
-    ) -> None:
-        self.name = name
-        self._command = command
-        self._directory = directory
-        self._events = events
+    events = _EVENTS
 
     def measure(self) -> list[float]:
         # In turn, since the kernel merges equal neighbours.
@@ -105,7 +93,7 @@ class Lines:
             file.touch()
         running = _Running(self._command, self._directory)
         taken = 0
-        for _ in range(self._events // _AT_ONCE):
+        for _ in range(self.events // _AT_ONCE):
             running.stop()
             for number in range(_AT_ONCE):
                 os.utime(files[number % 2])
@@ -114,48 +102,28 @@ class Lines:
             running.read_lines(_AT_ONCE)
             taken += time.perf_counter_ns() - start
         running.end()
-        return [taken]
+        return [taken / self.events]
 
 
-def cases(pace: Pace) -> Cases:
-    events = _EVENTS if pace is FULL else 2 * _AT_ONCE
-    programs = {"inotify_cffi": _OURS}
-    theirs = shutil.which("inotifywait")
-    if theirs is not None:
+def cases(budget: Budget) -> Iterator[Case]:
+    programs = {"inotify_cffi": [sys.executable, "-m", "inotify_cffi"]}
+    if theirs := shutil.which("inotifywait"):
         programs["inotifywait"] = [theirs]
     with scratch_directory() as scratch:
-        directory = Path(scratch)
-        for label, options in (("", []), (" with -r", ["-r"])):
-            arguments = ["-m", "-e", "attrib", *options]
-            first: list[Contestant] = [
-                FirstLine(name, [*program, *arguments], directory)
-                for name, program in programs.items()
-            ]
-            yield Case(f"to the first line{label}", first)
-        for label, options in (
-            ("a line", []),
-            ("a line with -r", ["-r"]),
-            ("a line of JSON", ["--json"]),
+        for kind, label, *options in (
+            (FirstLine, "to the first line"),
+            (FirstLine, "to the first line with -r", "-r"),
+            (Lines, "a line"),
+            (Lines, "a line with -r", "-r"),
+            (Lines, "a line of JSON", "--json"),
         ):
             arguments = ["-m", "-e", "attrib", *options]
-            lines: list[Contestant] = [
-                Lines(name, [*program, *arguments], directory, events)
+            candidates: list[Candidate] = [
+                kind(name, [*program, *arguments], Path(scratch))
                 for name, program in programs.items()
                 if name == "inotify_cffi" or "--json" not in options
             ]
-            yield Case(label, lines, inner=events)
+            yield Case(label, candidates)
 
 
-QUESTION = Question(
-    name="command",
-    title="The command beside inotifywait: its first line, and each of 200,000",
-    unit="us",
-    cases=cases,
-    notes=(
-        "1,000,000 divided by the microseconds of a line are its lines a second.",
-        "inotifywait has no JSON.",
-    ),
-)
-
-if __name__ == "__main__":
-    main(QUESTION)
+QUESTION = Question("command", cases, heavy_rounds=5)

@@ -1,9 +1,11 @@
 """What does the first instance cost a program that has just started?
 
-Every value is a fresh process. `import and open`: the time inside it for
-importing the library and opening the first instance. `whole process`: from
-starting the interpreter to its end, beside a process that does nothing, and a C
-program.
+Each value is a new process. `import and open`: the time inside it for importing the
+library and opening the first instance. `whole process`: from the start of the
+interpreter to its end, beside a process that does nothing, and a C program.
+inotify_simple and asyncinotify search for the C library with
+`ctypes.util.find_library`, which may run programs. watchdog has no statement that
+does the same.
 """
 
 from __future__ import annotations
@@ -12,13 +14,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 from . import libraries
-from .c_program import compiled
-from .contestants import Contestant
-from .events import scratch_directory
-from .harness import Case, Cases, Question, main
-from .pace import Pace
+from .candidates import Candidate, compiled
+from .harness import Budget, Case, Question
+from .workloads import scratch_directory
 
 _STATEMENTS = {
     "inotify_cffi": "import inotify_cffi; inotify = inotify_cffi.INotify()",
@@ -37,66 +38,39 @@ inotify.close()
 _HERE = os.path.dirname(__file__)
 
 
-class Inside:
-    """Asks a process how long a statement took it."""
+class Process:
+    """A process, which prints how long a statement took, or which is timed itself."""
 
     on_our_clock = False
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        code = _INSIDE.format(here=_HERE, statement=_STATEMENTS[name])
-        self._command = [sys.executable, "-c", code]
-
-    def measure(self) -> list[float]:
-        return [float(subprocess.check_output(self._command))]
-
-
-class Whole:
-    """Times a process from its start to its end."""
-
-    on_our_clock = False
-
-    def __init__(self, name: str, command: list[str]) -> None:
+    def __init__(self, name: str, *command: str, prints: bool = False) -> None:
         self.name = name
         self._command = command
+        self._prints = prints
 
     def measure(self) -> list[float]:
         start = time.perf_counter_ns()
-        subprocess.run(self._command, check=True)
-        return [time.perf_counter_ns() - start]
+        printed = subprocess.check_output(self._command)
+        return [float(printed) if self._prints else time.perf_counter_ns() - start]
 
 
-def cases(pace: Pace) -> Cases:
-    names = [library.name for library in libraries.installed()]
-    names = [name for name in names if name in _STATEMENTS]
-    yield Case("import and open", [Inside(name) for name in names])
+def cases(budget: Budget) -> Iterator[Case]:
+    names = {library.name for library in libraries.installed()} & _STATEMENTS.keys()
+    python = sys.executable, "-c"
+    inside: list[Candidate] = []
     path = f"import sys; sys.path.append({_HERE!r}); "
-    wholes: list[Contestant] = [
-        Whole(
-            name, [sys.executable, "-c", f"{path}{_STATEMENTS[name]}; inotify.close()"]
-        )
-        for name in names
-    ]
-    wholes.append(Whole("nothing", [sys.executable, "-c", path]))
+    wholes: list[Candidate] = [Process("nothing", *python, path)]
+    for name in sorted(names):
+        statement = _STATEMENTS[name]
+        code = _INSIDE.format(here=_HERE, statement=statement)
+        inside.append(Process(name, *python, code, prints=True))
+        wholes.append(Process(name, *python, f"{path}{statement}; inotify.close()"))
+    yield Case("import and open", inside)
     with scratch_directory() as scratch:
-        program = compiled("limit.c", scratch)
+        program = compiled(scratch)
         if program is not None:
-            wholes.append(Whole("C", [program, "--start"]))
+            wholes.append(Process("C", program, "--start"))
         yield Case("whole process", wholes)
 
 
-QUESTION = Question(
-    name="start",
-    title="Import and the first instance, in a fresh process",
-    unit="ms",
-    cases=cases,
-    notes=(
-        "inotify_simple and asyncinotify look for the C library with "
-        "`ctypes.util.find_library`, which may run programs.",
-        "watchdog opens its instance in a thread of its observer: there is no "
-        "statement that does the same.",
-    ),
-)
-
-if __name__ == "__main__":
-    main(QUESTION)
+QUESTION = Question("start", cases)

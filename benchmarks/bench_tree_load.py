@@ -1,41 +1,58 @@
 """What does it take to follow a tree that two programs write to at full speed?
 
-Each creates 100 directories and 1,000 files in each, in C. Told are the CPU time of
-the process that follows (all its threads, without the kernel's work for the
-writers), that time as a share of the time from the start of the writers to the last
-event, and how many of the files the follower knows in the end: it keeps the paths
-that it was told of in a set, and after an overflow begins anew.
+Each creates 100 directories and 1,000 files in each, in C. Measured are the CPU time
+of the process that follows (all its threads, without the kernel's work for the
+writers), the time from the start of the writers to the last event, and how many of the
+files the follower knows in the end: it keeps the reported paths in a set, and after an
+overflow begins again. inotifywait prints into a file, which nobody reads meanwhile;
+the others keep their events in Python objects.
 """
 
 from __future__ import annotations
 
-from .harness import Case, Cases, Question, main
-from .pace import Pace
-from .trees import following, tree_program
+import tempfile
+from collections.abc import Iterator
 
-WRITERS, DIRECTORIES, FILES = 2, 100, 1_000
+from . import tree_watchers
+from .bench_tree import Recorded, ask, tree_program
+from .candidates import Candidate
+from .harness import Budget, Case, Question
+from .workloads import scratch_directory
+
+DIRECTORIES, FILES = 100, 1_000
 
 
-def cases(pace: Pace) -> Cases:
+class Following:
+    on_our_clock = False
+
+    def __init__(self, name: str, program: str) -> None:
+        self.name = name
+        self.wall, self.known = Recorded(name), Recorded(name)
+        self._program = program
+
+    def measure(self) -> list[float]:
+        with scratch_directory() as scratch:
+            root = tempfile.mkdtemp(dir=scratch)
+            writer = [self._program, "--fill", root, str(DIRECTORIES), str(FILES)]
+            cpu, wall, known = ask("follow", self.name, root, *writer)
+        self.wall.values.append(wall)
+        self.known.values.append(known)
+        return [cpu]
+
+
+def cases(budget: Budget) -> Iterator[Case]:
     with tree_program() as program:
-        contestants, recorded = following(program, DIRECTORIES, FILES)
-        yield Case("CPU time, ms", contestants)
-        yield Case("share of a CPU, %", recorded("share"))
-        yield Case("until the last event, ms", recorded("wall"))
-        yield Case("files known in the end", recorded("known"))
+        following = [
+            Following(each.name, program)
+            for each in tree_watchers.ALL
+            if each.is_installed()
+        ]
+        candidates: list[Candidate] = [*following]
+        yield Case("CPU time", candidates)
+        walls: list[Candidate] = [each.wall for each in following]
+        yield Case("until the last event", walls)
+        known: list[Candidate] = [each.known for each in following]
+        yield Case("files known in the end", known, unit="integer")
 
 
-QUESTION = Question(
-    name="tree_load",
-    title="Following 200,000 creations in new directories, by two writers",
-    unit="what the row names",
-    cases=cases,
-    notes=(
-        "inotifywait prints into a file, and nobody reads that meanwhile; the others "
-        "hold what they are told in Python objects.",
-    ),
-    heavy_rounds=3,
-)
-
-if __name__ == "__main__":
-    main(QUESTION)
+QUESTION = Question("tree_load", cases, heavy_rounds=3)

@@ -2,47 +2,32 @@
 
 Adding: add_watch() of a directory that is watched already, with the same mask,
 which costs the kernel least and shows best what a library adds. Adding and
-removing: another directory is watched and left again; the IGNORED events stay
-in the queue.
+removing: another directory is watched and released again; the IGNORED events stay
+in the queue. watchdog warns when a watch is added again, and takes part only in the
+second; asyncinotify and watchdog keep a table of their watches as well.
 """
 
 from __future__ import annotations
 
-from . import libraries
-from .contestants import Clock, Contestant, Statement, c_limit
-from .events import Creations, scratch_directory
-from .harness import Case, Cases, Question, main
-from .pace import Pace
+from collections.abc import Iterator
+
+from .candidates import Candidate, Clock, Statement, in_c
+from .harness import Budget, Case, Question
+from .libraries import installed
+from .workloads import Creations, scratch_directory
 
 
-def cases(pace: Pace) -> Cases:
-    with scratch_directory() as scratch, c_limit(scratch) as limit:
+def cases(budget: Budget) -> Iterator[Case]:
+    with scratch_directory() as scratch, in_c(scratch) as c:
         directory = Creations(scratch, 0)
-        for label, attribute in (
-            ("add", "add"),
-            ("add and remove", "add_and_remove"),
-        ):
-            loops = pace.loops()
-            contestants: list[Contestant] = [Clock(loops)]
-            for library in libraries.installed():
-                statement = getattr(library, attribute)
-                if statement and library is not libraries.Floor:
-                    contestants.append(Statement(library, statement, directory, loops))
-            contestants += limit(label.replace(" ", "-"), loops)
-            yield Case(label, contestants, loops)
+        loops = budget.loops()
+        for attribute in ("add", "add_and_remove"):
+            candidates: list[Candidate] = [Clock(loops)]
+            for library in installed():
+                if statement := getattr(library, attribute):
+                    candidates.append(Statement(library, statement, directory, loops))
+            candidates += c(attribute.replace("_", "-"), loops)
+            yield Case(attribute.replace("_", " "), candidates, loops)
 
 
-QUESTION = Question(
-    name="watch",
-    title="Adding and removing a watch",
-    unit="ns",
-    cases=cases,
-    notes=(
-        "watchdog takes adding what is watched for a mistake, and warns: it is "
-        "asked only for both.",
-        "asyncinotify and watchdog keep books of their watches as well.",
-    ),
-)
-
-if __name__ == "__main__":
-    main(QUESTION)
+QUESTION = Question("watch", cases)

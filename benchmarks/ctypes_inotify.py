@@ -1,13 +1,12 @@
 """The fairest ctypes binding: what inotify_cffi would be without a compiler.
 
-It has inotify_simple's face and defaults, and does all that ctypes allows to
-be fast: typed prototypes (which cost CPython some 100 ns a call, and save PyPy
-5,000), ``use_errno``, the C library that is loaded anyway
-instead of ``find_library``, FIONREAD into one array (two threads that read would
-get in each other's way), one ``os.read`` of what is queued (ctypes is slower at
-that), one compiled `struct.Struct` for headers, and named tuples made by
-``tuple.__new__``. Opened with ``nonblocking=True`` it does without FIONREAD, as
-inotify_cffi does.
+It has inotify_simple's API and defaults, without its constants, and does all that
+ctypes allows to be fast: typed prototypes (which cost CPython some 100 ns a call, and
+save PyPy 5,000), ``use_errno``, the C library that is loaded anyway instead of
+``find_library``, FIONREAD into one array (two threads that read would get in each
+other's way), one ``os.read`` of what is queued (ctypes is slower at that), one
+compiled `struct.Struct` for headers, and named tuples made by ``tuple.__new__``.
+Opened with ``nonblocking=True`` it does without FIONREAD, as inotify_cffi does.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import os
 import sys
 from array import array
 from collections import namedtuple
-from enum import IntEnum
 from errno import EINTR
 from fcntl import ioctl
 from io import FileIO
@@ -50,47 +48,12 @@ _SURELY_EMPTIED = _READ_SIZE - 272  # no event is longer
 Event = namedtuple("Event", ["wd", "mask", "cookie", "name"])
 
 
-class flags(IntEnum):
-    ACCESS = 0x00000001
-    MODIFY = 0x00000002
-    ATTRIB = 0x00000004
-    CLOSE_WRITE = 0x00000008
-    CLOSE_NOWRITE = 0x00000010
-    OPEN = 0x00000020
-    MOVED_FROM = 0x00000040
-    MOVED_TO = 0x00000080
-    CREATE = 0x00000100
-    DELETE = 0x00000200
-    DELETE_SELF = 0x00000400
-    MOVE_SELF = 0x00000800
-    UNMOUNT = 0x00002000
-    Q_OVERFLOW = 0x00004000
-    IGNORED = 0x00008000
-    ONLYDIR = 0x01000000
-    DONT_FOLLOW = 0x02000000
-    EXCL_UNLINK = 0x04000000
-    MASK_CREATE = 0x10000000
-    MASK_ADD = 0x20000000
-    ISDIR = 0x40000000
-    ONESHOT = 0x80000000
-
-
-class masks(IntEnum):
-    CLOSE = flags.CLOSE_WRITE | flags.CLOSE_NOWRITE
-    MOVE = flags.MOVED_FROM | flags.MOVED_TO
-    ALL_EVENTS = 0x00000FFF
-
-
 class INotify(FileIO):
-    def __init__(
-        self, inheritable: bool = False, nonblocking: bool = False, closefd: bool = True
-    ) -> None:
-        fd = _init1(
-            (0 if inheritable else os.O_CLOEXEC) | (os.O_NONBLOCK if nonblocking else 0)
-        )
+    def __init__(self, *, nonblocking: bool = False) -> None:
+        fd = _init1(os.O_CLOEXEC | (os.O_NONBLOCK if nonblocking else 0))
         if fd == -1:
             _raise()
-        super().__init__(fd, mode="rb", closefd=closefd)
+        super().__init__(fd, mode="rb")
         self._blocking = not nonblocking
         self._poll: poll | None = None
         self._size = array("i", [0])

@@ -1,6 +1,6 @@
-"""One adapter a library: how its user would ask for the same work.
+"""One adapter for each library: how its user would write the same work.
 
-What is timed is given as source, in the library's own words: see `timed`.
+What is timed is given as source, in the library's own words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from .events import EVENT_SIZE, Happening
+from .workloads import EVENT_SIZE, Workload
 
 _FLOOR_READ = 65536
 
@@ -23,8 +23,7 @@ class Library:
     module: ClassVar[str]
     add: ClassVar[str] = "result = add(path, mask)"
     add_and_remove: ClassVar[str] = "remove(add(parent, mask))"
-    parse: ClassVar[str] = ""
-    """How to parse ``data``; like the others empty when it cannot be asked."""
+    """Statements; empty where there is no way."""
 
     def __init__(self, directory: str, mask: int, **options: bool) -> None:
         """Open an instance, with ``options`` instead of its defaults."""
@@ -32,11 +31,9 @@ class Library:
 
     @classmethod
     def is_installed(cls) -> bool:
-        try:
-            importlib.import_module(cls.module)
-        except ImportError:
-            return False
-        return True
+        with contextlib.suppress(ImportError):
+            return bool(importlib.import_module(cls.module))
+        return False
 
     @classmethod
     def read(cls, batch: int) -> str:
@@ -60,18 +57,12 @@ class Library:
 
 
 class INotifyLike(Library):
-    """A library with inotify_simple's face."""
-
-    parse = "result = parse_events(data)"
+    """A library with inotify_simple's API."""
 
     def __init__(self, directory: str, mask: int, **options: bool) -> None:
-        self._module: Any = importlib.import_module(self.module)
-        self._inotify = self.open(**options)
+        self._inotify: Any = importlib.import_module(self.module).INotify(**options)
         self._path, self._mask = directory, mask
         self._inotify.add_watch(directory, mask)
-
-    def open(self, **options: bool) -> Any:
-        return self._module.INotify(**options)
 
     @classmethod
     def read(cls, batch: int) -> str:
@@ -82,7 +73,6 @@ class INotifyLike(Library):
             "add": self._inotify.add_watch,
             "mask": self._mask,
             "parent": os.path.dirname(self._path),
-            "parse_events": self._module.parse_events,
             "path": self._path,
             "read": self._inotify.read,
             "remove": self._inotify.rm_watch,
@@ -117,7 +107,7 @@ class Floor(INotifyLike):
 
     name = "os.read"
     module = Ctypes.module  # to open an instance with
-    parse = ""
+    add = add_and_remove = ""
 
     @classmethod
     def read(cls, batch: int) -> str:
@@ -187,22 +177,21 @@ class _Callback:
 class Watchdog(Library):
     """The class that reads the descriptor, below watchdog's threads and queues.
 
-    It is private to watchdog, and differs between its versions: InotifyFD since
-    7.0, Inotify before, which also makes a path for each event.
+    It differs between versions: InotifyFD since 7.0; before, Inotify, which also makes
+    a path for each event.
     """
 
     name = "watchdog"
     module = "watchdog.observers.inotify_c"
-    # Watching again what is watched is a mistake to it, and costs a warning.
-    add = ""
+    add = ""  # adding what is watched is a mistake to it, and costs a warning
 
     def __init__(self, directory: str, mask: int, **options: bool) -> None:
         module: Any = importlib.import_module(self.module)
-        path = os.fsencode(directory)
-        self._names: dict[str, Any] = {"parent": os.path.dirname(path), "mask": mask}
+        path, callback = os.fsencode(directory), _Callback()
+        self._names = {"parent": os.path.dirname(path), "mask": mask}
+        self._names["callback"] = callback
         if hasattr(module, "InotifyFD"):
             self._inotify = module.InotifyFD()
-            self._names["callback"] = callback = _Callback()
             self._names["add"] = self._inotify.add_callback
             self._names["remove"] = self._inotify.remove_callbacks
             self._inotify.add_callback(path, mask, callback, 0)
@@ -220,10 +209,9 @@ class Watchdog(Library):
     def is_installed(cls) -> bool:
         if not super().is_installed():
             return False
-        module = importlib.import_module(cls.module)
         cls.add_and_remove = (
             "remove([(add(parent, mask, callback, 1), 1)])"
-            if hasattr(module, "InotifyFD")
+            if hasattr(importlib.import_module(cls.module), "InotifyFD")
             else "add(parent)\nremove(parent)"
         )
         return True
@@ -235,20 +223,11 @@ class Watchdog(Library):
         self._inotify.read_events()
 
     def close(self) -> None:
-        # Before its first read it takes itself to be reading, in a thread that
-        # would close the descriptor.
-        self._inotify._is_reading = False
         self._inotify.close()
+        self._inotify.read_events()  # it closes its descriptors in the next read
 
 
-ALL: tuple[type[Library], ...] = (
-    Floor,
-    InotifyCffi,
-    Ctypes,
-    InotifySimple,
-    Asyncinotify,
-    Watchdog,
-)
+ALL = (Floor, InotifyCffi, Ctypes, InotifySimple, Asyncinotify, Watchdog)
 
 
 def installed() -> list[type[Library]]:
@@ -257,9 +236,9 @@ def installed() -> list[type[Library]]:
 
 @contextlib.contextmanager
 def watching(
-    library: type[Library], happening: Happening, **options: bool
+    library: type[Library], workload: Workload, **options: bool
 ) -> Iterator[Library]:
-    instance = library(happening.directory, happening.mask, **options)
+    instance = library(workload.directory, workload.mask, **options)
     try:
         yield instance
     finally:

@@ -1,10 +1,10 @@
-"""Who watches trees, each asked in a fresh process: python -m benchmarks.tree_watchers.
+"""Watchers of trees, each in a process of its own: python -m benchmarks.tree_watchers.
 
-``watch WATCHER ROOT`` prints how long it took until the whole tree was watched, in
-ns, and by how many bytes the resident memory grew. ``follow WATCHER ROOT WRITER...``
-starts that program, twice, in a watched and empty ROOT, follows what it creates, and
-prints the CPU time that this took the process, the time until the last event, both
-in ns, and how many files were known in the end.
+``watch WATCHER ROOT`` prints the time until the whole tree was watched, in ns, by how
+many bytes the resident memory grew, and the number of watches. ``follow WATCHER ROOT
+WRITER...`` starts that program, twice, in a watched and empty ROOT, follows what it
+creates, and prints the CPU time of the process, the time until the last event, both in
+ns, and the number of files that were known in the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from typing import Any, ClassVar
 
 _QUIET = 1.0  # seconds without an event, after the writers have ended: that was all
 _WRITERS = 2
-_WATCHED = 0xFCE  # what TreeWatcher asks for by default
 
 
 class Watcher:
@@ -32,10 +31,8 @@ class Watcher:
 
     name: ClassVar[str]
     module: ClassVar[str] = ""
-    follows: ClassVar[bool] = True
-    """Whether it watches the directories that are created later, too."""
-    keeps_books: ClassVar[bool] = True
-    """In the process that asks."""
+    in_this_process: ClassVar[bool] = True
+    """Whether the memory of this process is what it takes."""
 
     def __init__(self, root: str) -> None:
         raise NotImplementedError
@@ -111,25 +108,6 @@ class InotifyCffi(Watcher):
         self._watcher.close()
 
 
-class OsWalk(Watcher):
-    """What a program of a few lines does; it does not follow what is created."""
-
-    name = "os.walk, inotify_simple"
-    module = "inotify_simple"
-    follows = keeps_books = False
-
-    def __init__(self, root: str) -> None:
-        import inotify_simple
-
-        self._inotify = inotify_simple.INotify()
-        add_watch = self._inotify.add_watch
-        for directory, _, _ in os.walk(root):
-            add_watch(directory, _WATCHED)
-
-    def close(self) -> None:
-        self._inotify.close()
-
-
 class Watchdog(Watcher):
     name = "watchdog"
     module = "watchdog.observers.inotify"
@@ -164,12 +142,16 @@ class Watchdog(Watcher):
 
 
 class Watchfiles(Watcher):
+    """By the class that watchfiles documents for direct use."""
+
     name = "watchfiles"
     module = "watchfiles._rust_notify"
 
     def __init__(self, root: str) -> None:
         module: Any = importlib.import_module(self.module)
-        self._watcher = module.RustNotify([root], False, False, 300, True, False)
+        # debug, force_polling, poll_delay_ms, recursive, ignore_permission_denied
+        arguments = False, False, 300, True, False
+        self._watcher = module.RustNotify([root], *arguments)
 
     def follow(self, writers: Writers) -> int:
         known: set[str] = set()
@@ -189,7 +171,7 @@ class Inotifywait(Watcher):
     """The program; what it prints goes into a file, and is counted at the end."""
 
     name = "inotifywait"
-    keeps_books = False
+    in_this_process = False
 
     def __init__(self, root: str) -> None:
         self._output = tempfile.TemporaryFile(dir=os.path.dirname(root))  # noqa: SIM115
@@ -238,7 +220,6 @@ class Inotifywait(Watcher):
 ALL: tuple[type[Watcher], ...] = (
     InotifyCffi,
     Inotifywait,
-    OsWalk,
     Watchdog,
     Watchfiles,
 )

@@ -2,6 +2,7 @@
 
     python tests/churn.py --all --runs 200
     python tests/churn.py --manner overflow --writers 3 --seconds 2 --seed 7
+    python tests/churn.py --all --exchanges  # one operation in eight is an exchange
 
 A strict mirror applies each event to a picture of the tree. An event that does
 not apply is *unclean*; a picture that differs from the tree once the queue is
@@ -305,10 +306,17 @@ class Writer:
     """One process's random operations, at full speed, in a tree and outside."""
 
     def __init__(
-        self, root: str, outside: str, seed: int, everything: bool = True
+        self,
+        root: str,
+        outside: str,
+        seed: int,
+        *,
+        everything: bool = True,
+        exchanges: bool = False,
     ) -> None:
         self.root = root
         self.everything = everything  # moves out and exchanges, too
+        self.exchanges = exchanges  # one operation in eight is an exchange
         self.outside = outside
         self.random = random.Random(seed)
         self.names = [f"{letter}{number}" for letter in "abc" for number in range(3)]
@@ -321,7 +329,7 @@ class Writer:
             (self.rename_out, 2 * self.everything),
             (self.rename_in, 3),
             (self.replace, 2),
-            (self.exchange, 1 * self.everything),
+            (self.exchange, 4 if self.exchanges else self.everything),
             (self.remove, 3),
             (self.remove_tree, 1),
             (self.recreate, 1),
@@ -415,6 +423,7 @@ class Run(NamedTuple):
     directory: str | None
     seed: int
     split: bool = False
+    exchanges: bool = False
 
 
 def one_run(run: Run) -> tuple[list[str], Mirror]:
@@ -426,7 +435,13 @@ def one_run(run: Run) -> tuple[list[str], Mirror]:
     os.mkdir(root)
     os.mkdir(outside)
     writers = [
-        Writer(root, outside, chance.getrandbits(32), everything)
+        Writer(
+            root,
+            outside,
+            chance.getrandbits(32),
+            everything=everything,
+            exchanges=run.exchanges,
+        )
         for _ in range(run.writers)
     ]
     for writer in writers:
@@ -438,7 +453,7 @@ def one_run(run: Run) -> tuple[list[str], Mirror]:
         with short_queue(length):
             consumer = Consumer(root, initial=True)
         consumer.mirror.names_are_sure = run.writers == 1
-        consumer.halves_are_sure = run.split and not everything
+        consumer.halves_are_sure = run.split and not (everything or run.exchanges)
         with consumer.watcher:
             return follow(run, consumer, writers, chance), consumer.mirror
     finally:
@@ -548,6 +563,11 @@ def main() -> None:
         help="also count renames told in two, on odd seeds; some are expected: into a"
         " directory that moves while it is looked at, or that had been let go",
     )
+    parser.add_argument(
+        "--exchanges",
+        action="store_true",
+        help="let one operation in eight be a RENAME_EXCHANGE",
+    )
     options = parser.parse_args()
     places: list[str | None] = options.directory or [None]
     print(
@@ -566,6 +586,7 @@ def main() -> None:
                 places[seed % len(places)],
                 seed,
                 options.split,
+                options.exchanges,
             )
             for seed in range(options.seed, options.seed + options.runs)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, Protocol, TypeVar, Union
 
+import churn
 import pytest
+from commanding import COMMAND, Running
 from hypothesis import HealthCheck, settings
 from waiting import waits
 
@@ -62,6 +65,22 @@ def _descriptors() -> dict[str, str]:
     return found
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "queue(length): it has so many events in the queue at once"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _queue_is_long_enough(request: pytest.FixtureRequest) -> None:
+    """Skip a test whose events would overflow the queue, and be waited for in vain."""
+    marker = request.node.get_closest_marker("queue")
+    if marker is not None:
+        limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+        if limit < marker.args[0]:
+            pytest.skip(f"fs.inotify.max_queued_events is {limit}: too few for this")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible() -> None:
     """Let Ctrl-C reach what is tested: a shell starts background jobs without it."""
@@ -85,6 +104,21 @@ def inotify() -> Iterator[INotify]:
     """An instance, closed afterwards."""
     with INotify() as instance:
         yield instance
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """A tree to watch, beside which there is room for others."""
+    top = tmp_path / "top"
+    top.mkdir()
+    return top
+
+
+@pytest.fixture
+def consumer(top: Path) -> Iterator[churn.Consumer]:
+    """A strict consumer of an empty tree, checked afterwards."""
+    with churn.Consumer(top) as consumer:
+        yield consumer
 
 
 @pytest.fixture
@@ -146,6 +180,27 @@ def until_watching(
     return lambda process, watches: until(lambda: count(process) == watches)
 
 
+def _waits(process: int) -> int:
+    """Count the waits of a process: each has an epoll with the instance in it."""
+    found = 0
+    fds = Path(f"/proc/{process}/fd")
+    for fd in fds.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if "eventpoll" in os.readlink(fd):
+                info = Path(f"/proc/{process}/fdinfo/{fd.name}").read_text()
+                watched = [fds / each for each in re.findall(r"tfd:\s*(\d+)", info)]
+                found += any("inotify" in os.readlink(each) for each in watched)
+    return found
+
+
+@pytest.fixture
+def until_process_waits(
+    until: Callable[[Callable[[], Any]], None],
+) -> Callable[[int, int], None]:
+    """The function that returns once so many reads of a process wait."""
+    return lambda process, count: until(lambda: _waits(process) == count)
+
+
 @pytest.fixture
 def in_thread() -> Iterator[InThread]:
     """The function that starts a thread and returns how to get its result."""
@@ -175,8 +230,9 @@ def in_thread() -> Iterator[InThread]:
         return result
 
     yield start
+    end = time.monotonic() + PATIENCE  # for all of them together
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(max(0, end - time.monotonic()))
 
 
 @pytest.fixture
@@ -275,3 +331,18 @@ def compile_c(
         return folder / "result"
 
     return compile_c
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """The function that starts the command, and returns when it watches."""
+    started: list[Running] = []
+
+    def watch(*arguments: str | Path, **options: Any) -> Running:
+        running = Running([*COMMAND, *arguments], tmp_path, **options)
+        started.append(running)
+        return running.until_said()
+
+    yield watch
+    for running in started:
+        running.ended(signal.SIGTERM)

@@ -165,6 +165,7 @@ def _open_descriptors() -> set[int]:
     return {int(path.name) for path in listed if path.exists()}
 
 
+@pytest.mark.queue(EVENTS)
 def test_returns_what_is_queued(
     watched: INotify, tmp_path: Path, run: Run, names: Names
 ) -> None:
@@ -478,6 +479,7 @@ def test_cancellation(watched: INotify, tmp_path: Path, run: Run) -> None:
     assert [event.name for event in found] == _numbered(CANCELLATIONS)
 
 
+@pytest.mark.queue(CANCELLATIONS)
 def test_cancellation_while_a_thread_makes_events(
     watched: INotify, tmp_path: Path, run: Run, in_thread: InThread
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -17,32 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
-from commanding import COMMAND, Running, finish
+from commanding import COMMAND, PATIENCE, Running, finish
 
 from inotify_cffi.cli import output
 from inotify_cffi.cli.filters import Filter
-from inotify_cffi.cli.sources import ALL_EVENTS, Paths, Trees
+from inotify_cffi.cli.records import ALL_EVENTS
+from inotify_cffi.cli.sources import Paths, Trees
 
 if TYPE_CHECKING:
     from conftest import RunPython
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 UNTEXT = os.fsdecode("é".encode() + b"\xff\n")
-
-
-@pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """The function that starts the command, and returns when it watches."""
-    started: list[Running] = []
-
-    def watch(*arguments: str | Path, **options: Any) -> Running:
-        running = Running([*COMMAND, *arguments], tmp_path, **options)
-        started.append(running)
-        return running.until_said()
-
-    yield watch
-    for running in started:
-        running.ended(signal.SIGTERM)
 
 
 @pytest.fixture
@@ -488,6 +475,7 @@ class Terminal:
         """Wait until these words are shown; return all that is, to then."""
         shown = b""
         while words not in shown:
+            assert select.select([self._ours], [], [], PATIENCE)[0], shown
             shown += os.read(self._ours, 4096)
         return shown
 
@@ -542,16 +530,22 @@ def test_colours(watch: Callable[..., Running], root: Path, terminal: Terminal) 
     ]
 
 
+@contextlib.contextmanager
 def _on_terminal(
     terminal: Terminal, cwd: Path, code: str, env: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=cwd,
         env={**os.environ, **env},
         stdout=subprocess.DEVNULL,
         stderr=terminal.theirs,
-    )
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 AT_ONCE = """
@@ -649,20 +643,21 @@ def test_signals(
 
 SIGNAL_BEFORE_WAIT = """
 import os, signal
-from inotify_cffi.cli.signals import Bell, Ended
+from inotify_cffi.cli.signals import Ended, Signals
 
-bell = Bell()
+signals = Signals()
+signals.open()
 never, _ = os.pipe()
 # A signal whose handler has nothing to raise: only the pipe can end the wait.
 signal.signal(signal.SIGUSR1, lambda number, frame: None)
 os.kill(os.getpid(), signal.SIGUSR1)
-bell.wait(never, None)
+signals.wait([never], None)
 try:
     os.kill(os.getpid(), signal.SIGTERM)
-    bell.wait(never, None)
+    signals.wait([never], None)
 except Ended as ended:
     print(ended.number == signal.SIGTERM)
-bell.close()
+signals.close()
 """
 
 
@@ -736,7 +731,8 @@ def test_full_disk(tmp_path: Path, root: Path, where: str) -> None:
         running.until_said(b"ready\n")
         (root / "x").mkdir()
         _, said, status = running.ended()
-    assert said.decode() == f"ready\ninotify-cffi: {where}: No space left on device\n"
+    full_disk = os.strerror(errno.ENOSPC)
+    assert said.decode() == f"ready\ninotify-cffi: {where}: {full_disk}\n"
     assert status == 1
 
 
@@ -756,7 +752,7 @@ def test_nothing_left(tmp_path: Path, root: Path, options: str) -> None:
 def test_nothing_left_to_read(root: Path, kind: str) -> None:
     """Where nothing is left to watch, a read returns at once: it must not be waited."""
     sub = str(root / "sub")
-    passes = Filter(None, False, False)
+    passes = Filter()
     source: Paths | Trees = (
         Paths([sub], ALL_EVENTS, True, passes)
         if kind == "paths"
@@ -858,7 +854,8 @@ main(["-rq", "d"])
 def test_no_descriptors(tmp_path: Path, root: Path) -> None:
     """When a tree cannot be listed for lack of descriptors it says so."""
     finished = finish(cwd=tmp_path, command=[sys.executable, "-c", NO_DESCRIPTORS])
-    assert finished.stderr.decode() == f"inotify-cffi: {root}: Too many open files\n"
+    said = f"inotify-cffi: {root}: {os.strerror(errno.EMFILE)}\n"
+    assert finished.stderr.decode() == said
     assert (finished.stdout, finished.returncode) == (b"", 1)
 
 
@@ -877,14 +874,20 @@ def test_without_standard_streams(root: Path, redirection: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-d"], "-d is not there: start this in the background"),
-        (["--syslog"], "--syslog is not there"),
+        (["-d"], "-o must be specified with -d."),
+        (["--restart"], "--restart cannot be specified without --exec."),
+        (["--kill-after", "1"], "--kill-after cannot be specified without --restart."),
+        (["--max-depth", "1"], "--max-depth cannot be specified without --recursive."),
+        (["-r", "--max-depth", "0"], "--max-depth: '0' is no number above 0"),
+        (["--debounce", "x"], "--debounce: 'x' is not a number"),
+        (["--for", "-1"], "--for: '-1' is not a number"),
+        (["--glob", "!"], "--glob: '!' matches nothing"),
         (["--json", "--csv"], "--json and --csv or --format cannot both"),
         (["--initial"], "--initial cannot be specified without --recursive"),
         (["--ready-fd", "x"], "'x' is not a descriptor"),
         (["--ready-fd", "1000000"], "1000000 is not open"),
         (["-0", "--format=x", "--no-newline"], "--no-newline and --null cannot both"),
-        (["--exclude", "a{2,1}"], "Error in `exclude' regular expression: invalid in"),
+        (["--exclude", "a{2,1}"], "Error in `exclude' regular expression: Invalid"),
         (["--fromfile", "missing"], "missing: No such file or directory"),
         (["-q", "-o", "d"], "Failed to open output file d: Is a directory"),
         (["-q", "--ready-fd", "0"], "inotify-cffi: Bad file descriptor"),
@@ -972,9 +975,9 @@ def test_longest_timeout(watch: Callable[..., Running], root: Path) -> None:
 
 
 UNREADABLE = """
-import ctypes, os, sys
-from inotify_cffi import tree
-from inotify_cffi.cli import main, running
+import ctypes, getopt, logging, os, sys
+from inotify_cffi import TreeWatcher
+from inotify_cffi.cli import main, running, values
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
@@ -1005,16 +1008,53 @@ def test_unreadable_directory(tmp_path: Path) -> None:
 def test_help() -> None:
     """--help shows every option, in groups, the statuses, and three examples."""
     from inotify_cffi.cli import options
+    from inotify_cffi.cli.usage import HELP
 
     shown = finish("--help", cwd=Path("/"))
     assert (shown.stderr, shown.returncode) == (b"", 0)
-    assert shown.stdout.decode() == options.HELP
-    gone = {"filename", "daemon", "syslog"}
-    for name in {name.rstrip("=") for name in options._LONG} - gone:
-        assert f"--{name}" in options.HELP, name
-    examples = options.HELP.partition("Examples:\n")[2].splitlines()
-    assert [line.split()[0] for line in examples] == ["inotify-cffi"] * 3
-    assert all(len(line) <= 80 for line in options.HELP.splitlines())
+    assert shown.stdout.decode() == HELP
+    for name in {name.rstrip("=") for name in options._LONG} - {"filename"}:
+        assert re.search(f"^  .*--{name}\\b", HELP, re.M), name
+    examples = HELP.partition("Examples:\n")[2].splitlines()
+    assert [line.split()[0] for line in examples] == ["inotify-cffi"] * 4
+    assert all(len(line) <= 80 for line in HELP.splitlines())
+
+
+def _options_in(text: str) -> dict[str, set[str]]:
+    """The options that text names: each long one with its short one and value."""
+    found: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        # Of --help: what stands before two spaces; of the table: the first cell.
+        if line.startswith("|"):
+            named = line.split("|")[1].replace("`", "")
+        else:
+            named = re.split("  +", line.strip())[0]
+        value = ""
+        for short, name, given in re.findall(
+            r"(?:(-\w), )?--([\w-]+)(?: ([A-Z]+))?", named
+        ):
+            value = given or value
+            found[name] = {short, value} - {""}
+    return found
+
+
+def test_table_of_options() -> None:
+    """--help, the table of the documentation and what is taken are the same."""
+    from inotify_cffi.cli import options
+    from inotify_cffi.cli.usage import HELP
+
+    page = (Path(__file__).parents[1] / "docs" / "command.md").read_text()
+    table = _options_in("\n".join(re.findall(r"^\| `.*$", page, re.M)))
+    shown = _options_in("\n".join(re.findall(r"^  (?=-).*$", HELP, re.M)))
+    taken = {name.rstrip("="): name.endswith("=") for name in options._LONG}
+    del taken["filename"]
+    assert shown.keys() == table.keys() == taken.keys()
+    assert shown == table
+    for name, takes_value in taken.items():
+        has_value = any(not each.startswith("-") for each in shown[name])
+        assert has_value is takes_value, name
+    short = {each for of in shown.values() for each in of if each.startswith("-")}
+    assert short == {f"-{each}" for each in options._SHORT.replace(":", "")} - {"-f"}
 
 
 def test_version() -> None:
@@ -1029,12 +1069,15 @@ def test_light_start(run_python: RunPython) -> None:
     """What an option needs is imported for that option only."""
     code = """
         import sys
+        before = set(sys.modules)
+        from inotify_cffi.cli.options import parse
         import inotify_cffi.cli.running
-        heavy = {"argparse", "inotify_cffi.tree", "json", "subprocess", "typing"}
-        print(sorted(heavy & set(sys.modules)))
+        parse(["/"])
+        heavy = {"argparse", "json", "re", "enum", "subprocess", "typing", "signal"}
+        heavy |= {f"inotify_cffi.{name}" for name in ("tree", "instance", "events")}
+        print(sorted(heavy & set(sys.modules) - before))
         """
-    before = run_python("import sys; print('typing' in sys.modules)")
-    assert before == "True\n" or run_python(code) == "[]\n"
+    assert run_python(code) == "[]\n"
 
 
 def test_main_is_only_run_as_main(run_python: RunPython) -> None:

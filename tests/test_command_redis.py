@@ -1,4 +1,4 @@
-"""The README's recipe for many machines: JSON lines into Redis Streams."""
+"""The cookbook's recipe for many machines: JSON lines into Redis Streams."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from typing import Any, Callable
 import pytest
 from commanding import COMMAND, PATIENCE
 
-README = Path(__file__).parent.parent / "README.md"
+COOKBOOK = Path(__file__).parents[1] / "docs" / "cookbook.md"
 FILES = 200
 STREAM = "changes"
 
 
 def _recipe(name: str) -> str:
-    """Return a program of the README's."""
+    """Return a program of the cookbook's."""
     found = re.search(
-        rf"<!-- {name} -->\n```python\n(.*?)```", README.read_text(), re.S
+        rf"<!-- {name} -->\n```python\n(.*?)```", COOKBOOK.read_text(), re.S
     )
-    assert found, f"the README has no {name}"
+    assert found, f"the cookbook has no {name}"
     return found[1]
 
 

@@ -469,6 +469,7 @@ def test_read_gives_a_list(watching: INotify, tmp_path: Path) -> None:
     assert events == [Event(1, flags.CREATE, 0, "file")]
 
 
+@pytest.mark.queue(1500)
 @pytest.mark.parametrize("nonblocking", [False, True])
 @pytest.mark.parametrize("length", [1, 15, 40, 255])
 def test_read_takes_all_that_is_queued(
@@ -487,6 +488,7 @@ def test_read_takes_all_that_is_queued(
         assert inotify.read(timeout=0) == []
 
 
+@pytest.mark.queue(1000)
 @pytest.mark.parametrize("nonblocking", [False, True])
 def test_batches_around_the_size_of_the_buffer(
     tmp_path: Path, nonblocking: bool
@@ -535,6 +537,7 @@ IN_BETWEEN = r"""
 """
 
 
+@pytest.mark.queue(3001)
 def test_more_comes_between_asking_and_reading(
     tmp_path: Path, compile_c: Callable[..., Path], run_python: RunPython
 ) -> None:

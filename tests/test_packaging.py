@@ -150,6 +150,7 @@ def test_constants_older_headers_lack(compile_c: Callable[..., Path]) -> None:
     header.write_text("#include_next <sys/inotify.h>\n#undef IN_MASK_CREATE\n")
     compile_c(
         f"""
+        #define _GNU_SOURCE
         #include "{NATIVE / "calls.h"}"
         _Static_assert(IN_MASK_CREATE == 0x10000000, "the kernel's value");
         """,
@@ -228,6 +229,23 @@ def test_tag_of_the_wheel(
     ]
 
 
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ("[a](docs/a.md)", "[a](https://x/y/blob/main/docs/a.md)"),
+        ("![a](a.svg)", "![a](https://x/y/raw/main/a.svg)"),
+        ("[a](https://z/b) [c](#d)", "[a](https://z/b) [c](#d)"),
+    ],
+)
+def test_links_of_the_readme(run_python: RunPython, link: str, expected: str) -> None:
+    """A package index gets absolute links, once the repository has an address."""
+    code = f"    print(variables['absolute_links']({link!r}, 'https://x/y'))\n"
+    code = f"{AS_ANOTHER}\n{code}    print(captured['long_description'])\n"
+    printed = run_python(code, "setup.py", "CPython", "", "3.13", cwd=CHECKOUT)
+    readme = (CHECKOUT / "README.md").read_text()
+    assert printed == f"{expected}\n{readme}\n"
+
+
 @pytest.mark.parametrize(("implementation", "build", "version", "_", "limited"), BUILDS)
 def test_limited_api(
     run_python: RunPython,
@@ -286,9 +304,9 @@ BUILT = {"PKG-INFO", "setup.cfg"}
 @pytest.mark.skipif("TEST_SDIST" not in os.environ, reason="TEST_SDIST names none")
 def test_sdist_holds_what_git_holds() -> None:
     """The source distribution holds every file that git does, as it is there."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=CHECKOUT, stdout=subprocess.PIPE, check=True
-    )
+    # The checkout may be another user's.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True)
     in_git = {name for name in listed.stdout.decode().split("\0") if name}
     packed = {}
     with tarfile.open(os.environ["TEST_SDIST"]) as sdist:
@@ -462,155 +480,7 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 # ---- types -------------------------------------------------------------------
 
-USERS_FILE = '''
-"""Touches every public name, as a user would."""
-
-from __future__ import annotations
-
-import asyncio
-import io
-import os
-from pathlib import Path
-from typing import Any, Callable
-
-import inotify_cffi
-from inotify_cffi import (
-    Event,
-    INotify,
-    LocalChangesOnlyWarning,
-    TreeEvent,
-    TreeWatcher,
-    UnreadableDirectoryWarning,
-    Watch,
-    flags,
-    mask_str,
-    masks,
-    parse_events,
-    syscalls,
-)
-
-
-class Counting(INotify):
-    """A subclass with state of its own."""
-
-    def __init__(self, path: str | bytes | Path) -> None:
-        super().__init__(inheritable=False, nonblocking=True, closefd=True)
-        self.count = 0
-        self.wd: int = self.add_watch(path, masks.ALL_EVENTS | flags.ONLYDIR)
-
-
-def use_instance(path: str | bytes | Path) -> None:
-    with INotify() as inotify, Counting(path) as counting:
-        counting.count += 1
-        wd: int = inotify.add_watch(path, flags.CREATE)
-        inotify.add_watch(os.fspath(path), masks.MOVE | flags.MASK_ADD)
-        numbers: tuple[int, int] = inotify.fd, inotify.fileno()
-        booleans: tuple[bool, bool] = inotify.closed, inotify.closefd
-        events: list[Event] = inotify.read(timeout=0.5, read_delay=1)
-        events += inotify.read()
-        events += inotify.read(0, None)
-        readable: bool = inotify.wait_readable(timeout=1.5, read_delay=2)
-        for event in inotify:
-            fields: tuple[int, int, int, str] = event
-            name: str = event.name
-            wd, mask, cookie, name = event
-            print(event.wd, event.mask, event.cookie, name, fields, mask, cookie)
-            inotify.close()
-        watches: list[Watch] = inotify.watches()
-        for watch in watches:
-            four: tuple[int, int, int, int] = watch
-            print(watch.wd, watch.inode, watch.device, watch.mask, four)
-        file: io.FileIO = inotify
-        inotify.rm_watch(wd)
-        inotify.wake()
-        print(numbers, booleans, readable, file)
-
-
-async def use_instance_in_a_task(inotify: INotify) -> None:
-    events: list[Event] = await inotify.aread(timeout=1.5)
-    events += await inotify.aread()
-    readable: bool = await inotify.await_readable(timeout=1.5)
-    async for event in inotify:
-        one: Event = event
-        print(one, readable)
-
-
-def use_words() -> None:
-    event = Event(1, flags.CREATE, 0, "name")
-    event = Event(wd=1, mask=256, cookie=0, name="name")
-    found: list[flags] = flags.from_mask(event.mask)
-    words: list[str] = [flag.name for flag in found]
-    words.append(mask_str(event.mask))
-    words.append(mask_str(masks.CLOSE))
-    number: int = flags.ISDIR
-    data: list[bytes | bytearray | memoryview] = [b"", bytearray(), memoryview(b"")]
-    parsed: list[list[Event]] = [parse_events(each) for each in data]
-    print(words, number, parsed)
-
-
-def use_syscalls(path: str | bytes | Path) -> None:
-    fd: int = syscalls.init()
-    fd = syscalls.init1()
-    fd = syscalls.init1(syscalls.IN_NONBLOCK | syscalls.IN_CLOEXEC)
-    wd: int = syscalls.add_watch(fd, path, syscalls.IN_CREATE)
-    zero: int = syscalls.rm_watch(fd, wd)
-    events: list[syscalls.Event] = syscalls.read_events(fd)
-    for event in syscalls.read_events(fd, max_bytes=4096):
-        fields: tuple[int, int, int, int, str] = event
-        print(event.wd, event.mask, event.cookie, event.len, event.name, fields)
-    print(zero, events)
-
-
-def use_tree(path: str | bytes | Path) -> None:
-    def exclude(path: str) -> bool:
-        return path.endswith(".git")
-
-    excluding: Callable[[str], bool] = exclude
-    with TreeWatcher(path, mask=masks.MOVE, exclude=excluding, initial=True) as tree:
-        tree.add("other")
-        tree.remove("other")
-        events: list[TreeEvent] = tree.read(timeout=0.5, read_delay=1)
-        for event in tree:
-            fields: tuple[str, int, str | None, bool] = event
-            print(event.path, event.mask, event.old_path, event.synthetic, fields)
-            tree.wake()
-            tree.close()
-        closed: bool = tree.closed
-        number: int = tree.fileno()
-        print(events, closed, number)
-    kinds: list[type[Warning]] = [LocalChangesOnlyWarning, UnreadableDirectoryWarning]
-    print(kinds)
-
-
-async def use_tree_in_a_task(tree: TreeWatcher) -> None:
-    events: list[TreeEvent] = await tree.aread(timeout=1.5)
-    async for event in tree:
-        events.append(event)
-
-
-asyncio.run(use_instance_in_a_task(INotify()))
-asyncio.run(use_tree_in_a_task(TreeWatcher()))
-names: list[str] = inotify_cffi.__all__
-'''
-
-# A line each, all wrong.
-MISUSES = """
-INotify().add_watch(1, flags.CREATE)
-INotify().add_watch("path", "CREATE")
-INotify().rm_watch("1")
-INotify().read(timeout="1")
-INotify(path="path")
-Event(1, 2, 3)
-Event(1, 2, 3, b"name")
-mask_str("CREATE")
-flags.from_mask("CREATE")
-flags.NO_SUCH_FLAG
-syscalls.init1("IN_CLOEXEC")
-syscalls.add_watch(1, 2, 3)
-syscalls.read_events("1")
-inotify_cffi.no_such_name
-TreeWatcher(1)
-"""
+TYPED = CHECKOUT / "tests" / "typed"
 
 
 @pytest.fixture(scope="module")
@@ -630,7 +500,8 @@ def test_users_file(mypy: list[str], tmp_path: Path) -> None:
     constants = [f"flags.{flag.name}" for flag in flags]
     constants += [f"masks.{mask.name}" for mask in masks]
     constants += [f"syscalls.{name}" for name in _public(syscalls) if name[:3] == "IN_"]
-    text = USERS_FILE + f"constants: list[int] = [{', '.join(constants)}]\n"
+    text = (TYPED / "users.py").read_text()
+    text += f"constants: list[int] = [{', '.join(constants)}]\n"
     words = set(re.findall(r"\w+", text))
     assert words >= set(inotify_cffi.__all__)
     for members in MEMBERS.values():
@@ -644,12 +515,16 @@ def test_users_file(mypy: list[str], tmp_path: Path) -> None:
 
 def test_misuses(mypy: list[str], tmp_path: Path) -> None:
     """mypy finds every misuse: the types are seen, and say something."""
-    imports = USERS_FILE[: USERS_FILE.index("class Counting")]
-    (tmp_path / "misuses.py").write_text(imports + MISUSES)
     checked = subprocess.run(
-        [*mypy, "misuses.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*mypy, TYPED / "misuses.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    lines = re.findall(r"^misuses\.py:(\d+): error", checked.stdout, re.M)
-    first = imports.count("\n") + 2
-    expected = range(first, first + len(MISUSES.strip().splitlines()))
-    assert sorted(set(map(int, lines))) == list(expected), checked.stdout
+    found = re.findall(r"misuses\.py:(\d+): error", checked.stdout)
+    _, _, text = (TYPED / "misuses.py").read_text().partition("\n\n")
+    lines = enumerate(text.splitlines(), start=3)
+    misuses = [line for line, code in lines if code and "import " not in code]
+    assert len(misuses) >= 15
+    assert sorted(set(map(int, found))) == misuses, checked.stdout

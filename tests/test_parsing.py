@@ -300,7 +300,7 @@ def test_read_in_place() -> None:
     copy = bytes(data)
     assert parse_events(data) == [(1, 2, 3, "name")]
     assert data == copy
-    data[0] = 9
+    data[:4] = struct.pack("=i", 9)
     assert parse_events(data) == [(9, 2, 3, "name")]
 
 

@@ -1,4 +1,4 @@
-"""The README's table of peers, cell by cell, as far as a program can tell.
+"""The table of docs/comparison.md, cell by cell, as far as a program can tell.
 
 Each peer runs as its users would run it, in a process of its own that is stopped
 while the tree changes: so what it makes of the changes is no question of luck.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -307,19 +308,22 @@ def no_threads(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
 
 
 def py_typed(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
-    files = importlib.metadata.files(name) or []
-    return any(file.name == "py.typed" for file in files)
+    # Not by what the distribution lists: one that is installed in place lists none.
+    spec = importlib.util.find_spec(name.replace("-", "_"))
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).with_name("py.typed").is_file()
 
 
 PROBES = {
     "Types (`py.typed`)": py_typed,
     "Watches whole trees": whole_trees,
-    "Tells all that `mkdir -p` made": mkdir_p,
-    "Tells a rename with both names": rename,
+    "Reports everything that `mkdir -p` created": mkdir_p,
+    "Reports a rename with both names": rename,
     "Right paths after a directory is renamed": renamed_directory,
     "Forgets what is moved out of the tree": moved_out,
-    "Tells that events were lost": overflow_is_told,
-    "… and then all that is there": listed_again,
+    "Reports that events were lost": overflow_is_told,
+    "After lost events, reports what is there": listed_again,
     "Follows a file through an atomic save": atomic_save,
     "Close-on-exec": close_on_exec,
     "Starts no thread": no_threads,
@@ -327,8 +331,8 @@ PROBES = {
 
 
 def _table() -> dict[str, dict[str, str]]:
-    """The README's table: for each row the cells, by the name of the column."""
-    text = (CHECKOUT / "README.md").read_text()
+    """The table: for each row the cells, by the name of the column."""
+    text = (CHECKOUT / "docs" / "comparison.md").read_text()
     table = text[text.index("<!-- peers -->") :].split("\n\n")[1]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]

@@ -1,4 +1,4 @@
-"""The README keeps its word: every example does what it shows, every claim is tested.
+"""The README and docs/moving.md: each example does what it shows, each claim is tested.
 
 An example watches /srv/incoming, which is a folder of its own here.
 """
@@ -6,10 +6,9 @@ An example watches /srv/incoming, which is a folder of its own here.
 from __future__ import annotations
 
 import ast
-import contextlib
 import importlib.util
-import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
-WORDS = " ".join(README.split())
+MOVING = (CHECKOUT / "docs" / "moving.md").read_text()
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", MOVING, re.M | re.S)
+DOCUMENTS = [README, *(page.read_text() for page in CHECKOUT.glob("docs/*.md"))]
+WORDS = " ".join(" ".join(DOCUMENTS).split())
 
 
 class Example:
@@ -48,7 +49,7 @@ class Example:
 @pytest.fixture
 def example(
     start: Start,
-    until: Callable[[Callable[[], bool]], None],
+    until_process_waits: Callable[[int, int], None],
     until_watching: Callable[[int, int], None],
     tmp_path: Path,
 ) -> Callable[..., Example]:
@@ -63,72 +64,87 @@ def example(
         command = [sys.executable, "-u", *(options or ["-W", "error"]), "-c", code]
         running = Example(start(*command), folder)
         until_watching(running.process.pid, watches)
-        if "TreeWatcher" in code:  # what happens while it is made is not told
-            until(lambda: _is_waiting(running.process.pid))
+        if "TreeWatcher" in code or "inotify_cffi import watch" in code:
+            until_process_waits(running.process.pid, 1)  # it is made, then
         return running
 
     return example
 
 
-def _is_waiting(process: int) -> bool:
-    """Whether it waits for an instance, or has: each wait has an epoll."""
-    for fd in Path(f"/proc/{process}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            if "eventpoll" in os.readlink(fd):
-                return True
-    return False
-
-
 # ---- the examples ----------------------------------------------------------------
+
+
+def _example(name: str) -> str:
+    (found,) = re.findall(rf"<!-- {name} -->\n```\w*\n(.*?)^```$", README, re.M | re.S)
+    return str(found)
 
 
 def test_every_example_is_run() -> None:
     """There are as many examples as are run here."""
-    assert len(EXAMPLES) == 4 + 2 * 4 + 2  # these two: test_command_redis.py
+    assert len(re.findall("^```python", README, re.M)) == 4
+    assert len(EXAMPLES) == 2 * 5
+    assert README.count("\n") <= 250
 
 
 def test_first_example(run_python: RunPython, tmp_path: Path) -> None:
     """The first example prints to the letter what the README says."""
-    (code,) = re.findall(
-        r"<!-- example -->\n```python\n(.*?)^```$", README, re.M | re.S
-    )
-    (output,) = re.findall(r"<!-- output -->\n```\n(.*?)^```$", README, re.M | re.S)
-    code = code.replace("/tmp", str(tmp_path))
-    # The example never closes what it opened.
-    assert run_python(code + "\ninotify.close()\n") == output
+    (tmp_path / "inbox").mkdir()
+    code = _example("example").replace("/tmp/inbox", str(tmp_path / "inbox"))
+    printed = run_python(code).replace(str(tmp_path), "/tmp")
+    assert printed == _example("output")
 
 
-def test_thread(example: Callable[..., Example]) -> None:
-    """A thread iterates until another closes the instance."""
-    running = example("import threading", watches=1)
-    assert running.lines(1) == ["Enter ends this."]
-    (running.folder / "report.csv").write_text("text")
-    assert running.lines(1) == ["report.csv"]
-    assert running.process.communicate("\n") == ("", "")
-    assert running.process.returncode == 0
+def test_drop(
+    start: Start, until_process_waits: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    """A file is processed when it is complete; Ctrl-C ends the program."""
+    (tmp_path / "before").touch()
+    code = _example("drop").replace("/srv/incoming", str(tmp_path))
+    process = start(sys.executable, "-u", "-W", "error", "-c", code)
+    until_process_waits(process.pid, 1)
+    with (tmp_path / "slow").open("w") as slow:
+        slow.write("half")
+        (tmp_path / "quick").touch()
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+    lines.append(process.stdout.readline())
+    names = ("before", "quick", "slow")
+    assert lines == [f"process {tmp_path}/{name}\n" for name in names]
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[0] == ""
 
 
-def test_asyncio(example: Callable[..., Example]) -> None:
-    """A task iterates with async for."""
-    running = example("import asyncio", watches=1)
-    (running.folder / "report.csv").write_text("text")
-    (running.folder / "report.csv").rename(running.folder / "renamed")
-    assert running.lines(2) == ["report.csv", "renamed"]
+def test_reloader(
+    start: Start, until_process_waits: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    """A change of a source starts the program again; Ctrl-C ends it."""
+    (tmp_path / "src").mkdir()
+    program = '"-uc", "import time; print(\'started\'); time.sleep(600)"'
+    code = _example("reloader").replace('"-m", "http.server"', program)
+    code = code.replace('"src"', repr(str(tmp_path / "src")))
+    process = start(sys.executable, "-W", "error", "-c", code)
+    until_process_waits(process.pid, 1)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    (tmp_path / "src" / "a.swp").touch()
+    (tmp_path / "src" / "a.py").touch()
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[0] == ""
 
 
-def test_tree(example: Callable[..., Example]) -> None:
-    """A tree is told: what is there, what is made and what is renamed."""
-    running = example("import TreeWatcher, mask_str", watches=2)
-    assert running.lines(1) == ["/srv/incoming/sub CREATE | ISDIR "]
-    (running.sub / "a" / "b").mkdir(parents=True)
-    assert running.lines(2) == [
-        "/srv/incoming/sub/a CREATE | ISDIR ",
-        "/srv/incoming/sub/a/b CREATE | ISDIR ",
-    ]
-    running.sub.rename(running.folder / "renamed")
-    assert running.lines(1) == [
-        "/srv/incoming/renamed MOVED_TO | ISDIR /srv/incoming/sub",
-    ]
+def test_instance(
+    start: Start, until_process_waits: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    """One directory is watched, until Ctrl-C."""
+    code = _example("instance").replace("/srv/incoming", str(tmp_path))
+    process = start(sys.executable, "-u", "-W", "error", "-c", code)
+    until_process_waits(process.pid, 1)
+    (tmp_path / "file").touch()
+    assert process.stdout is not None
+    assert process.stdout.readline() == "file CLOSE_WRITE\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[0] == ""
 
 
 # ---- moving over -------------------------------------------------------------------
@@ -207,6 +223,17 @@ def test_from_watchdog(example: Callable[..., Example], line: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("line", ["from watchfiles", "from inotify_cffi import watch"])
+def test_from_watchfiles(
+    example: Callable[..., Example], until: Callable[..., None], line: str
+) -> None:
+    """Before and after, what is added is printed."""
+    _skip_without(line.split()[1])
+    running = example(line, watches=2, options=["-W", "ignore"])
+    (running.sub / "file").touch()
+    assert running.lines(1) == ["added /srv/incoming/sub/file"]
+
+
 # ---- what is said of others --------------------------------------------------------
 
 
@@ -225,8 +252,9 @@ def test_malformed_events_of_inotify_simple() -> None:
 
 
 def test_limits() -> None:
-    """The kernel has the limits that the README names."""
-    named = set(re.findall(r"`fs\.inotify\.(\w+)`", README))
+    """The kernel has the limits that the page of limits names."""
+    page = (CHECKOUT / "docs" / "limits.md").read_text()
+    named = set(re.findall(r"`fs\.inotify\.(\w+)`", page))
     assert named == {limit.name for limit in Path("/proc/sys/fs/inotify").iterdir()}
 
 
@@ -236,186 +264,138 @@ def test_constants_of_py_inotify() -> None:
     assert functions <= set(vars(syscalls))
 
 
+def _cells(text: str) -> dict[tuple[str, str], str]:
+    """The table whose last column is inotifywait: by row and library."""
+    table = next(
+        part for part in text.split("\n\n") if re.match(r".*inotifywait[^|]*\|\n", part)
+    )
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+    ]
+    names = [name.split(" ")[0] for name in head]
+    return {(row[0], name): cell for row in rows for name, cell in zip(names, row)}
+
+
+def test_short_table() -> None:
+    """The README's table of peers is an extract of the long one."""
+    short = _cells(README)
+    long = _cells((CHECKOUT / "docs" / "comparison.md").read_text())
+    assert len(short) == 6 * 6
+    assert short.items() <= long.items()
+
+
 # ---- the measured tables -----------------------------------------------------------
 
-# Where the results have the rows of the README's table: a title, and a row there.
-MEASURED = {
-    "ns an event, of 10,000 in the queue": ("Draining a queue", "10000"),
-    "ns a read that finds one event": ("One event a read", "default"),
-    "ns to add a watch": ("Adding and removing a watch", "add"),
-    "µs from an event to the end of the read that waited": (
-        "From an event to the end",
-        "blocked read",
-    ),
-}
 
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def _results() -> dict[tuple[str, str, str, str], float]:
-    """Medians by the beginning of the interpreter, title, row and column."""
-    medians = {}
-    title, columns = "", [""]
-    for line in (CHECKOUT / "benchmarks/results/results.md").read_text().splitlines():
-        if line.startswith("### "):
-            title = line[4:]
-        elif line.startswith("| interpreter |"):
-            columns = _cells(line)
-        elif line.startswith("|") and columns[0] == "interpreter":
-            interpreter, row, *values = _cells(line)
-            for column, value in zip(columns[2:], values):
-                if value[0].isdigit():
-                    median = value.replace(" (", " / ").split(" / ")[0]
-                    medians[interpreter, title, row, column] = float(median)
-        else:
-            columns = [""]
-    return medians
-
-
-def test_measured_table() -> None:
-    """The README's table of measurements has the medians that the harness wrote."""
-    results = _results()
-    _, _, text = README.partition("<!-- results -->")
-    lines = text[text.index("|") :].partition("\n\n")[0].splitlines()
-    columns = [name.replace("-", "_") for name in _cells(lines[0])]
-    what = ""
-    compared = 0
-    for line in lines[2:]:
-        row = _cells(line)
-        what = row[0] or what
-        title, name = MEASURED[what]
-        for column, shown in list(zip(columns, row))[2:]:
-            found = [
-                median
-                for (interpreter, where, key, library), median in results.items()
-                if interpreter.startswith(row[1])
-                and where.startswith(title)
-                and (key, library) == (name, column)
-            ]
-            if shown == "\N{EN DASH}":
-                assert not found, (what, row[1], column)
-            else:
-                assert [float(shown)] == pytest.approx(found, rel=0, abs=0.5)
-            compared += 1
-    assert compared == 3 * 5 * len(MEASURED)
-
-
-def test_measured_load() -> None:
-    """What the README says of 200,000 creations is what the harness wrote."""
-    title = "Following 200,000 creations in new directories, by two writers"
-    measured = {
-        (row, library): median
-        for (interpreter, where, row, library), median in _results().items()
-        if interpreter.startswith("CPython 3.11") and where == title
-    }
-    cpu, known = "CPU time, ms", "files known in the end"
-    assert (
-        "took `TreeWatcher` "
-        f"{measured[cpu, 'inotify_cffi'] / 1000:.1f} s of CPU time and it knew all "
-        f"{measured[known, 'inotify_cffi']:,.0f} files; watchdog took "
-        f"{measured[cpu, 'watchdog'] / 1000:.1f} s and knew all; inotifywait -r took "
-        f"{measured[cpu, 'inotifywait'] / 1000:.1f} s and knew "
-        f"{measured[known, 'inotifywait'] / 1000:.0f},000."
-    ) in WORDS
-    assert measured[known, "watchdog"] == 200_000
+def test_measured_tables() -> None:
+    """The README's measured tables are what the results say."""
+    pytest.importorskip("pyperf")
+    sys.path.insert(0, str(CHECKOUT))
+    try:
+        publish = importlib.import_module("benchmarks.publish")
+    finally:
+        sys.path.remove(str(CHECKOUT))
+    newest = sorted(publish.RESULTS.glob("cpython-*"))[-1]
+    suites = publish.load(newest)
+    for table in (publish.small_table(suites), publish.load_table(suites)):
+        assert table.count("\n") >= 4
+        assert f"\n{table}\n" in README
 
 
 # ---- the claims --------------------------------------------------------------------
 
 # What the README says, and who shows it: a test, or a benchmark.
 CLAIMS = {
-    "Constants and struct layout come from `<sys/inotify.h>`": [
+    "compiled with cffi against `<sys/inotify.h>`": [
         "test_events.py::test_all_flags_of_the_header",
         "test_packaging.py::test_layout_of_the_event",
     ],
-    "`read()` returns the kernel's events to the letter": [
+    "The lower layer adds nothing to inotify and hides nothing of it": [
         "test_drop_in.py::test_same_operations",
         "test_drop_in.py::test_same_raw_data",
     ],
-    "Code written for inotify_simple works after changing the import": [
+    "take the same arguments and return the same results": [
         "test_drop_in.py::test_example_of_the_manual",
         "test_drop_in.py::test_thread_with_a_pipe",
         "test_drop_in.py::test_signatures",
+        "test_drop_in.py::test_same_operations",
+        "test_drop_in.py::test_same_errors",
     ],
-    "on CPython a full queue takes half of what it takes inotify_simple": [
-        "benchmarks/bench_drain.py",
-        "benchmarks/bench_one_event.py",
-        "benchmarks/bench_watch.py",
-    ],
-    "It can be stopped, shared and awaited": [
+    "A read that can be stopped, shared and awaited": [
         "test_close.py::test_ends_a_blocked_read",
         "test_threads.py::test_each_event_once",
         "test_wake.py::test_from_a_signal_handler",
         "test_asyncio.py::test_async_for",
     ],
-    "Whoever applies `TreeWatcher`'s events to a picture has the true tree": [
+    "and the copy always matches the disk": [
         "test_tree_churn.py::test_on_tmpfs",
         "test_tree_churn.py::test_on_disk",
         "test_tree_properties.py::TestOperations",
         "test_tree_limits.py::test_short_queue",
     ],
-    "It needs cffi alone at run time, and nothing on PyPy": [
+    "Its only runtime dependency is cffi; on PyPy it has none": [
         "test_packaging.py::test_metadata",
         "test_resources.py::test_what_is_imported",
     ],
-    "takes milliseconds and returns all that is queued": [
+    "returns all queued events, or an empty list when the timeout": [
         "test_instance.py::test_timeout",
         "test_instance.py::test_read_takes_all_that_is_queued",
     ],
-    "goes on until `close()`, which any thread, task or signal handler may call": [
+    "`close()` ends the loop from any thread, task or signal handler": [
         "test_close.py::test_ends_iteration",
         "test_asyncio.py::test_close_ends_an_iteration",
         "test_signals.py::test_close_at_every_point_of_a_read",
     ],
-    "lets every read that waits return `[]` at once, and closes nothing": [
+    "`INotify.wake` ends every wait and closes nothing: `read` returns `[]`": [
         "test_wake.py::test_ends_every_blocked_read",
         "test_asyncio.py::test_wake_ends_every_wait",
     ],
-    "Under asyncio, uvloop or trio, with the same class": [
+    "does the same under asyncio, uvloop or trio": [
         "test_asyncio.py::test_waits",
         "test_trio.py::test_waits",
     ],
-    "A cancelled task loses no event, and any number of tasks may wait": [
+    "Cancellation loses nothing": [
         "test_asyncio.py::test_cancellation",
         "test_asyncio.py::test_several_tasks",
         "test_trio.py::test_cancellation",
         "test_trio.py::test_several_tasks",
         "test_tree.py::test_cancelled",
     ],
-    "the kernel tells no second one: events may be missing behind it, too": [
+    "it queues no second one: events may be missing behind it, too": [
         "test_kernel_facts.py::test_overflow_again_before_it_is_read",
         "test_tree_limits.py::test_overflow_again_before_it_is_read",
     ],
-    "A rename inside the tree is one event, MOVED_TO with `old_path`": [
+    "A rename inside the trees is one event, with both paths": [
         "test_tree.py::test_rename_a_file",
         "test_tree.py::test_rename_a_directory",
         "test_tree.py::test_every_rename_is_one_event",
     ],
-    "What leaves is MOVED_FROM; what comes from outside is MOVED_TO": [
+    "What is renamed to a place outside of the trees is gone": [
         "test_tree.py::test_rename_out",
         "test_tree.py::test_rename_in",
     ],
-    "What was there before its directory could be watched is told once": [
+    "is found by a scan, and reported once": [
         "test_tree.py::test_deep_directories",
         "test_tree.py::test_told_once",
     ],
-    "tells so what is there at the start, without a gap": [
+    "reports what the roots hold already, as synthetic CREATEs, without a gap": [
         "test_tree.py::test_initial",
         "test_tree.py::test_no_gap_at_the_start",
     ],
-    "After an overflow comes one Q_OVERFLOW for each root": [
+    "Then you get one Q_OVERFLOW for each root": [
         "test_tree_limits.py::test_overflow",
         "test_tree_limits.py::test_overflow_of_several_roots",
     ],
-    "leaves a directory out, and costs no watch": ["test_tree.py::test_exclude"],
-    "it is followed by its name through atomic saves": [
+    "That costs no watch": ["test_tree.py::test_exclude"],
+    "it is followed by its name, through atomic saves, deletion and re-creation": [
         "test_tree.py::test_atomic_save",
         "test_tree.py::test_file_root_comes_and_goes",
     ],
-    "`read(timeout=0)` is a barrier": ["test_tree.py::test_barrier"],
-    "`read`, `wake`, `close`, `for`, `async for` and `await watcher.aread()`": [
+    "returns every event caused by operations that completed before the call": [
+        "test_tree.py::test_barrier"
+    ],
+    "have `async for` and `aread` in the same way": [
         "test_tree.py::test_times",
         "test_tree.py::test_wake",
         "test_tree.py::test_close",
@@ -423,11 +403,11 @@ CLAIMS = {
         "test_tree.py::test_asyncio",
         "test_tree.py::test_trio",
     ],
-    'tries again from "Types" on': ["test_peers.py::test_cell"],
-    "measures it on your machine, beside the other libraries and beside C": [
-        "benchmarks/__main__.py",
+    'tries the cells from "Types" on again': ["test_peers.py::test_cell"],
+    "measures on your machine, beside the other libraries and beside C": [
+        "benchmarks/__main__.py"
     ],
-    "An argument that C would cut short or misread is refused": [
+    "Arguments that C would truncate or misread are refused": [
         "test_instance.py::test_nul_in_a_path",
         "test_instance.py::test_masks_out_of_range",
         "test_instance.py::test_wds_out_of_range",
@@ -441,86 +421,119 @@ CLAIMS = {
         "test_threads.py::test_each_event_once",
         "test_asyncio.py::test_several_tasks",
     ],
-    "none is lost by a timeout, a cancelled task, or a handler that raises": [
+    "None is lost by a timeout, a cancelled task, or a signal handler that raises": [
         "test_signals.py::test_an_exception_at_every_point_of_a_read",
         "test_threads.py::test_each_event_once_in_whatever_way",
         "test_asyncio.py::test_cancellation",
         "test_trio.py::test_move_on_after",
     ],
-    "no event says what does not apply": ["test_tree_churn.py::test_on_tmpfs"],
+    "No event is reported that does not apply": ["test_tree_churn.py::test_on_tmpfs"],
     "not an overflow, not a directory that may not be read, not a limit": [
         "test_tree_limits.py::test_overflow",
         "test_tree_limits.py::test_unreadable",
         "test_tree_limits.py::test_no_more_watches",
     ],
-    "An instance starts no thread and no process, and is not inherited": [
+    "An instance starts no thread and no process, and programs that yours": [
         "test_asyncio.py::test_no_thread_is_started",
         "test_trio.py::test_no_thread_is_started",
         "test_resources.py::test_no_process_is_started",
         "test_fork.py::test_what_a_program_inherits",
     ],
-    "Counts: the kernel merges equal neighbours": [
-        "test_kernel_facts.py::test_equal_neighbours_are_merged",
+    "The kernel merges equal neighbours": [
+        "test_kernel_facts.py::test_equal_neighbours_are_merged"
     ],
-    "`TreeWatcher` warns of such a root": ["test_tree_limits.py::test_fuse"],
-    "The error tells which one was reached, its value, and for a tree how many": [
+    "`TreeWatcher` emits a `LocalChangesOnlyWarning` for such a root": [
+        "test_tree_limits.py::test_fuse"
+    ],
+    "The error says which limit was reached, its value, and for a tree how": [
         "test_limits.py::test_no_more_watches",
         "test_limits.py::test_no_more_instances",
         "test_tree_limits.py::test_no_more_watches",
     ],
     "| a Q_OVERFLOW event |": ["test_kernel_facts.py::test_overflow"],
-    "take the same arguments and give the same results": [
-        "test_drop_in.py::test_signatures",
-        "test_drop_in.py::test_same_operations",
-        "test_drop_in.py::test_same_errors",
-    ],
-    "takes any bytes-like object and refuses a malformed one with ValueError": [
+    "accepts any bytes-like object and raises ValueError for a malformed one": [
         "test_parsing.py::test_bytes_like",
         "test_parsing.py::test_malformed",
         "test_readme.py::test_malformed_events_of_inotify_simple",
     ],
-    "An OSError carries the path, and names the sysctl of a limit": [
+    "An OSError has the path, and names the sysctl of a limit": [
         "test_limits.py::test_bad_paths",
         "test_limits.py::test_no_more_watches",
     ],
-    "that is not closed gives a ResourceWarning when it is collected": [
-        "test_close.py::test_dropped_without_close",
+    "that is not closed emits a ResourceWarning when it is collected": [
+        "test_close.py::test_dropped_without_close"
     ],
     "none waits longer than its timeout": [
-        "test_threads.py::test_nobody_outstays_a_timeout",
+        "test_threads.py::test_nobody_outstays_a_timeout"
     ],
     "`flags` has MASK_CREATE": [
         "test_drop_in.py::test_constants",
         "test_readme.py::test_flags_of_inotify_simple",
     ],
     "The first instance starts no process": [
-        "test_resources.py::test_no_process_is_started",
+        "test_resources.py::test_no_process_is_started"
     ],
-    "paths may be bytes or PathLike; names that are not UTF-8 come back": [
+    "paths may be bytes or PathLike; names that are not UTF-8 are decoded": [
         "test_syscalls.py::test_paths_of_every_kind",
         "test_kernel_facts.py::test_undecodable_names",
     ],
-    "a read that a signal interrupts goes on after its handler has run": [
-        "test_syscalls.py::test_signals_during_a_read",
+    "a read that a signal interrupts continues after the handler": [
+        "test_syscalls.py::test_signals_during_a_read"
     ],
-    "`read_events` leaks nothing": ["test_resources.py::test_nothing_grows"],
+    "`read_events` leaks no memory": ["test_resources.py::test_nothing_grows"],
     "pyinotify cannot be imported from Python 3.12 on": [
-        "test_readme.py::test_pyinotify_is_dead",
+        "test_readme.py::test_pyinotify_is_dead"
     ],
-    "Its options, its lines and its exit statuses are inotifywait's": [
+    "takes the place of inotifywait in a script": [
         "test_command_beside_inotifywait.py::test_same_lines",
         "test_command_beside_inotifywait.py::test_same_first_event",
         "test_command_beside_inotifywait.py::test_same_end_without_an_event",
     ],
-    "With `-r` nothing in a new directory is lost": [
-        "test_command.py::test_new_directories",
+    "With `-r` it watches whole trees, as `TreeWatcher` does": [
+        "test_command.py::test_new_directories"
     ],
-    "a Q_OVERFLOW for each path that was given": ["test_command.py::test_overflow"],
+    "nothing is lost, and what it sees twice has the same id": [
+        "test_command_redis.py::test_a_killed_consumer_loses_nothing"
+    ],
+    "it is a message on standard error instead": [
+        "test_command_cases.py::test_overflow_does_not_look_like_a_path",
+    ],
+    "Each `--exclude` and `--include` counts": [
+        "test_command_words.py::test_expressions_together",
+        "test_command_cases.py::test_expressions_and_globs",
+    ],
+    "What a PATTERN leaves out together with all below it costs no watch": [
+        "test_command_cases.py::test_costs_no_watch",
+    ],
+    "is reported once, by the first": [
+        "test_command_cases.py::test_a_path_given_twice",
+    ],
+    "A name is read as UTF-8, whatever the locale is": [
+        "test_command_cases.py::test_json_in_any_locale",
+    ],
+    "a record of up to 4096 bytes stays in one piece": [
+        "test_command_cases.py::test_records_in_a_shared_pipe",
+    ],
+    "a file named `$(touch x)` or `; rm -r .` does nothing": [
+        "test_command_exec.py::test_names_are_never_obeyed",
+    ],
+    "A signal that ends inotify-cffi is given to the command that runs": [
+        "test_command_exec.py::test_signal_while_the_command_runs",
+    ],
+    "nothing else gets SIGKILL": ["test_command_exec.py::test_kill_after"],
+    "a command that only reads does not run itself": [
+        "test_command_exec.py::test_reading_does_not_count",
+    ],
     "It ends when nothing is left to watch": ["test_command.py::test_nothing_left"],
-    "nothing is lost, and what it may see twice has the same id": [
-        "test_command_redis.py::test_a_killed_consumer_loses_nothing",
-    ],
+    "a Q_OVERFLOW for each path that was given": ["test_command.py::test_overflow"],
     "The rename of a directory is one event": ["test_tree.py::test_rename_a_directory"],
+    "one C call per read, however many events": ["benchmarks/bench_drain.py"],
+    "with `complete=True`, a file only when nobody is writing to it": [
+        "test_cookbook.py::test_drop"
+    ],
+    "a restart of the program loses none": [
+        "test_cookbook.py::test_drop_survives_a_restart"
+    ],
 }
 
 

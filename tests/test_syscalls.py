@@ -226,6 +226,7 @@ def test_max_bytes_beyond_the_queue(watched_fd: int, tmp_path: Path) -> None:
     assert len(read_events(watched_fd, 2**40)) == 1
 
 
+@pytest.mark.queue(3000)
 def test_reads_all_that_is_queued(watched_fd: int, tmp_path: Path) -> None:
     """Without max_bytes one call takes the whole queue."""
     numbered = [str(number) for number in range(3000)]

@@ -31,6 +31,8 @@ EVENTS = 4000
 ROUNDS = 300
 BOUND = 15  # seconds, on a busy machine, for what takes milliseconds
 
+many_events = pytest.mark.queue(EVENTS)
+
 
 @pytest.fixture(params=["blocking", "nonblocking"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[INotify]:
@@ -110,6 +112,7 @@ def _share(
 ONE_WAY = [_read, _read_what_is_there, _read_for_a_moment, _read_when_readable]
 
 
+@many_events
 @pytest.mark.parametrize("take", ONE_WAY)
 def test_each_event_once(
     shared: INotify, tmp_path: Path, in_thread: InThread, take: Take
@@ -121,6 +124,7 @@ def test_each_event_once(
     assert all(batch == sorted(batch) for batch in batches)
 
 
+@many_events
 def test_each_queued_event_once(
     shared: INotify, tmp_path: Path, in_thread: InThread
 ) -> None:
@@ -131,6 +135,7 @@ def test_each_queued_event_once(
     assert all(batch == sorted(batch) for batch in batches)
 
 
+@many_events
 def test_each_event_once_in_whatever_way(
     shared: INotify, tmp_path: Path, in_thread: InThread
 ) -> None:
@@ -142,6 +147,7 @@ def test_each_event_once_in_whatever_way(
     assert all(batch == sorted(batch) for batch in batches)
 
 
+@many_events
 def test_iteration_in_several_threads(
     shared: INotify, tmp_path: Path, in_thread: InThread
 ) -> None:
@@ -162,6 +168,7 @@ def test_iteration_in_several_threads(
     assert found.empty()
 
 
+@many_events
 def test_reading_beside_iteration(tmp_path: Path, in_thread: InThread) -> None:
     """Where some threads iterate the others still read in the kernel's order."""
     ways = [_take_one, _read_for_a_moment] * (THREADS // 2)
@@ -176,6 +183,7 @@ def test_reading_beside_iteration(tmp_path: Path, in_thread: InThread) -> None:
         assert all(batch == sorted(batch) for batch in batches)
 
 
+@many_events
 def test_nobody_outstays_a_timeout(
     shared: INotify, tmp_path: Path, in_thread: InThread
 ) -> None:
@@ -256,6 +264,7 @@ def test_one_event_for_two_readers_in_a_hurry(
     assert sorted(chain.from_iterable(found)) == _numbered(ROUNDS)
 
 
+@many_events
 def test_waiting_beside_a_reader(
     shared: INotify, tmp_path: Path, in_thread: InThread
 ) -> None:
@@ -322,6 +331,7 @@ def test_an_instance_for_each_thread(tmp_path: Path, in_thread: InThread) -> Non
     assert [found() for found in results] == [twice * 2] * THREADS
 
 
+@many_events
 def test_several_instances_on_one_folder(tmp_path: Path, in_thread: InThread) -> None:
     """Each of several instances that watch the same tells its thread everything."""
     with contextlib.ExitStack() as opened:

@@ -12,42 +12,29 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable
 
+import churn
 import pytest
+import stepwise
 from waiting import take_kept_wake, waits
 
 from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str, masks
 from inotify_cffi.tree import _disk
-from inotify_cffi.tree._picture import Root
+from inotify_cffi.tree._model import Root
 
 if TYPE_CHECKING:
-    import churn
     from conftest import InThread, RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 PATIENCE = 60_000  # milliseconds
 Until = Callable[[Callable[[], Any]], None]
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    top = tmp_path / "top"
-    top.mkdir()
-    return top
-
-
-@pytest.fixture
-def consumer(top: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(top) as consumer:
-        yield consumer
+def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans are made in steps: a test can get between them."""
+    stepwise.install(monkeypatch)
 
 
 @pytest.fixture
@@ -171,7 +158,7 @@ def test_gone_before_it_was_seen(consumer: churn.Consumer, top: Path) -> None:
     assert consumer.lines() == ["CREATE | ISDIR /d", "DELETE | ISDIR /d"]
 
 
-def test_removed_with_all_below(consumer: churn.Consumer, top: Path) -> None:
+def test_removed_walk(consumer: churn.Consumer, top: Path) -> None:
     """A tree that is removed is told from below, each path once."""
     _fill(top / "d")
     consumer.read()
@@ -376,6 +363,7 @@ def test_every_rename_is_one_event(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 @pytest.mark.parametrize("moment", ["add_watch", "read"])
 @pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
 @pytest.mark.parametrize(
@@ -913,7 +901,7 @@ def test_one_directory_by_three_names(top: Path, tmp_path: Path) -> None:
         for going in names:
             os.mknod(top / os.path.basename(going))
             told = {os.path.dirname(event.path) for event in watcher.read(timeout=0)}
-            assert told == set(watcher._narrator.roots)
+            assert told == set(watcher._tracker.roots)
             watcher.remove(going)
         assert churn.kernel_watches(watcher) == []
 
@@ -1250,7 +1238,7 @@ def test_close_while_another_reads(top: Path, in_thread: InThread) -> None:
     closed.set()
     with pytest.raises(ValueError, match="closed"):
         result()
-    assert not watcher._narrator.roots
+    assert not watcher._tracker.roots
 
 
 def test_read_in_the_midst_of_a_read(top: Path) -> None:
@@ -1308,7 +1296,7 @@ def test_iteration_raises_other_errors(
             pass
 
     with TreeWatcher(top) as refusing:
-        monkeypatch.setattr(refusing._narrator, "advance", refuse)
+        monkeypatch.setattr(refusing._tracker, "advance", refuse)
         with pytest.raises(ValueError, match="refused"):
             next(refusing)
         with pytest.raises(ValueError, match="refused"):
@@ -1642,7 +1630,7 @@ def test_add_loses_no_wait(top: Path, tmp_path: Path, in_thread: InThread) -> No
             assert [event.path for event in result()] == [f"{top}/{number}"]
             take_kept_wake(watcher._inotify)
             with watcher._lock:
-                watcher._narrator.remove_root(str(tmp_path / "new"))
+                watcher._tracker.remove_root(str(tmp_path / "new"))
 
 
 def test_threads(top: Path, tmp_path: Path, in_thread: InThread, until: Until) -> None:
@@ -1808,6 +1796,7 @@ def test_no_length_of_time(top: Path, arguments: tuple[float, ...]) -> None:
             asyncio.run(watcher.aread(math.nan))
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_look_at_another_directory_that_goes(
     consumer: churn.Consumer, top: Path
 ) -> None:

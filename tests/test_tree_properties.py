@@ -6,20 +6,11 @@ import contextlib
 import os
 import shutil
 import tempfile
-from importlib.machinery import SourceFileLoader
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
 
+import churn
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-
-if TYPE_CHECKING:
-    import churn
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 NAMES = st.sampled_from(["a", "b"])
 INSIDE = st.lists(NAMES, min_size=1, max_size=3).map("/".join)

@@ -5,40 +5,25 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from importlib.machinery import SourceFileLoader
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
+import churn
 import pytest
 
 from inotify_cffi import INotify, flags, mask_str
-
-if TYPE_CHECKING:
-    import churn
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 Run = Callable[..., None]
 
 
 @pytest.fixture
-def consumer(tmp_path: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of a tree beside which there is room, checked afterwards."""
-    root = tmp_path / "root"
-    root.mkdir()
-    with churn.Consumer(root) as consumer:
-        yield consumer
-
-
-@pytest.fixture
-def root(consumer: churn.Consumer, tmp_path: Path) -> Path:
-    """The tree that the consumer is told of."""
-    return tmp_path / "root"
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
 
 
 @pytest.fixture(params=["all the while", "afterwards"])
@@ -75,6 +60,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git repository with a branch for each of twelve trees."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
     repository = tmp_path_factory.mktemp("repository")
 
     def git(*arguments: str) -> None:

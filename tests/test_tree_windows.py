@@ -15,27 +15,29 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 
+import churn
 import pytest
+import stepwise
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
 from inotify_cffi.tree import _disk
-from inotify_cffi.tree._picture import Directory
+from inotify_cffi.tree._model import Directory
 
 if TYPE_CHECKING:
-    import churn
     from conftest import RunPython
-else:
-    churn = ModuleType("churn")
-    SourceFileLoader("churn", f"{Path(__file__).parent}/churn.py").exec_module(churn)
 
 TESTS = Path(__file__).parent
 ISDIR = flags.ISDIR
 Batches = Sequence[Sequence[Event]]
+
+
+@pytest.fixture
+def root(top: Path) -> Path:
+    """The tree that is watched."""
+    return top
 
 
 class AfterListing(Protocol):
@@ -43,22 +45,13 @@ class AfterListing(Protocol):
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A directory to watch, beside which there is room for others."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return root
+def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans are made in steps: a test can get between them."""
+    stepwise.install(monkeypatch)
 
 
 @pytest.fixture
-def consumer(root: Path) -> Iterator[churn.Consumer]:
-    """A strict consumer of an empty tree, checked afterwards."""
-    with churn.Consumer(root) as consumer:
-        yield consumer
-
-
-@pytest.fixture
-def after_listing(monkeypatch: pytest.MonkeyPatch) -> AfterListing:
+def after_listing(monkeypatch: pytest.MonkeyPatch, in_steps: None) -> AfterListing:
     """The function that lets a change follow the next listing of a directory.
 
     So the change is in the window of the directory: before its mark.
@@ -224,6 +217,7 @@ def test_change_in_a_window(
     assert sorted(told) == sorted(expected)
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_look_at_what_is_just_being_exchanged(
     consumer: churn.Consumer, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +245,7 @@ def test_look_at_what_is_just_being_exchanged(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_deletion_before_a_listing(consumer: churn.Consumer, root: Path) -> None:
     """What is deleted when the watch is there already is not told, nor is that."""
     (root / "d").mkdir()
@@ -413,6 +408,7 @@ def test_rename_through_a_window_before_the_directory_moves(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_rename_to_where_a_root_was(root: Path, tmp_path: Path) -> None:
     """What is renamed to where a root was has left, also when MOVE_SELF is late."""
     other = tmp_path / "other"
@@ -539,6 +535,7 @@ def test_change_after_a_mark(consumer: churn.Consumer, root: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_how_directories_are_watched(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -603,6 +600,7 @@ def test_no_descriptors_to_wait_for_a_rename(
     assert consumer.lines() == ["MOVED_FROM /file"]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_no_descriptors_to_wait_where_a_directory_is_not(
     consumer: churn.Consumer, root: Path
 ) -> None:
@@ -644,6 +642,7 @@ def test_directory_that_leaves_when_it_could_not_be_listed(
     assert len(churn.kernel_watches(consumer.watcher)) == 1
 
 
+@pytest.mark.usefixtures("in_steps")
 @pytest.mark.parametrize("listed", [False, True])
 def test_look_at_another_directory_that_leaves(
     consumer: churn.Consumer,
@@ -721,7 +720,10 @@ def test_watch_that_is_lost(consumer: churn.Consumer, root: Path) -> None:
     """A directory whose watch is gone, though it is there, is looked at again."""
     (root / "d").mkdir()
     consumer.read()
-    directory = consumer.watcher._narrator.roots[str(root)].child("d")
+    # The public API takes no watch away that is needed.
+    top = consumer.watcher._tracker._roots.get(str(root))
+    assert top is not None
+    directory = top.child("d")
     assert directory is not None
     consumer.watcher._inotify.rm_watch(directory.wd)
     os.mknod(root / "d" / "file")
@@ -804,9 +806,11 @@ import os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 import churn
 from inotify_cffi import TreeWatcher, flags
-from inotify_cffi.tree import _disk
-from inotify_cffi.tree._picture import Directory
+from inotify_cffi.tree import _disk, _watches
+from inotify_cffi.tree._model import Directory
+import stepwise
 
+_watches.Watches.scan = stepwise.scan
 root = sys.argv[2]
 
 def run(*command):
@@ -1035,6 +1039,7 @@ def test_rename_over_and_on_of_what_is_to_be_looked_at_again(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_read_that_ends_as_what_is_looked_at_leaves(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
@@ -1168,6 +1173,7 @@ def test_leaving_after_an_exchange_of_files(
     ]
 
 
+@pytest.mark.usefixtures("in_steps")
 def test_exchange_with_what_is_looked_at(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:
@@ -1307,7 +1313,7 @@ def test_doubt_in_a_directory_that_goes(
         "MOVED_FROM /p/file",
         "DELETE | ISDIR /p",
     ]
-    assert not consumer.watcher._narrator._doubts
+    assert not consumer.watcher._tracker._unverified  # else it would be asked for ever
 
 
 def test_rename_into_a_root_that_goes_meanwhile(root: Path, tmp_path: Path) -> None:

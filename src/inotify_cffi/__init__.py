@@ -1,43 +1,66 @@
 """Linux inotify for Python, compiled against the real headers."""
 
-from . import syscalls
-from .events import Event, flags, mask_str, masks, parse_events
-from .instance import INotify, Watch
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import syscalls
+    from .changes import AsyncBatches, Batches, awatch, watch
+    from .events import Event, flags, mask_str, masks, parse_events
+    from .instance import INotify, Watch
+    from .mirror import Change, Mirror
     from .tree import (
         LocalChangesOnlyWarning,
         TreeEvent,
         TreeWatcher,
         UnreadableDirectoryWarning,
     )
-else:
-
-    def __getattr__(name: str) -> object:
-        # Who only watches directories does not pay for importing trees.
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from . import tree
-
-        return getattr(tree, name)
-
 
 __all__ = [
+    "AsyncBatches",
+    "Batches",
+    "Change",
     "Event",
     "INotify",
     "LocalChangesOnlyWarning",
+    "Mirror",
     "TreeEvent",
     "TreeWatcher",
     "UnreadableDirectoryWarning",
     "Watch",
+    "awatch",
     "flags",
     "mask_str",
     "masks",
     "parse_events",
     "syscalls",
+    "watch",
 ]
+
+_MODULES = {
+    "changes": ["AsyncBatches", "Batches", "awatch", "watch"],
+    "events": ["Event", "flags", "mask_str", "masks", "parse_events"],
+    "instance": ["INotify", "Watch"],
+    "mirror": ["Change", "Mirror"],
+    "tree": [
+        "LocalChangesOnlyWarning",
+        "TreeEvent",
+        "TreeWatcher",
+        "UnreadableDirectoryWarning",
+    ],
+}
+
+
+def __getattr__(name: str) -> object:
+    # Nobody pays for importing what is not used. And `python -m inotify_cffi` must
+    # be able to take the current directory off sys.path before anything is imported.
+    for module, names in _MODULES.items():
+        if name in names:
+            found = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
+            globals()[name] = found
+            return found
+    if name == "syscalls":
+        return __import__(f"{__name__}.syscalls", fromlist=[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name[:2] == "__")})

@@ -81,7 +81,7 @@ class _Eventlet:
         from eventlet import Timeout
         from eventlet.hubs import trampoline
 
-        with Timeout(seconds, False):
+        with Timeout(seconds, exception=False):
             trampoline(fd, read=True)
 
 

@@ -13,6 +13,7 @@ class _FFI:
     def sizeof(self, cdecl: Any) -> int: ...
     def string(self, cdata: Any, maxlen: int = ...) -> bytes: ...
     def typeof(self, cdecl: Any) -> Any: ...
+    def unpack(self, cdata: Any, length: int) -> Any: ...
 
 @final
 class _Lib:
@@ -45,6 +46,11 @@ class _Lib:
     IN_NONBLOCK: int
     GUARD_CLOSED: int
     INSTANCE_SURELY_EMPTIED: int
+    SCAN_DESCEND: int
+    SCAN_FOLLOW: int
+    SCAN_NOT_REACHED: int
+    SCAN_NO_DIRECTORY: int
+    SCAN_ONLY_DIRECTORIES: int
     fork_generation: int
     def call_init(self) -> int: ...
     def call_init1(self, flags: int, /) -> int: ...
@@ -84,6 +90,26 @@ class _Lib:
     def listing_open(self, listing: Any, path: bytes, /) -> None: ...
     def listing_next(self, listing: Any, directories_only: bool, /) -> int: ...
     def listing_close(self, listing: Any, /) -> None: ...
+    def pattern_compile(
+        self, pattern: Any, expression: bytes, ignore_case: bool, /
+    ) -> int: ...
+    def pattern_matches(
+        self, pattern: Any, text: bytes, more_follows: bool, /
+    ) -> int: ...
+    def pattern_free(self, pattern: Any, /) -> None: ...
+    def scan_run(
+        self,
+        scan: Any,
+        instance: Any,
+        paths: bytes,
+        size: int,
+        mask: int,
+        flags: int,
+        limit: int,
+        nanoseconds: int,
+        /,
+    ) -> int: ...
+    def scan_free(self, scan: Any, /) -> None: ...
 
 ffi: _FFI
 lib: _Lib

@@ -114,7 +114,7 @@ class Wait:
         """
         milliseconds = -1 if timeout is None else timeout
         pointer = pointer_of(self._instance)
-        result = lib.wait_begin(self._wait, pointer, milliseconds, True)
+        result = lib.wait_begin(self._wait, pointer, milliseconds, 1)
         if result == -lib.GUARD_CLOSED:
             raise_error(result)
         if result < 0:
@@ -139,7 +139,7 @@ class Wait:
             return _LONGEST_WAIT
         return min(milliseconds / 1000, _LONGEST_WAIT)
 
-    def goes_on(self, whatever_the_time: bool = False) -> bool:
+    def goes_on(self, *, whatever_the_time: bool = False) -> bool:
         """Return whether nothing ended it; False after `wake`, or after its time.
 
         Raises:

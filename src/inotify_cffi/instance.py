@@ -11,7 +11,7 @@ from collections import namedtuple
 from functools import partial
 
 from . import _awaiting, syscalls
-from ._inotify import lib
+from ._inotify import ffi, lib
 from ._instance import Instance, pointer_of
 from ._waiting import CLOSED_MESSAGE, checked_timeout, raise_error
 from .events import PARSER, Event
@@ -454,6 +454,20 @@ def _never_block(instance: Any) -> None:
     result = lib.instance_never_block(pointer_of(instance))
     if result < 0:
         raise_error(result)
+
+
+def pointer_to(inotify: INotify) -> Any:
+    """Return the compiled instance, for what else in this package calls C with it.
+
+    A scan of a tree watches many directories by one call. It keeps the instance in
+    memory, closed or not, also when the object is initialised again.
+    """
+    instance: Any = inotify._INotify__instance  # type: ignore[attr-defined]
+    return ffi.gc(pointer_of(instance), partial(_let_go, instance))
+
+
+def _let_go(instance: Any, pointer: Any) -> None:
+    """Refer to the instance until the pointer to it is dropped."""
 
 
 def _watch(line: str) -> Watch:

@@ -90,7 +90,12 @@ def encode_path(path: Path) -> bytes:
 
 
 def raise_os_error(number: int, path: Path | None = None) -> NoReturn:
-    """Raise the `OSError` for errno ``number``, with what can be done about it.
+    """Raise the `OSError` for errno ``number``, as `os_error` has it."""
+    raise os_error(number, path)
+
+
+def os_error(number: int, path: Path | None = None) -> OSError:
+    """Return the `OSError` for errno ``number``, with what can be done about it.
 
     The text of a limit names the sysctl and its present value.
     """
@@ -100,7 +105,7 @@ def raise_os_error(number: int, path: Path | None = None) -> NoReturn:
             f"no more inotify watches: {_limit_of('watches')} for all of this "
             "user's instances; raise it with sysctl, or remove watches"
         )
-    raise OSError(number, text, path if path is None else os.fspath(path))
+    return OSError(number, text, path if path is None else os.fspath(path))
 
 
 def raise_add_error(number: int, path: Path, mask: int) -> NoReturn:

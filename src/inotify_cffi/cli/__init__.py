@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 
-from .signals import Bell, Ended
+from .output import open_null
+from .signals import SIGPIPE, Ended, Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,36 +19,45 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Parameters:
         arguments: instead of those of the process.
     """
-    _hold_standard_streams()
-    bell = Bell()
+    signals = Signals()
     try:
+        closed = _hold_standard_streams()
         from .running import run
 
-        status = run(sys.argv[1:] if arguments is None else arguments, bell)
+        given = sys.argv[1:] if arguments is None else arguments
+        status = run(given, signals, closed)
     except Ended as came:
-        _end_by(came.number)
+        _end_by(signals, came.number)
     except BrokenPipeError:
-        _end_by(signal.SIGPIPE)
+        _end_by(signals, SIGPIPE)
     finally:
-        bell.close()
+        signals.close()
     sys.exit(status)
 
 
-def _hold_standard_streams() -> None:
-    """Let nothing that is opened be taken for a standard stream that was closed."""
-    while True:
-        null = os.open(os.devnull, os.O_RDWR)
-        if null > 2:
-            os.close(null)
-            return
+def _hold_standard_streams() -> frozenset[int]:
+    """Let nothing that is opened be taken for a standard stream that was closed.
+
+    Returns:
+        The descriptors of those that were closed.
+    """
+    closed = set()
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            closed.add(descriptor)
+            open_null()  # takes the lowest that is free
+    return frozenset(closed)
 
 
-def _end_by(number: int) -> NoReturn:
+def _end_by(signals: Signals, number: int) -> NoReturn:
     """End as the signal ends a program: so a shell that waits knows of it."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            with contextlib.suppress(OSError):
+        try:
+            if stream is not None:
                 stream.flush()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+        except OSError:
+            pass
+    signals.end_by(number)
     sys.exit(128 + number)  # where the signal is blocked

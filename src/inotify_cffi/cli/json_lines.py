@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
-from collections.abc import Callable
 
 from .records import Record, event_names, path_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
 
 _BILLION = 1_000_000_000
 
@@ -14,10 +19,11 @@ _BILLION = 1_000_000_000
 def json_lines(end: str = "\n") -> Callable[[Record], str]:
     """Return what makes a JSON object of a record.
 
-    A name that is not text comes back whole through `json.loads` and
-    `os.fsencode`: its bytes are surrogates, which ASCII JSON can escape.
+    A name is read as UTF-8, in every locale. Bytes that are none are surrogates,
+    which ASCII JSON can escape: it comes back whole through `json.loads` and
+    ``encode("utf-8", "surrogateescape")``.
     """
-    quote = json.dumps
+    quote = json.dumps if sys.getfilesystemencoding() == "utf-8" else _quote_bytes
     clock = _Clock()
     events_of: dict[int, str] = {}
 
@@ -26,7 +32,7 @@ def json_lines(end: str = "\n") -> Callable[[Record], str]:
         mask = record.mask
         events = events_of.get(mask)
         if events is None:
-            events = events_of[mask] = quote(event_names(mask))
+            events = events_of[mask] = json.dumps(event_names(mask))
         old_path = record.old_path
         return (
             f'{{"path": {quote(path_of(record))}, "events": {events}, '
@@ -37,6 +43,10 @@ def json_lines(end: str = "\n") -> Callable[[Record], str]:
         )
 
     return line
+
+
+def _quote_bytes(text: str) -> str:
+    return json.dumps(os.fsencode(text).decode("utf-8", "surrogateescape"))
 
 
 class _Clock:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from .records import EventWords, Record
 
-Format = Callable[[Record], str]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Callable
+
+    Format = Callable[[Record], str]
 
 _GREEN, _RED, _YELLOW, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
@@ -95,34 +99,51 @@ def printf(layout: str, time_layout: str | None) -> Format:
         time_layout: for %T, as strftime(3) has it.
 
     Raises:
-        ValueError: strftime does not take ``time_layout``.
+        ValueError: ``time_layout`` holds a NUL, or strftime does not take it.
     """
+    # Whether Python's strftime takes a NUL is a question of its version.
+    if "\0" in (time_layout or ""):
+        raise ValueError("embedded null character")
     time.strftime(time_layout or "")
-    makers: list[Format] = []
+    makers = [_maker(token, time_layout or "") for token in _tokens(layout)]
+    if len(makers) == 1:
+        return makers[0]
+    return lambda record: "".join([make(record) for make in makers])
+
+
+def shows_events(layout: str) -> bool:
+    """Return whether ``--format`` shows the names of events.
+
+    >>> [shows_events(layout) for layout in ("%w%f", "%e", "%:e", "%%e")]
+    [False, True, True, False]
+    """
+    return any(token[0] == "%" and token[-1] == "e" for token in _tokens(layout))
+
+
+def _tokens(layout: str) -> Iterator[str]:
+    """Divide ``--format`` into conversions, which begin with %, and text."""
     at = 0
     while at < len(layout):
         if layout[at] != "%":
             end = layout.find("%", at)
             end = len(layout) if end < 0 else end
-            makers.append(_constant(layout[at:end]))
-            at = end
-            continue
-        letter = layout[at + 1 : at + 2]
-        if letter in _CONVERSIONS:
-            makers.append(_CONVERSIONS[letter])
-        elif letter == "e":
-            makers.append(_events(","))
-        elif letter == "T":
-            makers.append(_now(time_layout or ""))
-        elif layout[at + 2 : at + 3] == "e":
-            makers.append(_events(letter))
-            at += 1
         else:
-            makers.append(_constant("%" + letter))
-        at += 2
-    if len(makers) == 1:
-        return makers[0]
-    return lambda record: "".join([make(record) for make in makers])
+            letter = layout[at + 1 : at + 2]
+            known = letter in _CONVERSIONS or letter in ("e", "T")
+            end = at + 2 + (not known and layout[at + 2 : at + 3] == "e")
+        yield layout[at:end]
+        at = end
+
+
+def _maker(token: str, time_layout: str) -> Format:
+    letter = token[1:2]
+    if token[0] != "%":
+        return _constant(token)
+    if token[-1] == "e":
+        return _events(letter if len(token) == 3 else ",")
+    if letter == "T":
+        return _now(time_layout)
+    return _CONVERSIONS.get(letter) or _constant(token)
 
 
 def _constant(text: str) -> Format:

@@ -3,77 +3,17 @@ takes a value that begins with a dash for an option (``-t -1``, ``--format -%f``
 
 from __future__ import annotations
 
-import errno
-import getopt
 import os
 import sys
 
-from .. import flags, masks
+from .. import syscalls
 from .filters import Filter
+from .messages import PROGRAM, HelpWanted, UsageError
+from .records import ALL_EVENTS
 
-PROGRAM = "inotify-cffi"
-
-HELP = """\
-Usage: inotify-cffi [OPTION]... PATH...
-Tell what happens to files and directories: inotifywait's options and lines,
-trees without gaps, JSON.
-
-What is watched:
-  PATH                   a file or a directory
-  @PATH                  leave this out, with all below it
-  --fromfile FILE        read more PATHs and @PATHs, one a line; `-': stdin
-  -r, --recursive        watch whole trees: nothing in a new directory is lost,
-                         renames are followed, a file is followed by its name
-  -P, --no-dereference   watch a symbolic link itself
-  --initial              with -r: tell first, as CREATE, what is there already
-
-What is told:
-  -e, --event EVENT      only this; again, or a list with commas, for more
-  --exclude PATTERN      not of paths that match this POSIX extended regular
-  --excludei PATTERN     expression; -i: whatever the case of letters
-  --include PATTERN      only of paths that match
-  --includei PATTERN
-
-How it is told:
-  --format FORMAT        %w watched  %f name  %e events  %Xe with X between them
-                         %T time  %c cookie  %0 NUL  %n line feed  %% percent
-  --timefmt FORMAT       of %T, as strftime(3) has it
-  --no-newline           nothing at the end of --format
-  -c, --csv              comma-separated values
-  --json                 a JSON object a line: path, events, old_path, cookie,
-                         synthetic, time
-  -0, --null             end each record with NUL; it is the path alone, unless
-                         --format, --csv or --json is given: for xargs -0
-  -o, --outfile FILE     append to FILE instead of standard output
-  --exec COMMAND         run COMMAND for each event, without a shell, one after
-                         the other, with INOTIFY_PATH, INOTIFY_EVENTS and, of a
-                         rename, INOTIFY_OLD_PATH in its environment
-  --stats                a table at the end, on standard error
-  -q, --quiet            no messages but errors; -qq: no events either
-
-When it starts and ends:
-  -m, --monitor          go on after the first event
-  -t, --timeout SECONDS  end when nothing happens for so long; 0: never
-  --ready                tell a record READY, of no path, when all is watched
-  --ready-fd N           write "ready" to descriptor N, and close it, then
-  -h, --help             show this
-  --version              show the version
-
-Events: access modify attrib close_write close_nowrite close open moved_to
-  moved_from move move_self create delete delete_self unmount; and always
-  Q_OVERFLOW: events are missing. With -r, CREATEs tell what is there then.
-
-Exit status:
-  0  an event came that was asked for
-  1  an error, or nothing is left to watch
-  2  the time of --timeout ran out
-  A signal (Ctrl-C, SIGTERM, a closed pipe) ends it as it ends any program.
-
-Examples:
-  inotify-cffi -e close_write upload && echo 'the first upload is here'
-  inotify-cffi -mrq --json -e create,move,delete /srv/incoming | jq -r .path
-  inotify-cffi -mq -0 -e close_write,moved_to spool | xargs -0 -n1 ./process
-"""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SHORT = "mrhcdsPq0t:fo:e:"
 _LONG = [
@@ -105,8 +45,20 @@ _LONG = [
     "exec=",
     "stats",
     "version",
+    "debounce=",
+    "for=",
+    "gitignore",
+    "glob=",
+    "kill-after=",
+    "max-depth=",
+    "now",
+    "one-file-system",
+    "restart",
+    "shell",
 ]
 _SWITCHES = {
+    "-d": "daemon",
+    "-s": "syslog",
     "-m": "monitor",
     "-r": "recursive",
     "-c": "csv",
@@ -122,36 +74,35 @@ _SWITCHES = {
     "--no-newline": "no_newline",
     "--ready": "ready",
     "--stats": "stats",
+    "--daemon": "daemon",
+    "--syslog": "syslog",
+    "--gitignore": "gitignore",
+    "--now": "now",
+    "--one-file-system": "one_file_system",
+    "--restart": "restart",
+    "--shell": "shell",
 }
-_EVENTS = {
-    **{flag.name: int(flag) for flag in flags.from_mask(masks.ALL_EVENTS)},
-    **{mask.name: int(mask) for mask in masks},
-    # These inotifywait accepts, too.
-    "UNMOUNT": int(flags.UNMOUNT),
-    "Q_OVERFLOW": int(flags.Q_OVERFLOW),
-    "IGNORED": int(flags.IGNORED),
-    "ISDIR": int(flags.ISDIR),
-    "ONESHOT": int(flags.ONESHOT),
+_TEXTS = {
+    "--format": "format",
+    "--timefmt": "timefmt",
+    "--exec": "exec",
 }
-_LONGEST = 2**63 - 1  # a C long
-
-
-class UsageError(Exception):
-    """The command line cannot be followed; the text is what to say."""
-
-
-class HelpWanted(Exception):
-    """Only help, or the version, is wanted; the text is what to show."""
+_PATTERNS = ("--exclude", "--excludei", "--include", "--includei")
+# What happens to a file by reading it, as a command that is run for it may do.
+_OF_READING = syscalls.IN_ACCESS | syscalls.IN_OPEN | syscalls.IN_CLOSE_NOWRITE
+_DEBOUNCE_OF_RESTART = 0.05  # seconds: an editor saves a file within a few milliseconds
 
 
 class Options:
-    """What the command line asks for."""
+    """What the command line asks for; times are in seconds."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.without: list[str] = []
         self.events = 0
-        self.timeout = 0
+        self.timeout = 0.0
+        self.total: float | None = None
+        self.debounce: float | None = None
         self.quiet = 0
         self.monitor = False
         self.recursive = False
@@ -166,12 +117,28 @@ class Options:
         self.fromfile: str | None = None
         self.outfile: str | None = None
         self.exec: str | None = None
+        self.shell = False
+        self.restart = False
+        self.kill_after: float | None = None
+        self.now = False
+        self.daemon = False
+        self.syslog = False
+        self.gitignore = False
+        self.globs: list[str] = []
+        self.max_depth: int | None = None
+        self.one_file_system = False
         self.stats = False
         self.ready = False
         self.ready_fd: int | None = None
-        self.patterns: dict[str, str] = {}
-        self.passes = Filter(None, False, False)
-        self.remarks: list[str] = []
+        self.patterns: list[tuple[str, str]] = []
+        self.passes = Filter()
+
+    @property
+    def selects(self) -> bool:
+        """Whether paths are left out by more than ``@path``."""
+        return bool(
+            self.patterns or self.globs or self.gitignore or self.max_depth is not None
+        )
 
     @property
     def end(self) -> str:
@@ -179,57 +146,75 @@ class Options:
         return "\0" if self.null else "\n"
 
 
-def parse(arguments: list[str]) -> Options:
+def parse(arguments: list[str], closed: frozenset[int] = frozenset()) -> Options:
     """Parse the command line.
+
+    Parameters:
+        arguments: what is behind the name of the command.
+        closed: the standard streams that were closed at the start.
 
     Raises:
         UsageError: it cannot be followed.
         HelpWanted: it asks for help.
         OSError: the file of ``--fromfile`` cannot be read.
     """
+    options = Options()
+    given, paths = _split(arguments)
+    for name, value in given:
+        _take(options, name, value)
+    if options.ready_fd in closed:
+        raise UsageError(f"{PROGRAM}: --ready-fd: {options.ready_fd} is not open")
+    _check(options)
+    _complete(options)
+    _take_paths(options, paths)
+    options.passes.set_roots(options.paths)
+    return options
+
+
+def _split(arguments: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    # For its few messages getopt imports gettext, and that re: a tenth of the time
+    # to "Watches established." Without it they are the same, in English.
+    modules: dict[str, object] = sys.modules  # type: ignore[assignment]
+    without_gettext = "gettext" not in modules
+    if without_gettext:
+        modules["gettext"] = None
     try:
-        given, paths = getopt.gnu_getopt(arguments, _SHORT, _LONG)
+        import getopt
+    finally:
+        if without_gettext:
+            del modules["gettext"]
+    try:
+        return getopt.gnu_getopt(arguments, _SHORT, _LONG)
     except getopt.GetoptError as error:
         raise UsageError(
-            f"{PROGRAM}: {error.msg}; --help tells what there is"
+            f"{PROGRAM}: {error.msg}; --help shows what there is"
         ) from None
-    options = Options()
-    repeated: dict[str, int] = {}
-    for name, value in given:
-        repeated[name] = repeated.get(name, 0) + 1
-        _take(options, name, value)
-    for name in ("--exclude", "--excludei", "--include", "--includei"):
-        if repeated.get(name, 0) > 1:
-            options.remarks.append(
-                f"{name}: only the last option will be taken into consideration."
-            )
-    _check(options)
-    options.passes = _filter(options)
-    _take_paths(options, paths)
-    return options
+
+
+def _complete(options: Options) -> None:
+    """Set what an option implies, and what depends on others by default."""
+    options.monitor = options.monitor or options.restart or options.daemon
+    options.syslog = options.syslog or options.daemon
+    if options.restart and options.debounce is None:
+        options.debounce = _DEBOUNCE_OF_RESTART
+    if not options.events:
+        options.events = ALL_EVENTS
+        if options.exec is not None:
+            options.events &= ~_OF_READING
 
 
 def _take(options: Options, name: str, value: str) -> None:
     if name in _SWITCHES:
         setattr(options, _SWITCHES[name], True)
+    elif name in _TEXTS:
+        setattr(options, _TEXTS[name], value)
+    elif name in _PATTERNS:
+        options.patterns.append((name, value))
     elif name in ("-q", "--quiet"):
         options.quiet += 1
-    elif name in ("-e", "--event"):
-        options.events |= parse_events(value)
-    elif name in ("-t", "--timeout"):
-        options.timeout = _seconds(value)
-    elif name in ("--format", "--timefmt", "--exec"):
-        setattr(options, name[2:], value)
-    elif name in ("--exclude", "--excludei", "--include", "--includei"):
-        options.patterns[name] = value
-    elif name in ("-o", "--outfile", "--fromfile"):
-        name = "outfile" if name == "-o" else name[2:]
-        if getattr(options, name) is not None:
-            raise UsageError(f"Multiple --{name} options given.")
-        setattr(options, name, value)
-    elif name == "--ready-fd":
-        options.ready_fd = _descriptor(value)
     elif name in ("-h", "--help"):
+        from .usage import HELP
+
         raise HelpWanted(HELP)
     elif name == "--version":
         from importlib.metadata import version
@@ -240,77 +225,36 @@ def _take(options: Options, name: str, value: str) -> None:
             "The '--filename' option no longer exists: what it enabled is on."
         )
     else:
-        raise UsageError(
-            f"{PROGRAM}: {name} is not there: start this in the background, with "
-            "--outfile, or as a service, whose messages go to the journal"
-        )
+        from .values import value_of
+
+        _set(options, *value_of(name, value))
 
 
-def parse_events(text: str) -> int:
-    """Return the mask for names of events with commas between.
-
-    Raises:
-        UsageError: one is no event.
-
-    >>> parse_events("Create,move") == flags.CREATE | masks.MOVE
-    True
-    """
-    mask = 0
-    for word in text.split(",") if text else ():
-        if word == "":  # so does inotifywait: the list asks for nothing then
-            return 0
-        if word.upper() not in _EVENTS or not word.isascii():
-            raise UsageError(
-                f"'{text}' is not a valid event!  Run with the '--help' option to "
-                "see a list of events."
-            )
-        mask |= _EVENTS[word.upper()]
-    return mask
-
-
-def _seconds(text: str) -> int:
-    digits = text.lstrip(" \t\n\v\f\r")
-    digits = digits[1:] if digits[:1] in ("+", "-") else digits
-    if not (digits.isascii() and digits.isdigit()):
-        what = (
-            f"'{text}' is not a valid timeout value."
-            if text
-            else ("The provided value is not a valid timeout value.")
-        )
-        raise UsageError(f"{what}\nPlease specify a long int value.")
-    if int(text) > _LONGEST or int(text) < -_LONGEST - 1:
-        raise UsageError(
-            "Something went wrong with the timeout value you provided.\n"
-            f"{os.strerror(errno.ERANGE)}"
-        )
-    return int(text)
-
-
-def _descriptor(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise UsageError(f"{PROGRAM}: --ready-fd: '{text}' is not a descriptor")
-    number = int(text)
-    try:
-        os.fstat(number)
-    except (OSError, OverflowError):
-        raise UsageError(f"{PROGRAM}: --ready-fd: {text} is not open") from None
-    return number
+def _set(options: Options, attribute: str, value: Any) -> None:
+    if attribute == "events":
+        options.events |= value
+    elif attribute == "globs":
+        options.globs.append(value)
+    elif attribute in ("outfile", "fromfile") and getattr(options, attribute):
+        raise UsageError(f"Multiple --{attribute} options given.")
+    else:
+        setattr(options, attribute, value)
 
 
 def _check(options: Options) -> None:
     """Refuse what does not go together, in inotifywait's words and order."""
-    given = options.patterns
     layout = options.format
-    for refused, words in (
-        (
-            "--exclude" in given and "--excludei" in given,
-            "--exclude and --excludei cannot both be specified.",
-        ),
-        (
-            "--include" in given and "--includei" in given,
-            "--include and --includei cannot both be specified.",
-        ),
-        (len(given) > 1, "include and exclude regexp cannot both be specified."),
+    recursive_alone = {
+        "--initial": options.initial,
+        "--max-depth": options.max_depth is not None,
+        "--one-file-system": options.one_file_system,
+    }
+    exec_alone = {
+        "--shell": options.shell,
+        "--restart": options.restart,
+        "--now": options.now,
+    }
+    refusals = [
         (
             layout is not None and options.csv,
             "-c and --format cannot both be specified.",
@@ -340,26 +284,25 @@ def _check(options: Options) -> None:
             "Something is wrong with your format string.",
         ),
         (
-            options.initial and not options.recursive,
-            "--initial cannot be specified without --recursive.",
+            options.daemon and options.outfile is None and options.exec is None,
+            "-o must be specified with -d.",
         ),
-    ):
+        (
+            options.kill_after is not None and not options.restart,
+            "--kill-after cannot be specified without --restart.",
+        ),
+        *(
+            (given and not there, f"{name} cannot be specified without {needed}.")
+            for there, needed, names in (
+                (options.recursive, "--recursive", recursive_alone),
+                (options.exec is not None, "--exec", exec_alone),
+            )
+            for name, given in names.items()
+        ),
+    ]
+    for refused, words in refusals:
         if refused:
             raise UsageError(words)
-
-
-def _filter(options: Options) -> Filter:
-    if not options.patterns:
-        return options.passes
-    from .posix_regex import translate
-
-    ((name, expression),) = options.patterns.items()
-    kind = name[2:].rstrip("i")
-    try:
-        pattern, heedless = translate(expression, ignore_case=name.endswith("i"))
-    except ValueError as error:
-        raise UsageError(f"Error in `{kind}' regular expression: {error}.") from None
-    return Filter(pattern, kind == "include", heedless)
 
 
 def _take_paths(options: Options, paths: list[str]) -> None:

@@ -1,10 +1,56 @@
-"""Where records and messages go."""
+"""Where records go."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
+import stat
+
+# What a write of at most so many bytes puts into a pipe or FIFO stays in one piece,
+# whoever else writes there: pipe(7). POSIX has it at 512 at least, Linux at 4096.
+_PIPE_BUF = 4096
+
+
+class Output:
+    """Writes records to a descriptor, each in one piece.
+
+    Parameters:
+        descriptor: where they go.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._shared = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+
+    def write(self, records: list[str]) -> None:
+        """Write records.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        encoded = [os.fsencode(record) for record in records]
+        if not self._shared:
+            write_all(self.descriptor, b"".join(encoded))
+            return
+        for piece in _pieces(encoded):
+            write_all(self.descriptor, piece)
+
+
+def _pieces(records: list[bytes]) -> list[bytes]:
+    """Join records to pieces of PIPE_BUF at most; one that is longer is alone.
+
+    >>> [len(piece) for piece in _pieces([b"a" * 3000, b"b" * 3000, b"c" * 1000])]
+    [3000, 4000]
+    """
+    pieces: list[bytes] = []
+    joined: list[bytes] = []
+    size = 0
+    for record in records:
+        if joined and size + len(record) > _PIPE_BUF:
+            pieces.append(b"".join(joined))
+            joined, size = [], 0
+        joined.append(record)
+        size += len(record)
+    return [*pieces, b"".join(joined)] if joined else pieces
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -25,13 +71,6 @@ def write_all(descriptor: int, data: bytes) -> None:
             poll.poll()
 
 
-def say(line: str) -> None:
-    """Write a line to standard error, where there is one."""
-    if sys.stderr is not None:  # else print() would take standard output
-        with contextlib.suppress(OSError):
-            print(line, file=sys.stderr, flush=True)
-
-
 def wants_colour(descriptor: int) -> bool:
     """Return whether colour is seen and wanted: https://no-color.org."""
     return (
@@ -45,3 +84,11 @@ def open_outfile(path: str) -> int:
     """Open what ``--outfile`` names, to append, for its owner alone."""
     how = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     return os.open(path, how, 0o600)
+
+
+def open_null() -> int:
+    """Open what swallows all, or else what nothing can be written to."""
+    try:
+        return os.open(os.devnull, os.O_RDWR)
+    except OSError:  # a chroot without devices
+        return os.open("/", os.O_RDONLY)

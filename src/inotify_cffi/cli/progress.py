@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
 
 _PATIENCE = 0.5  # seconds, before the first word
 _PAUSE = 0.1
@@ -15,27 +19,36 @@ class Progress:
     """Says how many directories are watched so far, not too often.
 
     Parameters:
-        descriptor: that of the watcher.
         write: writes to the terminal.
     """
 
-    def __init__(self, descriptor: int, write: Callable[[str], object]) -> None:
-        self._fdinfo = f"/proc/self/fdinfo/{descriptor}"
+    def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._next = time.monotonic() + _PATIENCE
         self._shown = False
 
     def go_on(self) -> None:
+        """Say how many there are, if that is due."""
         now = time.monotonic()
         if now < self._next:
             return
-        with open(self._fdinfo) as fdinfo:
-            watched = fdinfo.read().count("inotify wd:")
-        self._write(f"\r{watched} directories watched so far")
+        self._write(f"\r{_count_watches()} directories watched so far")
         self._shown = True
         spent = time.monotonic() - now
         self._next = now + max(_PAUSE, _SHARE * spent)
 
     def end(self) -> None:
+        """Make the line empty for what is said next."""
         if self._shown:
             self._write("\r\x1b[K")
+
+
+def _count_watches() -> int:
+    count = 0
+    for descriptor in os.listdir("/proc/self/fdinfo"):
+        try:
+            with open(f"/proc/self/fdinfo/{descriptor}") as fdinfo:
+                count += fdinfo.read().count("inotify wd:")
+        except OSError:  # the one that listed them
+            pass
+    return count

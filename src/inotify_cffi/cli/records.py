@@ -1,8 +1,10 @@
-"""What is told: one record for each event, whoever tells it and however."""
+"""What is reported: one record for each event, wherever it comes from."""
 
 from __future__ import annotations
 
-from .. import flags
+from collections import namedtuple
+
+from .. import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
         asked: bool
 
 else:
-    from collections import namedtuple
-
     Record = namedtuple(
         "Record",
         ["watched", "name", "mask", "cookie", "old_path", "synthetic", "asked"],
@@ -30,14 +30,38 @@ else:
     Record.mask.__doc__ = "Bits of `flags`."
     Record.cookie.__doc__ = "The number that both halves of a rename have; else 0."
     Record.old_path.__doc__ = "Where a renamed thing was, when that is known."
-    Record.synthetic.__doc__ = "Found by looking, not told by the kernel."
+    Record.synthetic.__doc__ = "Found by listing, not reported by the kernel."
     Record.asked.__doc__ = "Whether the user asked for such events."
 
-IGNORED = int(flags.IGNORED)
-Q_OVERFLOW = int(flags.Q_OVERFLOW)
-_CLOSE = int(flags.CLOSE_WRITE | flags.CLOSE_NOWRITE)
-_MOVE_SELF = int(flags.MOVE_SELF)
-_ISDIR = int(flags.ISDIR)
+ALL_EVENTS = syscalls.IN_ALL_EVENTS
+ISDIR = syscalls.IN_ISDIR
+IGNORED = syscalls.IN_IGNORED
+Q_OVERFLOW = syscalls.IN_Q_OVERFLOW
+_CLOSE = syscalls.IN_CLOSE
+
+# The kernel's names, in the order of `flags`, whose module imports enum: that takes
+# as long as all that this command imports of the package.
+EVENTS = {
+    name: int(getattr(syscalls, f"IN_{name}"))
+    for name in [
+        "ACCESS",
+        "MODIFY",
+        "ATTRIB",
+        "CLOSE_WRITE",
+        "CLOSE_NOWRITE",
+        "OPEN",
+        "MOVED_FROM",
+        "MOVED_TO",
+        "CREATE",
+        "DELETE",
+        "DELETE_SELF",
+        "MOVE_SELF",
+        "UNMOUNT",
+        "Q_OVERFLOW",
+        "IGNORED",
+        "ISDIR",
+    ]
+}
 
 READY = 0  # no event of the kernel's has an empty mask
 
@@ -57,7 +81,7 @@ def event_names(mask: int) -> list[str]:
     """
     if mask == READY:
         return ["READY"]
-    return [flag.name for flag in flags.from_mask(mask)]
+    return [name for name, bit in EVENTS.items() if mask & bit]
 
 
 class EventWords:
@@ -78,6 +102,6 @@ class EventWords:
         names = event_names(mask)
         if mask & _CLOSE:
             # Last but for these two: the order of inotifywait's own list.
-            last = bool(mask & _MOVE_SELF) + bool(mask & _ISDIR)
+            last = bool(mask & EVENTS["MOVE_SELF"]) + bool(mask & ISDIR)
             names.insert(len(names) - last, "CLOSE")
         return self._separator.join(names)

@@ -2,62 +2,83 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
 import time
 
-from . import lines, output
-from .options import PROGRAM, HelpWanted, Options, UsageError, parse
-from .output import say
-from .records import Q_OVERFLOW, READY, Record
-from .sources import ALL_EVENTS, Paths, Trees
+from . import lines
+from .messages import PROGRAM, Failure, HelpWanted, UsageError, say
+from .options import Options, parse
+from .output import write_all
+from .records import Q_OVERFLOW, Record
+from .reporting import Reporter
+from .signals import Ended
+from .sources import Paths, Trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Union
+    from typing import Callable, Union
 
-    from .executing import Executor
-    from .lines import Format
-    from .signals import Bell
+    from .background import Background
+    from .executing import Executor, Restarter
+    from .gathering import Gatherer
+    from .signals import Signals
     from .stats import Stats
 
     Source = Union[Paths, Trees]
 
 CAME, FAILED, TIMED_OUT = 0, 1, 2
 _LONGEST = 2_000_000  # seconds: poll(2) takes milliseconds in an int
+_KILL_AFTER = 10.0
+_SIGTERM = 15
 
 
-class _Failure(Exception):
-    """What ends the command; the text is what to say."""
-
-
-def run(arguments: list[str], bell: Bell) -> int:
+def run(
+    arguments: list[str], signals: Signals, closed: frozenset[int] = frozenset()
+) -> int:
     """Do what the command line says; return the exit status.
 
     Parameters:
-        bell: waits, and is rung by signals.
+        arguments: what is behind the name of the command.
+        signals: wait, and are told of.
+        closed: the standard streams that were closed at the start.
 
     Raises:
-        BrokenPipeError: nobody reads what is told.
+        BrokenPipeError: nobody reads what is reported.
+        Ended: a signal came.
     """
+    command: _Command | None = None
     try:
-        options = parse(arguments)
-        for remark in options.remarks:
-            say(remark)
-        with _Command(options, bell) as command:
+        options = parse(arguments, closed)
+        if options.selects:
+            from .selecting import fill_filter
+
+            fill_filter(options)
+        background = _start_background() if options.daemon else None
+        signals.open()
+        command = _Command(options, signals, closed, background)
+        with command:
             return command.run()
     except HelpWanted as wanted:
-        output.write_all(1, str(wanted).encode())
+        write_all(1, str(wanted).encode())
         return CAME
-    except (UsageError, _Failure) as failure:
-        say(str(failure))
     except BrokenPipeError:
         raise
-    except OSError as error:
-        say(f"{PROGRAM}: {_describe(error)}")
+    except (UsageError, Failure, OSError) as failure:
+        text = (
+            f"{PROGRAM}: {_describe(failure)}"
+            if isinstance(failure, OSError)
+            else str(failure)
+        )
+        (command.complain if command else say)(text)
     return FAILED
+
+
+def _start_background() -> Background:
+    from .background import Background
+
+    return Background.start()
 
 
 def _describe(error: OSError) -> str:
@@ -67,121 +88,131 @@ def _describe(error: OSError) -> str:
     return f"{lines.printable(os.fsdecode(error.filename))}: {reason}"
 
 
+class _Countdown:
+    """A time that runs out.
+
+    Parameters:
+        seconds: how long it takes; None: for ever.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = None if seconds is None else min(seconds, _LONGEST)
+        self.restart()
+
+    def restart(self) -> None:
+        """Let it take as long from now on."""
+        if self._seconds is not None:
+            self._end = time.monotonic() + self._seconds
+
+    def seconds_left(self) -> float | None:
+        """Return how long it still takes: nothing when it has run out."""
+        if self._seconds is None:
+            return None
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Whether it has run out."""
+        return self.seconds_left() == 0.0
+
+
 class _Command:
-    def __init__(self, options: Options, bell: Bell) -> None:
+    """What runs, from the options to its end."""
+
+    def __init__(
+        self,
+        options: Options,
+        signals: Signals,
+        closed: frozenset[int],
+        background: Background | None,
+    ) -> None:
         self._options = options
-        self._bell = bell
-        self._asked = options.events or ALL_EVENTS
-        self._silent = options.quiet >= 2
-        self._out = 1
+        self._signals = signals
+        self._closed = closed
+        self._background = background
+        self._say: Callable[[str], None] = say
+        self._came = False  # an event that was asked for
+        self._reporter: Reporter | None = None
         self._source: Source | None = None
         self._stats: Stats | None = None
-        self._executor: Executor | None = None
-        self._format: Format | None = None
+        self._runner: Executor | Restarter | None = None
+        self._gatherer: Gatherer | None = None
+        if options.syslog:
+            from .messages import syslog_writer
+
+            self._say = syslog_writer()
+
+    def complain(self, text: str) -> None:
+        """Say why it ends: to who started it as well, while that one waits."""
+        if self._background is not None:
+            say(text)
+        self._say(text)
 
     def __enter__(self) -> _Command:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         if self._source is not None:
             self._source.close()
-        if self._stats is not None:
-            self._stats.show()
-        if self._out != 1:
-            os.close(self._out)
+        if self._runner is not None:
+            self._runner.stop(error.number if isinstance(error, Ended) else _SIGTERM)
+        if self._stats is not None and self._reporter is not None:
+            to_error = self._reporter.uses_standard_output or 1 in self._closed
+            self._stats.show(2 if to_error else 1)
+        if self._reporter is not None:
+            self._reporter.close()
 
     def run(self) -> int:
         self._prepare()
         source = self._establish()
-        options = self._options
-        timeout = None
-        if options.initial:
-            found = source.read() or []
-            self._tell(found)
-            if not options.monitor and any(not one.synthetic for one in found):
-                return self._status(next(one for one in found if not one.synthetic))
-        self._tell_ready()
-        if options.timeout < 0:
-            raise _Failure("Negative timeout specified - abort!")
-        if options.timeout > 0:
-            timeout = min(options.timeout, _LONGEST)
-        while True:
-            records = self._read(source, timeout)
-            if records is None:
-                return TIMED_OUT
-            if not options.monitor and records:
-                self._tell(records[:1])
-                return self._status(records[0])
-            self._tell(records)
-            if not source.alive:
-                raise _Failure(f"{PROGRAM}: nothing is left to watch")
+        if self._options.initial:
+            status = self._take_initial(source)
+            if status is not None:
+                return status
+        self._report_ready()
+        if self._options.timeout < 0:
+            raise Failure("Negative timeout specified - abort!")
+        if self._runner is not None and self._options.now:
+            self._runner.run_now()
+        return self._watch(source)
 
-    def _read(self, source: Source, timeout: int | None) -> list[Record] | None:
-        """Return what happened: None when ``timeout`` seconds ran out."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            records = source.read()
-            if records is not None:
-                return records
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
-                return None
-            self._bell.wait(source.fileno(), left)
+    # ---- before it starts ------------------------------------------------------------
 
     def _prepare(self) -> None:
         """Make ready all that can fail before anything is watched."""
         options = self._options
-        if not self._silent:
-            self._format = self._make_format()
         if options.exec is not None:
-            from .executing import Executor
+            self._runner = self._make_runner(options.exec)
+        if options.debounce is not None:
+            from .gathering import Gatherer
 
-            try:
-                self._executor = Executor(options.exec)
-            except ValueError as error:
-                raise _Failure(f"{PROGRAM}: --exec: {error}") from None
-        if options.outfile is not None:
-            try:
-                self._out = output.open_outfile(options.outfile)
-            except OSError as error:
-                raise _Failure(
-                    f"Failed to open output file {_describe(error)}"
-                ) from None
-        elif sys.stdout is None and not self._silent:
-            raise _Failure(f"{PROGRAM}: standard output is closed")
+            self._gatherer = Gatherer(options.debounce)
+        self._reporter = Reporter(options, self._say, self._closed)
 
-    def _make_format(self) -> Format:
+    def _make_runner(self, text: str) -> Executor | Restarter:
+        from .executing import Command, Executor, Restarter
+
         options = self._options
-        end = options.end
-        if options.json:
-            from .json_lines import json_lines
-
-            return json_lines(end)
-        if options.csv:
-            return lines.csv(end)
-        if options.format is not None:
-            try:
-                return lines.printf(
-                    options.format + ("" if options.no_newline else end),
-                    options.timefmt,
-                )
-            except ValueError as error:
-                raise _Failure(f"{PROGRAM}: --timefmt: {error}") from None
-        if options.null:
-            return lines.paths(end)
-        if options.outfile is None and os.isatty(1):
-            return lines.for_people(output.wants_colour(1))
-        return lines.ordinary()
+        try:
+            command = Command(text, options.shell)
+        except ValueError as error:
+            raise Failure(f"{PROGRAM}: --exec: {error}") from None
+        if not options.restart:
+            return Executor(command, self._signals, self._say)
+        kill_after = options.kill_after
+        if kill_after is None:
+            kill_after = _KILL_AFTER
+        return Restarter(command, self._signals, self._say, kill_after)
 
     def _establish(self) -> Source:
         options = self._options
         if not options.quiet:
             beware = "  Beware: since -r was given, this may take a while!"
-            say(f"Setting up watches.{beware if options.recursive else ''}")
+            self._say(f"Setting up watches.{beware if options.recursive else ''}")
         try:
             source = self._open_source()
         except OSError as error:
-            raise _Failure(f"Couldn't initialize inotify: {error.strerror}") from None
+            raise Failure(f"Couldn't initialize inotify: {error.strerror}") from None
         self._source = source
         try:
             if isinstance(source, Trees) and self._shows_progress():
@@ -191,7 +222,7 @@ class _Command:
         except OSError as error:
             if error.filename is None or error.errno in (errno.EMFILE, errno.ENFILE):
                 raise
-            raise _Failure(f"Couldn't watch {_describe(error)}") from None
+            raise Failure(f"Couldn't watch {_describe(error)}") from None
         if options.stats:
             from .stats import Stats
 
@@ -202,15 +233,17 @@ class _Command:
         options = self._options
         if not options.recursive:
             follow = not options.no_dereference
-            return Paths(options.paths, self._asked, follow, options.passes)
+            return Paths(options.paths, options.events, follow, options.passes)
         import warnings
 
-        # Whatever -W says: a warning is a message here, and each is said once.
-        warnings.simplefilter("always")
+        # Whatever -W says: a warning of ours is a message here, and said each time;
+        # what Python itself finds is not for who runs a command.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
         warnings.showwarning = self._say_warning
         return Trees(
             options.paths,
-            self._asked,
+            options.events,
             options.passes,
             options.initial,
             whole_renames=options.json,
@@ -218,11 +251,14 @@ class _Command:
         )
 
     def _shows_progress(self) -> bool:
-        return not self._options.quiet and sys.stderr is not None and os.isatty(2)
+        options = self._options
+        return not (options.quiet or options.syslog) and (
+            sys.stderr is not None and os.isatty(2)
+        )
 
     def _say_warning(self, message: Warning | str, *_: object, **__: object) -> None:
-        if not self._silent:
-            say(f"{PROGRAM}: {lines.printable(str(message))}")
+        if self._options.quiet < 2:
+            self._say(f"{PROGRAM}: {lines.printable(str(message))}")
 
     @staticmethod
     def _establish_with_progress(source: Trees) -> None:
@@ -231,51 +267,127 @@ class _Command:
         def write(text: str) -> None:
             print(text, end="", file=sys.stderr, flush=True)
 
-        progress = Progress(source.fileno(), write)
+        progress = Progress(write)
         try:
             source.establish(progress.go_on)
         finally:
             progress.end()
 
-    def _tell_ready(self) -> None:
+    def _take_initial(self, source: Source) -> int | None:
+        """Report what is there. An event that came meanwhile may be the only one."""
+        found = source.read() or []
+        self._deliver(_asked(found))
+        if self._options.monitor:
+            return None
+        events = [record for record in found if not record.synthetic]
+        return _status(events[0]) if events else None
+
+    def _report_ready(self) -> None:
         options = self._options
         if not options.quiet:
-            say("Watches established.")
-        if options.ready and self._format is not None:
-            ready = Record("", "", READY, 0, None, True, True)
-            self._write(self._format(ready))
+            self._say("Watches established.")
+        if options.ready and self._reporter is not None:
+            self._reporter.report_ready()
         if options.ready_fd is not None:
-            with contextlib.suppress(BrokenPipeError):  # nobody waits for it
-                output.write_all(options.ready_fd, b"ready\n")
+            try:
+                write_all(options.ready_fd, b"ready\n")
+            except BrokenPipeError:  # nobody waits for it
+                pass
             if options.ready_fd > 2:
                 os.close(options.ready_fd)
+        if self._background is not None:
+            background, self._background = self._background, None
+            background.go_on()
 
-    def _tell(self, records: list[Record]) -> None:
-        told = [one for one in records if one.asked or one.mask & Q_OVERFLOW]
-        if not told:
+    # ---- while it watches ------------------------------------------------------------
+
+    def _watch(self, source: Source) -> int:
+        idle = _Countdown(self._options.timeout or None)
+        total = _Countdown(self._options.total)
+        while True:
+            records = source.read()
+            if records is not None:
+                status = self._take(records, idle)
+                if status is None and not source.alive:
+                    status = self._take_gathered()
+                    if status is None:
+                        raise Failure(f"{PROGRAM}: nothing is left to watch")
+            else:
+                status = self._attend(idle, total)
+                if status is None:
+                    self._signals.wait(
+                        [source.fileno()], self._seconds_left(idle, total)
+                    )
+            if status is not None:
+                return status
+
+    def _take(self, records: list[Record], idle: _Countdown) -> int | None:
+        """Report records; return the exit status, if it ends now."""
+        monitor = self._options.monitor
+        if not monitor and self._gatherer is None:
+            del records[1:]
+        asked = _asked(records)
+        if asked:
+            idle.restart()
+            self._came = True
+        if self._gatherer is not None:
+            self._gatherer.add(asked)
+            return None
+        self._deliver(asked)
+        return None if monitor or not records else _status(records[0])
+
+    def _attend(self, idle: _Countdown, total: _Countdown) -> int | None:
+        """Do what is due while nothing happens; return the status, if it ends now."""
+        if self._runner is not None:
+            self._runner.attend()
+        if self._gatherer is not None and self._gatherer.seconds_left() == 0.0:
+            status = self._take_gathered()
+            if status is not None:
+                return status
+        if not (idle.over or total.over):
+            return None
+        status = self._take_gathered()
+        if status is not None:
+            return status
+        return CAME if self._came and not idle.over else TIMED_OUT
+
+    def _take_gathered(self) -> int | None:
+        """Report what was gathered; return the exit status, if that ends it."""
+        records = [] if self._gatherer is None else self._gatherer.take()
+        self._deliver(records)
+        return CAME if records and not self._options.monitor else None
+
+    def _seconds_left(self, idle: _Countdown, total: _Countdown) -> float | None:
+        limited = [
+            one.seconds_left()
+            for one in (idle, total, self._gatherer, self._runner)
+            if one is not None
+        ]
+        return min((one for one in limited if one is not None), default=None)
+
+    def _deliver(self, records: list[Record]) -> None:
+        """Report records, count them, and run the command for them."""
+        if not records:
             return
         if self._stats is not None:
-            for record in told:
+            for record in records:
                 self._stats.count(record)
-        if self._executor is None:
-            if self._format is not None:
-                self._write("".join(map(self._format, told)))
-            return
-        for record in told:
-            if self._format is not None:
-                self._write(self._format(record))
-            self._executor.run(record)
+        assert self._reporter is not None
+        if self._runner is None:
+            self._reporter.report(records)
+        elif self._gatherer is not None:
+            self._reporter.report(records)
+            self._runner.run(records)
+        else:
+            for record in records:
+                self._reporter.report([record])
+                self._runner.run([record])
 
-    def _write(self, text: str) -> None:
-        try:
-            output.write_all(self._out, os.fsencode(text))
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            where = self._options.outfile or "standard output"
-            raise _Failure(
-                f"{PROGRAM}: {lines.printable(where)}: {error.strerror}"
-            ) from None
 
-    def _status(self, record: Record) -> int:
-        return CAME if record.asked else FAILED
+def _asked(records: list[Record]) -> list[Record]:
+    """Return what was asked for, and what is reported always."""
+    return [record for record in records if record.asked or record.mask & Q_OVERFLOW]
+
+
+def _status(record: Record) -> int:
+    return CAME if record.asked else FAILED

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 
-from .. import INotify, flags, masks
+from .. import syscalls
 from .filters import Filter
-from .records import IGNORED, Q_OVERFLOW, Record
+from .records import ALL_EVENTS, IGNORED, ISDIR, Q_OVERFLOW, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .. import Event, TreeEvent, TreeWatcher
+    from collections.abc import Sequence
+    from typing import Callable
 
-ALL_EVENTS = int(masks.ALL_EVENTS)
-_CREATE = int(flags.CREATE)
-_DELETE = int(flags.DELETE)
-_DELETE_SELF = int(flags.DELETE_SELF)
-_MOVED_FROM = int(flags.MOVED_FROM)
-_MOVED_TO = int(flags.MOVED_TO)
+    from .. import TreeEvent, TreeWatcher
+
+_CREATE = syscalls.IN_CREATE
+_DELETE = syscalls.IN_DELETE
+_DELETE_SELF = syscalls.IN_DELETE_SELF
+_MOVED_FROM = syscalls.IN_MOVED_FROM
+_MOVED_TO = syscalls.IN_MOVED_TO
 _MOVE = _MOVED_FROM | _MOVED_TO
-_MOVE_SELF = int(flags.MOVE_SELF)
-_UNMOUNT = int(flags.UNMOUNT)
-_ISDIR = int(flags.ISDIR)
-_DONT_FOLLOW = int(flags.DONT_FOLLOW)
+_MOVE_SELF = syscalls.IN_MOVE_SELF
+_UNMOUNT = syscalls.IN_UNMOUNT
+_DONT_FOLLOW = syscalls.IN_DONT_FOLLOW
 _OF_NAMES = _CREATE | _DELETE | _MOVE
 _ENDS_ROOT = _DELETE_SELF | _MOVE_SELF | _UNMOUNT
 
@@ -33,7 +33,20 @@ def _with_slash(path: str) -> str:
 
 
 class Paths:
-    """Each path for itself: what inotifywait does without ``-r``."""
+    """Each path for itself: what inotifywait does without ``-r``.
+
+    By `syscalls`: `INotify`, whose reads can be stopped, shared and awaited, takes
+    longer to import than all of this.
+
+    Parameters:
+        paths: what to watch.
+        mask: what is asked for.
+        follow: whether a symbolic link stands for what it leads to.
+        passes: what is reported.
+
+    Raises:
+        OSError: EMFILE, ENFILE or ENOMEM; the text says which limit it was.
+    """
 
     def __init__(
         self, paths: Sequence[str], mask: int, follow: bool, passes: Filter
@@ -43,10 +56,10 @@ class Paths:
         self._follow = follow
         self._passes = passes
         self._watched: dict[int, str] = {}
-        self._inotify = INotify()
+        self._fd = syscalls.init1(syscalls.IN_CLOEXEC | syscalls.IN_NONBLOCK)
 
     def fileno(self) -> int:
-        return self._inotify.fileno()
+        return self._fd
 
     def establish(self) -> None:
         """Watch the paths.
@@ -56,12 +69,12 @@ class Paths:
         """
         mask = self._mask if self._follow else self._mask | _DONT_FOLLOW
         for path in self._paths:
-            wd = self._inotify.add_watch(path, mask)
+            wd = syscalls.add_watch(self._fd, path, mask)
             is_directory = os.path.isdir(path) and (
                 self._follow or not os.path.islink(path)
             )
-            told_as = _with_slash(path) if is_directory else path
-            self._watched.setdefault(wd, told_as)
+            watched = _with_slash(path) if is_directory else path
+            self._watched.setdefault(wd, watched)
 
     @property
     def alive(self) -> bool:
@@ -72,55 +85,56 @@ class Paths:
         """Return what happened, without waiting; None when nothing did."""
         if not self._watched:
             return []
-        events = self._inotify.read(timeout=0)
+        events = syscalls.read_events(self._fd)
         if not events:
             return None
+        self._passes.refresh()
         records: list[Record] = []
         passes = None if self._passes.passes_all else self._passes
         asked = self._mask
         watched = self._watched
-        for event in events:
-            if event.mask & (IGNORED | Q_OVERFLOW):
-                self._end_watch_or_overflow(event, records)
+        for wd, mask, cookie, _, name in events:
+            if mask & (IGNORED | Q_OVERFLOW):
+                self._end_watch_or_overflow(wd, mask, records)
                 continue
-            place = watched.get(event.wd, "")
-            if passes is None or passes(place + event.name):
+            place = watched.get(wd, "")
+            if passes is None or passes(place + name, mask & ISDIR != 0):
                 records.append(
-                    Record(
-                        place,
-                        event.name,
-                        event.mask,
-                        event.cookie,
-                        None,
-                        False,
-                        event.mask & asked != 0,
-                    )
+                    Record(place, name, mask, cookie, None, False, mask & asked != 0)
                 )
         return records
 
-    def _end_watch_or_overflow(self, event: Event, records: list[Record]) -> None:
-        asked = event.mask & self._mask != 0
-        if event.mask & Q_OVERFLOW:
+    def _end_watch_or_overflow(self, wd: int, mask: int, records: list[Record]) -> None:
+        asked = mask & self._mask != 0
+        if mask & Q_OVERFLOW:
             records.extend(
-                Record(place, "", event.mask, 0, None, False, asked)
+                Record(place, "", mask, 0, None, False, asked)
                 for place in self._watched.values()
             )
             return
-        place = self._watched.pop(event.wd, None)
+        place = self._watched.pop(wd, None)
         if place is not None and self._passes(place):
-            records.append(Record(place, "", event.mask, 0, None, False, asked))
+            records.append(Record(place, "", mask, 0, None, False, asked))
 
     def close(self) -> None:
-        self._inotify.close()
+        os.close(self._fd)
 
 
 class Trees:
     """Whole trees: `TreeWatcher`.
 
     Parameters:
-        whole_renames: tell a rename inside the trees as one record with
+        paths: the roots. One that was given before, be it relative and then
+            absolute, is reported by the name that it was first given by.
+        mask: what is asked for.
+        passes: what is reported.
+        initial: report first what is there.
+        whole_renames: report a rename inside the trees as one record with
             ``old_path``, not as the two that inotifywait has.
         counted: whether `establish` will be given a ``go_on``.
+
+    Raises:
+        OSError: EMFILE, ENFILE or ENOMEM; the text says which limit it was.
     """
 
     def __init__(
@@ -134,7 +148,7 @@ class Trees:
     ) -> None:
         from .. import TreeWatcher
 
-        self._paths = paths
+        self._paths = _different(paths)
         self._asked = mask
         self._asked_of_files = mask
         self._passes = passes
@@ -144,14 +158,18 @@ class Trees:
         self._directories: dict[str, str] = {}
         self._files: set[str] = set()
         self._go_on: Callable[[], None] | None = None
-        # A file is followed by its name: what inotifywait tells of the file
-        # itself is there told of the name.
+        self._failure: OSError | None = None
+        # A file is followed by its name: what inotifywait reports of the file
+        # itself is there reported of the name.
         if mask & _DELETE_SELF:
             self._asked_of_files |= _DELETE
         if mask & _MOVE_SELF:
             self._asked_of_files |= _MOVED_FROM
         needed = mask & ALL_EVENTS | _DELETE_SELF | _MOVE_SELF
-        if needed & _MOVE:
+        # A directory below a root is followed by its name as well.
+        if mask & _DELETE_SELF:
+            needed |= _DELETE
+        if mask & (_MOVE | _MOVE_SELF):
             needed |= _MOVE
         if any(not os.path.isdir(path) for path in paths):
             needed |= self._asked_of_files & ALL_EVENTS
@@ -176,6 +194,7 @@ class Trees:
             OSError: one cannot be watched; with its path.
         """
         self._go_on = go_on
+        self._passes.refresh()
         for path in self._paths:
             if os.path.isdir(path):
                 self._directories[path] = _with_slash(path)
@@ -185,9 +204,10 @@ class Trees:
         self._go_on = None
 
     def _excludes(self, path: str) -> bool:
+        is_directory = getattr(path, "is_directory", True)
         if self._go_on is not None:
             self._go_on()
-        return self._passes.prunes(path)
+        return self._passes.prunes(path, is_directory)
 
     @property
     def alive(self) -> bool:
@@ -195,10 +215,15 @@ class Trees:
         return bool(self._directories or self._files)
 
     def read(self) -> list[Record] | None:
-        """Return what happened, without waiting; None when nothing did."""
+        """Return what happened, without waiting; None when nothing did.
+
+        Raises:
+            OSError: a directory cannot be watched or listed; what was read before
+                that has been returned.
+        """
         if not self.alive:
             return []
-        events = self._watcher.read(timeout=0)
+        events = self._read_events()
         if not events:
             return None
         records: list[Record] = []
@@ -208,6 +233,21 @@ class Trees:
             else:
                 self._append(records, event)
         return records
+
+    def _read_events(self) -> list[TreeEvent]:
+        self._passes.refresh()
+        if self._failure is None:
+            try:
+                return self._watcher.read(timeout=0)
+            except OSError as error:
+                self._failure = error
+            try:
+                events = self._watcher.read(timeout=0)  # what precedes the failure
+            except OSError:
+                events = []
+            if events:
+                return events
+        raise self._failure
 
     def _append(self, records: list[Record], event: TreeEvent) -> None:
         path, mask = event.path, event.mask
@@ -220,29 +260,50 @@ class Trees:
         if ends:
             self._directories.pop(path, None)
             self._files.discard(path)
-        if mask & Q_OVERFLOW or ((asked or ends) and self._passes(watched + name)):
+        if not asked and not ends and not mask & Q_OVERFLOW:
+            self._append_self(records, path, mask)
+        elif mask & Q_OVERFLOW or self._passes(watched + name, mask & ISDIR != 0):
             cookie = self._next_cookie() if mask & _MOVE else 0
             records.append(
                 Record(watched, name, mask, cookie, None, event.synthetic, asked)
             )
 
+    def _append_self(self, records: list[Record], path: str, mask: int) -> None:
+        """Append what inotifywait reports of a directory itself, below the root.
+
+        It has a watch for it, and reports the same of its name in the directory
+        above; here that is enough, unless it was not asked for.
+        """
+        if not mask & ISDIR:
+            return
+        of_itself = 0
+        if mask & _DELETE:
+            of_itself = self._asked & _DELETE_SELF
+        elif mask & _MOVED_FROM:
+            of_itself = self._asked & _MOVE_SELF
+        if of_itself and self._passes(path + "/", True):
+            records.append(Record(path + "/", "", of_itself, 0, None, False, True))
+
     def _append_rename(self, records: list[Record], event: TreeEvent) -> None:
         """Append a rename inside the trees: one record, or its two halves.
 
-        When one of the names is left out, the other half alone is told.
+        When one of the names is left out, the other half alone is reported.
         """
         assert event.old_path is not None
+        kind = event.mask & ISDIR
+        asked = self._asked & _MOVE
+        if self._whole_renames and asked:
+            asked = _MOVE
         old = self._split(event.old_path, event.mask)
         new = self._split(event.path, event.mask)
-        left = self._passes("".join(old))
-        came = self._passes("".join(new))
-        kind = event.mask & _ISDIR
+        is_directory = kind != 0
+        left = asked & _MOVED_FROM and self._passes("".join(old), is_directory)
+        came = asked & _MOVED_TO and self._passes("".join(new), is_directory)
+        if not asked:
+            self._append_self(records, event.old_path, _MOVED_FROM | kind)
+            return
         cookie = self._next_cookie()
-        if not self._whole_renames:
-            left = left and self._asked & _MOVED_FROM != 0
-            came = came and self._asked & _MOVED_TO != 0
-        whole = left and came and self._whole_renames
-        if left and not whole:
+        if left and not (came and self._whole_renames):
             records.append(Record(*old, _MOVED_FROM | kind, cookie, None, False, True))
         if came:
             old_path = event.old_path if left or not self._whole_renames else None
@@ -266,3 +327,11 @@ class Trees:
 
     def close(self) -> None:
         self._watcher.close()
+
+
+def _different(paths: Sequence[str]) -> list[str]:
+    """Return the paths without those that only name one again."""
+    first: dict[str, str] = {}
+    for path in paths:
+        first.setdefault(os.path.abspath(path), path)
+    return list(first.values())

@@ -6,26 +6,28 @@ import os
 import sys
 from collections import Counter
 
-from .. import flags
 from .lines import printable
-from .output import say
-from .records import Record
+from .records import EVENTS, Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _COUNTED = [
-    flags.ACCESS,
-    flags.MODIFY,
-    flags.ATTRIB,
-    flags.CLOSE_WRITE,
-    flags.CLOSE_NOWRITE,
-    flags.OPEN,
-    flags.MOVED_FROM,
-    flags.MOVED_TO,
-    flags.MOVE_SELF,
-    flags.CREATE,
-    flags.DELETE,
-    flags.DELETE_SELF,
-    flags.UNMOUNT,
-    flags.Q_OVERFLOW,
+    "ACCESS",
+    "MODIFY",
+    "ATTRIB",
+    "CLOSE_WRITE",
+    "CLOSE_NOWRITE",
+    "OPEN",
+    "MOVED_FROM",
+    "MOVED_TO",
+    "MOVE_SELF",
+    "CREATE",
+    "DELETE",
+    "DELETE_SELF",
+    "UNMOUNT",
+    "Q_OVERFLOW",
 ]
 
 
@@ -44,7 +46,7 @@ class Stats:
     def rows(self) -> list[list[str]]:
         """Return the table, its head first; kinds that did not come are left out."""
         table = [
-            (watched, [_count(counts, flag) for flag in _COUNTED])
+            (watched, [_count(counts, EVENTS[name]) for name in _COUNTED])
             for watched, counts in self._counts.items()
         ]
         table.sort(key=lambda row: (-sum(row[1]), row[0]))
@@ -53,27 +55,33 @@ class Stats:
             for column in range(len(_COUNTED))
             if any(numbers[column] for _, numbers in table)
         ]
-        kinds = [_COUNTED[column].name.lower() for column in came]
+        kinds = [_COUNTED[column].lower() for column in came]
         rows = [["total", *kinds, "filename"]]
         for watched, numbers in table:
             shown = [str(numbers[column]) for column in came]
             rows.append([str(sum(numbers)), *shown, printable(watched)])
         return rows
 
-    def show(self) -> None:
-        """Write the table to standard error: with rich on a terminal."""
+    def show(self, descriptor: int) -> None:
+        """Write the table: with rich on a terminal.
+
+        Parameters:
+            descriptor: 1 for standard output, 2 for standard error.
+        """
+        stream = sys.stdout if descriptor == 1 else sys.stderr
+        if stream is None:
+            return
         if not self._counts:
-            say("No events occurred.")
+            print("No events occurred.", file=stream, flush=True)
             return
         rows = self.rows()
-        if os.isatty(2):
+        if os.isatty(descriptor):
             try:
-                _show_rich(rows)
+                _show_rich(rows, stream)
                 return
             except ImportError:
                 pass
-        for line in plain(rows):
-            say(line)
+        print("\n".join(plain(rows)), file=stream, flush=True)
 
 
 def _count(counts: Counter[int], flag: int) -> int:
@@ -89,7 +97,7 @@ def plain(rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _show_rich(rows: list[list[str]]) -> None:
+def _show_rich(rows: list[list[str]], stream: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -101,4 +109,4 @@ def _show_rich(rows: list[list[str]]) -> None:
     table.add_column(head[-1], overflow="fold")
     for row in body:
         table.add_row(*row[:-1], Text(row[-1]))
-    Console(file=sys.stderr).print(table)
+    Console(file=stream).print(table)

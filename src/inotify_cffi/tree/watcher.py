@@ -1,4 +1,4 @@
-"""`TreeWatcher`: the public face; threads, tasks, waiting."""
+"""`TreeWatcher`: the public API; threads, tasks, waiting."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ from types import TracebackType
 from typing import Callable
 
 from .._waiting import Deadline, checked_timeout, move
-from ..events import masks
 from ..instance import INotify
-from ._narrator import DEFAULT_MASK, Narrator, TreeEvent
+from . import _masks
+from ._arguments import check_paths, checked_mask, known_root
+from ._logging import log
+from ._tracker import Tracker
+from .events import TreeEvent
 
 _NO_WAIT = Deadline(0)
 
 
 class TreeWatcher:
-    """Watch whole trees: who applies its events to a picture has the true trees.
+    """Watch whole trees: who applies its events to a mirror has the true trees.
 
     Parameters:
         paths: the roots: str, bytes or PathLike; directories, or files, which
             are followed by their names. More can be added.
-        mask: what is told: `flags`, or'ed. By default CREATE, DELETE, MOVE,
+        mask: what is reported: `flags`, or'ed. By default CREATE, DELETE, MOVE,
             MODIFY, ATTRIB, CLOSE_WRITE, DELETE_SELF and MOVE_SELF.
         exclude: is given a path and returns whether to leave it out, with all
             below it. Asked when a path is first met; costs no watch.
-        initial: tell what the roots hold already, as synthetic CREATEs.
+        initial: report what the roots hold already, as synthetic CREATEs.
 
     Raises:
         OSError: a root does not exist or cannot be watched; ENOSPC, the limit
             of watches, with the sysctl, its value and how many are wanted.
-        ValueError: ``mask`` asks for what cannot be told.
+        ValueError: ``mask`` is empty, or asks for what cannot be reported.
+        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike.
 
     Warns:
         LocalChangesOnlyWarning: a root is on a file system such as NFS or FUSE.
@@ -48,7 +52,7 @@ class TreeWatcher:
     * MOVED_TO without ``old_path``: came from outside. For a directory, a
       synthetic CREATE for each thing in it follows.
     * Q_OVERFLOW, one for each root: events are missing. Forget what was known
-      below ``path``; synthetic CREATEs tell all that is there.
+      below ``path``; synthetic CREATEs report all that is there.
     * DELETE_SELF, MOVE_SELF or UNMOUNT of a root: the tree is not watched any
       more. When no root is left, `read` returns at once, and iteration ends.
 
@@ -65,22 +69,22 @@ class TreeWatcher:
     def __init__(
         self,
         *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
-        mask: int = DEFAULT_MASK,
+        mask: int = _masks.DEFAULT,
         exclude: Callable[[str], bool] | None = None,
         initial: bool = False,
     ) -> None:
-        if mask & ~masks.ALL_EVENTS or not mask:
-            raise ValueError(f"mask {int(mask):#x} has bits that are no event")
+        mask = checked_mask(mask)
+        check_paths(paths)
         self._initial = initial
         # Reentrant, so that a signal handler that reads does not wait for the
-        # read that it interrupted; it is told nothing (see _advance).
+        # read that it interrupted; it is given nothing (see _advance).
         self._lock = threading.RLock()
         self._advancing = False
         self._waiting = 0  # reads that wait; under the lock
         self._undelivered: deque[TreeEvent] = deque()
         self._inotify = INotify(nonblocking=True)
         try:
-            self._narrator = Narrator(self._inotify, int(mask), exclude)
+            self._tracker = Tracker(self._inotify, int(mask), exclude)
             for path in paths:
                 self._add(path)
         except BaseException:
@@ -90,12 +94,12 @@ class TreeWatcher:
     def add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Add a root. It is watched, to its last directory, when this returns.
 
-        What happened below it meanwhile is not told, unless ``initial`` was
+        What happened below it meanwhile is not reported, unless ``initial`` was
         asked for.
 
         Parameters:
             path: as for the class. A root inside another is part of that one's
-                tree: what happens in it is told once.
+                tree: what happens in it is reported once.
 
         Raises:
             OSError: as for the class. After ENOSPC this watches what it could.
@@ -110,13 +114,13 @@ class TreeWatcher:
     def _add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         root = os.fsdecode(path)
         with self._lock:
-            before = len(self._narrator.told)
-            self._narrator.add_root(root, silent=not self._initial)
+            before = self._tracker.count_events()
+            self._tracker.add_root(root, silent=not self._initial)
             try:
                 self._advance()
             finally:
                 if not self._initial:
-                    self._forget_told(root, before)
+                    self._tracker.discard_below(root, before)
                 self._wake_reader()
         self._warn(stacklevel=4)
 
@@ -124,16 +128,16 @@ class TreeWatcher:
         """Remove a root, and the watches that only it needs.
 
         Parameters:
-            path: a root, as it was given.
+            path: a root, as it was given; slashes at its end do not matter.
 
         Raises:
-            ValueError: it is no root.
+            ValueError: it is no root; the watcher is closed.
         """
-        root = os.fsdecode(path)
+        self._check_open()
+        root = known_root(path, self._tracker.roots)
         with self._lock:
-            if root not in self._narrator.roots:
+            if not self._tracker.remove_root(root):
                 raise ValueError(f"{root!r} is not a root")
-            self._narrator.remove_root(root)
             self._wake_reader()
 
     def read(
@@ -145,7 +149,7 @@ class TreeWatcher:
             timeout: how long to wait at most, in milliseconds. None or a
                 negative number: until there is an event. 0: not at all; all
                 that was caused by operations which had returned before this
-                was called is told.
+                was called is reported.
             read_delay: when it had to wait, how long to go on waiting after
                 the first event, in milliseconds, for more to gather.
 
@@ -197,11 +201,11 @@ class TreeWatcher:
         again does nothing.
         """
         self._inotify.close()
-        # Whoever is at work with the picture, perhaps the code that a signal
+        # Whoever is at work with the model, perhaps the code that a signal
         # handler interrupts with this, lets it go on finding that it is closed.
         if self._lock.acquire(blocking=False):
             try:
-                self._forget_picture()
+                self._forget_model()
             finally:
                 self._lock.release()
 
@@ -220,7 +224,13 @@ class TreeWatcher:
         """
         return self._inotify.fileno()
 
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        roots = "".join(f" {root!r}" for root in self._tracker.roots)
+        return f"<{type(self).__name__}{state}{roots}>"
+
     def __enter__(self) -> TreeWatcher:
+        self._check_open()
         return self
 
     def __exit__(
@@ -247,7 +257,7 @@ class TreeWatcher:
                 raise
             if events:
                 return events[0]
-            if not self._narrator.roots:
+            if not self._tracker.has_roots():
                 raise StopIteration
 
     def __aiter__(self) -> TreeWatcher:
@@ -265,7 +275,7 @@ class TreeWatcher:
                 raise
             if events:
                 return events[0]
-            if not self._narrator.roots:
+            if not self._tracker.has_roots():
                 raise StopAsyncIteration
 
     def _read(
@@ -273,68 +283,73 @@ class TreeWatcher:
     ) -> list[TreeEvent]:
         deadline = Deadline(checked_timeout(timeout, read_delay))
         while True:
-            told, seconds = self._take_told(deadline, most)
-            if told or seconds <= 0:
-                return told
+            events, seconds = self._take_events(deadline, most)
+            if events or seconds <= 0:
+                return events
             try:
                 readable = self._inotify.wait_readable(seconds * 1000, read_delay)
             finally:
                 self._end_wait()
             if not readable and deadline.seconds_left() > 0:  # woken
-                return self._take_told(_NO_WAIT, most)[0]
+                return self._take_events(_NO_WAIT, most)[0]
 
     async def _aread(self, timeout: float | None, most: int | None) -> list[TreeEvent]:
         deadline = Deadline(checked_timeout(timeout, None))
         await self._inotify.await_readable(0)  # lets other tasks run
         while True:
-            told, seconds = self._take_told(deadline, most)
-            if told or seconds <= 0:
-                return told
+            events, seconds = self._take_events(deadline, most)
+            if events or seconds <= 0:
+                return events
             try:
                 readable = await self._inotify.await_readable(seconds * 1000)
             finally:
                 self._end_wait()
             if not readable and deadline.seconds_left() > 0:
-                return self._take_told(_NO_WAIT, most)[0]
+                return self._take_events(_NO_WAIT, most)[0]
 
-    def _take_told(
+    def _take_events(
         self, deadline: Deadline, most: int | None
     ) -> tuple[list[TreeEvent], float]:
-        """Return what is told, and how long to wait for more, in seconds.
+        """Return the events, and how long to wait for more, in seconds.
 
         What is beyond ``most`` is left, in its place, to whoever is next.
         """
         seconds = 0.0
-        told: list[TreeEvent] = []
+        events: list[TreeEvent] = []
         with self._lock:
             try:
                 self._advance()
             except ValueError:
-                self._forget_picture()
+                self._forget_model()
                 raise
             # An iteration takes from these without the lock.
-            move(self._undelivered, told)
-            told += self._narrator.told
-            self._narrator.told = []
+            move(self._undelivered, events)
+            events += self._tracker.take_events()
             if most is not None:
-                self._undelivered.extend(told[most:])
-                del told[most:]
+                self._undelivered.extend(events[most:])
+                del events[most:]
                 self._wake_reader()
-            if not told and self._narrator.roots:
+            if not events and self._tracker.has_roots():
                 seconds = deadline.seconds_left()
                 if seconds > 0:
                     self._waiting += 1
         self._warn(stacklevel=5)
-        return told, seconds
+        return events, seconds
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("the TreeWatcher is closed")
 
     def _end_wait(self) -> None:
         with self._lock:
             self._waiting -= 1
 
     def _wake_reader(self) -> None:
-        """End the wait of a read that has something to tell, or no root left."""
+        """End the wait of a read that has something to return, or no root left."""
         if self._waiting and (
-            self._narrator.told or self._undelivered or not self._narrator.roots
+            self._tracker.has_events()
+            or self._undelivered
+            or not self._tracker.has_roots()
         ):
             self._inotify.wake()
 
@@ -343,23 +358,15 @@ class TreeWatcher:
             return
         self._advancing = True
         try:
-            self._narrator.advance()
+            self._tracker.advance()
         finally:
             self._advancing = False
 
-    def _forget_picture(self) -> None:
+    def _forget_model(self) -> None:
         if self.closed and not self._advancing:
-            self._narrator.close()
-
-    def _forget_told(self, root: str, before: int) -> None:
-        told = self._narrator.told
-        inside = (root, root + "/") if not root.endswith("/") else (root, root)
-        told[before:] = [
-            event
-            for event in told[before:]
-            if event.path != inside[0] and not event.path.startswith(inside[1])
-        ]
+            self._tracker.close()
 
     def _warn(self, stacklevel: int) -> None:
-        while self._narrator.warnings:
-            warnings.warn(self._narrator.warnings.pop(0), stacklevel=stacklevel)
+        while (warning := self._tracker.take_warning()) is not None:
+            log(warning)  # first: the filters may make an exception of the other
+            warnings.warn(warning, stacklevel=stacklevel)

@@ -1,0 +1,225 @@
+"""The directories of a mirror: the names in them, and what was touched of late.
+
+A directory holds the names of its files in one string. That takes the length of a
+name and one byte for each, where a dict takes 100 bytes and more; and a tree has
+many files, of which few change. What changes is laid over that, in a dict, until it
+is folded in: so both the former state and the present one can be asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional, Union
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Above this many characters the names are kept in a set: finding one in a string
+# takes 1 us for 10,000 characters, and so does making the string that is without it.
+_LONGEST = 4096
+_FEW = 64  # names in a set that is made a string again
+_FEW_ASKED = 4  # names: for more it is faster to have them in a set
+_SEPARATOR = "/"  # no name has it
+
+
+class File:
+    """A file that was touched since the last difference."""
+
+    __slots__ = ("found", "last", "modified", "origin", "replaced")
+
+    def __init__(
+        self, origin: Place | None, modified: bool = False, found: bool = False
+    ) -> None:
+        self.origin = origin
+        """Where it was at the last difference; None: it was not there."""
+        self.modified = modified
+        self.found = found
+        """A scan found it, so it may be what was there before."""
+        self.last = 0
+        """The mask of the last event of it."""
+        self.replaced: tuple[Place, Place, File] | None = None
+        """What it replaced when it was last moved: the places from which and to which
+        it came, and the other file."""
+
+    def become(self, other: File) -> None:
+        """Be another file."""
+        self.origin, self.modified = other.origin, other.modified
+        self.found, self.last = other.found, other.last
+
+
+# Most files that are touched are one of these, of which nothing else has to be known,
+# so that they share one object: making one for each took half of the time.
+NEW = File(None)
+"""A file of a name that was nothing's."""
+FOUND = File(None, found=True)
+"""The same, found by a scan."""
+REPLACED = File(None)
+"""A file of a name that was another file's."""
+MODIFIED = File(None, modified=True)
+"""A file that is where it was."""
+SHARED = frozenset({NEW, FOUND, REPLACED, MODIFIED})
+
+
+class Directory:
+    """A directory that is there, or was at the last difference."""
+
+    __slots__ = (
+        "directories",
+        "files",
+        "inode",
+        "is_new",
+        "name",
+        "origin",
+        "parent",
+        "touched",
+    )
+
+    def __init__(self, parent: Directory | None, name: str) -> None:
+        self.parent = parent
+        self.name = name
+        # As they were at the last difference.
+        self.files: str | set[str] = _SEPARATOR
+        self.directories: dict[str, Directory] | None = None
+        # What is different now, by name; None: nothing is there, and something was.
+        self.touched: dict[str, Entry] | None = None
+        # Where it was at the last difference, if that was elsewhere.
+        self.origin: tuple[Directory, str] | None = None
+        self.is_new = False
+        self.inode = 0  # unknown
+
+    # ---- as it was at the last difference ------------------------------------
+
+    def had_file(self, name: str) -> bool:
+        files = self.files
+        if type(files) is str:
+            return f"/{name}/" in files
+        return name in files
+
+    def had(self, name: str) -> Directory | bool:
+        """Return the directory of that name, True for a file, False for nothing."""
+        if self.directories is not None:
+            directory = self.directories.get(name)
+            if directory is not None:
+                return directory
+        return self.had_file(name)
+
+    def file_names(self) -> list[str]:
+        files = self.files
+        if type(files) is not str:
+            return list(files)
+        return files[1:-1].split(_SEPARATOR) if len(files) > 1 else []
+
+    def set_file_names(self, names: list[str]) -> None:
+        self.files = f"/{_SEPARATOR.join(names)}/" if names else _SEPARATOR
+
+    # ---- now -----------------------------------------------------------------
+
+    def get(self, name: str) -> Directory | File | bool:
+        """Return what has a name now: True for a file that was not touched."""
+        if self.touched is not None and name in self.touched:
+            return self.touched[name] or False
+        return self.had(name)
+
+    def entries(self) -> Iterator[tuple[str, Directory | None]]:
+        """Yield the names, each with the directory that it is, if it is one."""
+        touched = self.touched or {}
+        for name, directory in (self.directories or {}).items():
+            if name not in touched:
+                yield name, directory
+        for name in self.file_names():
+            if name not in touched:
+                yield name, None
+        for name, entry in touched.items():
+            if entry is not None:
+                yield name, entry if isinstance(entry, Directory) else None
+
+    def own(self, name: str) -> Entry:
+        """Return what was touched, as an object of its own."""
+        assert self.touched is not None
+        entry = self.touched[name]
+        if type(entry) is File and entry in SHARED:
+            place = (self, name) if entry is MODIFIED else None
+            entry = File(place, entry.modified, entry.found)
+            self.touched[name] = entry
+        return entry
+
+    def drop_unfounded(self) -> None:
+        """Forget of files that they are modified where there are none.
+
+        A file may be written to under a name that it just lost. Asking for each whether
+        it is there, when an event comes, takes up to 1 us.
+        """
+        touched = self.touched or {}
+        modified = [name for name, entry in touched.items() if entry is MODIFIED]
+        if len(modified) < _FEW_ASKED:
+            missing = [name for name in modified if not self.had_file(name)]
+        else:
+            missing = list(set(modified).difference(self.file_names()))
+        for name in missing:
+            del touched[name]
+
+    # ---- folding ---------------------------------------------------------------
+
+    def fold_all(self, touched: dict[str, Entry]) -> None:
+        """Let names be what they are now, from here on."""
+        came = []
+        left = []
+        moved = []
+        directories = self.directories or {}
+        for name, entry in touched.items():
+            if entry is NEW or entry is FOUND:
+                came.append(name)
+            elif entry is None and name not in directories:
+                left.append(name)
+            elif type(entry) is File and name not in directories:
+                if entry not in SHARED:
+                    moved.append(name)
+            else:
+                self.fold(name, entry)
+        if moved:
+            came += set(moved).difference(self.file_names())
+        if left:
+            self._discard_files(left)
+        if came:
+            self._add_files(came)
+
+    def fold(self, name: str, entry: Entry) -> None:
+        """Let a name be what it is now, from here on."""
+        if self.directories is not None:
+            self.directories.pop(name, None)
+        if type(entry) is File:
+            if not self.had_file(name):
+                self._add_files([name])
+            return
+        if self.had_file(name):
+            self._discard_files([name])
+        if type(entry) is Directory:
+            if self.directories is None:
+                self.directories = {}
+            self.directories[name] = entry
+
+    def _add_files(self, names: list[str]) -> None:
+        files = self.files
+        if type(files) is set:
+            files.update(names)
+        elif type(files) is str:
+            self.files = files = f"{files}{_SEPARATOR.join(names)}/"
+            if len(files) > _LONGEST:
+                self.files = set(self.file_names())
+
+    def _discard_files(self, names: list[str]) -> None:
+        files = self.files
+        if type(files) is str and len(names) < _FEW_ASKED:
+            for name in names:
+                files = files.replace(f"/{name}/", _SEPARATOR, 1)
+            self.files = files
+            return
+        left = set(self.file_names()) if type(files) is str else files
+        assert isinstance(left, set)
+        left.difference_update(names)
+        self.files = left
+        if type(files) is str or len(left) < _FEW:
+            self.set_file_names(list(left))
+
+
+Place = tuple[Directory, str]
+Entry = Optional[Union[Directory, File]]

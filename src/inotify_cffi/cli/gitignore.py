@@ -1,0 +1,96 @@
+"""`--gitignore`: what git would leave out, by the library pathspec."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pathspec import GitIgnoreSpec
+
+_FILE = ".gitignore"
+
+
+class GitIgnore:
+    """Knows what the .gitignore files leave out, of the roots and below them.
+
+    Those above a root count up to the directory that holds .git. What was read of
+    them is good until `refresh`.
+
+    Parameters:
+        roots: what is watched.
+
+    Raises:
+        ImportError: pathspec is not installed.
+    """
+
+    def __init__(self, roots: Iterable[str]) -> None:
+        from pathspec import GitIgnoreSpec
+
+        self._parse = GitIgnoreSpec.from_lines
+        self._specs: dict[str, GitIgnoreSpec | None] = {}
+        self._answers: dict[str, bool] = {}
+        self._tops = {os.path.abspath(root): _top(root) for root in roots}
+
+    def __call__(self, path: str, is_directory: bool) -> bool:
+        """Return whether git would leave out a path, or a directory above it."""
+        path = os.path.abspath(path)
+        if path in self._tops:
+            return False  # it was asked for by name
+        above, _, name = path.rpartition("/")
+        return (
+            name == ".git"
+            or (bool(above) and self._directory_is_ignored(above))
+            or self._is_ignored(path, is_directory)
+        )
+
+    def _directory_is_ignored(self, path: str) -> bool:
+        answer = self._answers.get(path)
+        if answer is None:
+            answer = self._answers[path] = self(path, True)
+        return answer
+
+    def _is_ignored(self, path: str, is_directory: bool) -> bool:
+        """Ask the files above a path, the nearest first, until one has an answer."""
+        directory = path.rpartition("/")[0]
+        while directory:
+            spec = self._spec(directory)
+            if spec is not None:
+                relative = path[len(directory) + 1 :] + "/" * is_directory
+                included = spec.check_file(relative).include
+                if included is not None:
+                    return bool(included)
+            if directory in self._tops.values():
+                break
+            directory = directory.rpartition("/")[0]
+        return False
+
+    def _spec(self, directory: str) -> GitIgnoreSpec | None:
+        if directory not in self._specs:
+            self._specs[directory] = None
+            try:
+                with open(
+                    f"{directory}/{_FILE}", encoding="utf-8", errors="surrogateescape"
+                ) as file:
+                    self._specs[directory] = self._parse(file)
+            except OSError:
+                pass
+        return self._specs[directory]
+
+    def refresh(self) -> None:
+        """Read the files again where something is asked: they may have changed, or
+        a directory that holds one was renamed."""
+        self._specs.clear()
+        self._answers.clear()
+
+
+def _top(root: str) -> str:
+    """Return the directory that holds .git, at or above a root; or the root."""
+    path = top = os.path.abspath(root)
+    while path:
+        if os.path.lexists(f"{path}/.git"):
+            return path
+        path = path.rpartition("/")[0]
+    return top

@@ -1,0 +1,57 @@
+"""What is refused before the trees see it, with the argument and what is wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from operator import index
+
+from ..events import mask_str, masks
+
+_ALL_EVENTS = int(masks.ALL_EVENTS)
+
+
+def checked_mask(mask: int) -> int:
+    """Return the mask of what is to be reported.
+
+    Raises:
+        TypeError: it is no int.
+        ValueError: it is empty, or has bits that are no event.
+    """
+    try:
+        number = index(mask)
+    except TypeError:
+        raise TypeError(
+            f"mask must be an int, such as flags.CREATE | flags.DELETE, not {mask!r}"
+        ) from None
+    if not number:
+        raise ValueError("mask is empty: nothing would ever be reported")
+    if number & ~_ALL_EVENTS:
+        others = mask_str(number & ~_ALL_EVENTS)
+        raise ValueError(f"mask has bits that are no event: {others}")
+    return number
+
+
+def check_paths(paths: Iterable[object]) -> None:
+    """Refuse a mask that was given as a path.
+
+    Raises:
+        TypeError: a path is an int.
+    """
+    for path in paths:
+        if isinstance(path, int):
+            raise TypeError(
+                f"a path must be str, bytes or os.PathLike, not {path!r}; "
+                "a mask is given as mask=..."
+            )
+
+
+def known_root(
+    path: str | bytes | os.PathLike[str] | os.PathLike[bytes], roots: Collection[str]
+) -> str:
+    """Return the root that a path names, with or without slashes at its end."""
+    given = os.fsdecode(path)
+    if given in roots:
+        return given
+    bare = given.rstrip("/")
+    return next((root for root in roots if root.rstrip("/") == bare), given)

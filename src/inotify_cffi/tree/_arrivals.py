@@ -1,0 +1,92 @@
+"""The arrivals: names that a rename has just brought, as an exchange may follow.
+
+RENAME_EXCHANGE looks like two renames, of which the second moves away what the first
+has just brought. So it matters what the last structural event of a directory was.
+
+What a name that arrived is, and what the next events make of it:
+
+===================  =====================  =====================================
+state                event                  next state, decision
+===================  =====================  =====================================
+(none)               MOVED_TO a free name   `Over.NOTHING`
+(none)               MOVED_TO over a known  `Over.DIRECTORY`
+                     directory
+Over.NOTHING         MOVED_FROM that name   (none); the name becomes unverified:
+                                            it may exist still
+Over.DIRECTORY       MOVED_FROM that name   the same, and the pending move may be
+                                            the second half of an exchange
+Over.DIRECTORY       settled                Over.NOTHING: an exchange would have
+                                            queued its second rename
+any                  another structural     (none)
+                     event of the parent
+pending move, may    its MOVED_TO           `Ambiguous`: nothing is reported, the
+be of an exchange                           content events of the name wait
+Ambiguous            MOVE_SELF of the       `Moved`: it went on
+                     directory that came
+Ambiguous            structural event of    `Exchanged`: the directory that had
+                     either parent;         been there moved; the one that came
+                     settled                stays
+===================  =====================  =====================================
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Callable, NamedTuple
+
+from ._model import Directory
+
+
+class Over(enum.Enum):
+    """What was at a name that something has just been renamed to."""
+
+    NOTHING = "nothing that could be exchanged for it"
+    DIRECTORY = "a directory, or a name that is unverified"
+    SETTLED = "a directory; the rename has finished"
+
+
+class Arrival(NamedTuple):
+    """A name that a rename brought, and what that rename came over."""
+
+    name: str
+    over: Over
+
+
+class Arrivals:
+    """For each directory whose last structural event was MOVED_TO: the name."""
+
+    def __init__(self) -> None:
+        self._arrivals: dict[Directory, Arrival] = {}
+
+    def add(self, parent: Directory, name: str, *, over: bool) -> None:
+        self._arrivals[parent] = Arrival(name, Over.DIRECTORY if over else Over.NOTHING)
+
+    def take(self, parent: Directory) -> Arrival | None:
+        """Return the last arrival in a directory; it is not the last any more."""
+        return self._arrivals.pop(parent, None)
+
+    def settle(self, wait: Callable[[Directory], None]) -> bool:
+        """Wait until each rename over a directory is in the queue whole.
+
+        Returns:
+            Whether there was any: then, when the queue was read again, `finish`
+            has to follow.
+        """
+        over_directory = [
+            (parent, arrival)
+            for parent, arrival in self._arrivals.items()
+            if arrival.over is Over.DIRECTORY
+        ]
+        for parent, arrival in over_directory:
+            wait(parent)
+            self._arrivals[parent] = arrival._replace(over=Over.SETTLED)
+        return bool(over_directory)
+
+    def finish(self) -> None:
+        """Take those that were waited for, and that nothing followed, for renames."""
+        for parent, arrival in self._arrivals.items():
+            if arrival.over is Over.SETTLED:
+                self._arrivals[parent] = arrival._replace(over=Over.NOTHING)
+
+    def clear(self) -> None:
+        self._arrivals.clear()

@@ -1,0 +1,146 @@
+"""A batch: what one call into C has scanned, until its window ends.
+
+The given directories are in the model already, and each has a `Scan`. What was found
+below them, and scanned by the same call, is not in the model. Its watches were there
+before it was listed, so no change since is missing from the queue: when the window
+ends without an event that touches a directory, what was found there is what is there.
+Then it is *adopted*. What cannot be adopted is scanned again, as a given directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._scanning import NO_DIRECTORY
+from ._masks import ATTRIB, DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
+from ._model import Directory
+
+if TYPE_CHECKING:
+    from .._scanning import Found
+    from ..events import Event
+
+_TOUCHES = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED
+
+
+class Entry(NamedTuple):
+    """A directory that was found below a given one."""
+
+    index: int
+    parent: int
+    name: str
+    wd: int  # 0 where it was not watched
+    names: dict[str, bool] | None  # each with whether it is a directory; if listed
+
+
+class Adopted(NamedTuple):
+    """What a whole batch has become."""
+
+    watched: dict[int, Directory]
+    unscanned: list[Directory]
+
+
+class Batch:
+    """The entries that one call into C found.
+
+    Parameters:
+        found: the entries.
+        given: the given directories.
+        only_directories: whether only directories were looked for.
+    """
+
+    __slots__ = ("_found", "_given", "_groups", "_only_directories", "_touched")
+
+    def __init__(
+        self, found: Found, given: Sequence[Directory], *, only_directories: bool
+    ) -> None:
+        self._found = found
+        self._given = given
+        self._only_directories = only_directories
+        self._touched: set[int] = set()
+        ends = found.group_end
+        self._groups = {
+            directory: (first, end)
+            for directory, first, end in zip(found.group_of, [len(given), *ends], ends)
+        }
+
+    def names(self, index: int) -> dict[str, bool]:
+        """Return the names in a directory, each with whether it is a directory."""
+        first, end = self._groups.get(index, (0, 0))
+        given = len(self._given)
+        names = self._found.names[first - given : end - given] if end else []
+        if self._only_directories:
+            return dict.fromkeys(names, True)
+        results = self._found.results[first:end]
+        return dict(zip(names, [result != NO_DIRECTORY for result in results]))
+
+    def note_events(self, events: Sequence[Event], fence: int) -> None:
+        """Note which directories the events of the window touch.
+
+        Parameters:
+            events: those of the read that ends the window.
+            fence: the watch descriptor of its IGNORED.
+        """
+        for wd, mask, _, _ in events:
+            if wd == fence and mask & IGNORED:
+                break
+            # What happens to the content of a file matters where it is reported.
+            if mask & _TOUCHES or not self._only_directories:
+                self._touched.add(wd)
+
+    def is_touched(self, index: int) -> bool:
+        """Return whether an event in the window was of this directory's watch."""
+        return self._found.wds[index] in self._touched
+
+    def is_touched_anywhere(self) -> bool:
+        """Return whether an event in the window was of any directory's watch."""
+        return bool(self._touched) and not self._touched.isdisjoint(self._found.wds)
+
+    def result(self, index: int) -> tuple[int, int]:
+        """Return what came of a directory's scan, and its watch or 0."""
+        return self._found.results[index], self._found.wds[index]
+
+    def wds_below(self, given: int) -> list[int]:
+        """Return the watches of the directories below a given one."""
+        return [entry.wd for entry in self.below(given) if entry.wd]
+
+    def wds_found(self) -> list[int]:
+        """Return the watches of all directories that were not given."""
+        return [wd for wd in self._found.wds[len(self._given) :] if wd]
+
+    def below(self, given: int) -> Iterator[Entry]:
+        """Yield the directories below a given one, each before those in it."""
+        wds, results, names = self._found.wds, self._found.results, self._found.names
+        offset = len(self._given)
+        unseen = [given]
+        while unseen:
+            parent = unseen.pop()
+            for index in range(*self._groups.get(parent, (0, 0))):
+                if results[index] != NO_DIRECTORY:
+                    listed = self.names(index) if results[index] == 0 else None
+                    yield Entry(
+                        index, parent, names[index - offset], wds[index], listed
+                    )
+                    unseen.append(index)
+
+    def adopt_all(self) -> Adopted:
+        """Make directories of all entries, below the given directories."""
+        wds, results, names, groups, ends = self._found
+        directories = list(self._given)
+        offset = first = len(directories)
+        watched: dict[int, Directory] = {}
+        unscanned: list[Directory] = []
+        for parent_index, end in zip(groups, ends):
+            parent = directories[parent_index]
+            children = parent.children = {}
+            for index in range(first, end):
+                name = names[index - offset]
+                child = children[name] = Directory(parent, name)
+                directories.append(child)
+                if results[index]:
+                    unscanned.append(child)
+                else:
+                    child.status = wd = wds[index]
+                    watched[wd] = child
+            first = end
+        return Adopted(watched, unscanned)

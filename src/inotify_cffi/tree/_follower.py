@@ -1,0 +1,241 @@
+"""The follower: leads each event of the queue through the parts, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ._masks import (
+    ATTRIB,
+    CONTROL,
+    CREATE,
+    DELETE,
+    DELETE_SELF,
+    ISDIR,
+    MOVE_SELF,
+    MOVED_FROM,
+    MOVED_TO,
+    STRUCTURAL,
+    UNMOUNT,
+)
+from ._model import Directory, FileRoot, Paths, Root, Scanning, State
+from ._moves import Arrived, Left
+from ._output import Output
+from ._renames import Renames
+from ._scanner import Purpose, Scan
+from ._scans import Scans
+from ._trees import Trees
+from ._unverified import UnverifiedNames
+from ._watches import Control, Watches
+
+if TYPE_CHECKING:
+    from ..events import Event
+
+
+class Parts(NamedTuple):
+    """All that an event can concern."""
+
+    paths: Paths
+    output: Output
+    watches: Watches
+    scans: Scans
+    renames: Renames
+    unverified: UnverifiedNames
+    trees: Trees
+
+
+class Follower:
+    """Follows the kernel's events."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._paths = parts.paths
+        self._output = parts.output
+        self._watches = parts.watches
+        self._scans = parts.scans
+        self._renames = parts.renames
+        self._unverified = parts.unverified
+        self._trees = parts.trees
+
+    def follow(self, batch: Sequence[Event]) -> bool:
+        """Follow the events of a read; return whether some are missing."""
+        overflowed = False
+        self._scans.note_events(batch)
+        for event in batch:
+            wd, mask, _, name = event
+            if mask & CONTROL:
+                overflowed |= self._follow_control(wd, mask)
+                continue
+            if not mask & UNMOUNT and self._scans.unmounted():
+                self._trees.show_mount_points()
+            if self._renames.has_ambiguous():
+                for decision in self._renames.judge(wd, mask):
+                    self._trees.apply(decision)
+            for directory in self._watches.owners(wd):
+                if directory.status != wd and directory.wd != wd:
+                    continue  # following the event for another owner has forgotten it
+                if not name:
+                    self._follow_self(directory, mask)
+                elif isinstance(directory, FileRoot):
+                    self._follow_file(directory, event, batch)
+                else:
+                    self._follow_named(directory, event, batch)
+        return overflowed
+
+    def end_window(self) -> None:
+        """End the window: at its fence, or else with the read."""
+        for scan in self._scans.finish(plainly=self._trees.adds_plainly()):
+            self._finish_scan(scan)
+        self._renames.window_ended()
+        for found in self._unverified.finish(self._scans.has_moved):
+            self._trees.found(found.parent, {found.name: found.is_directory})
+        for decision in self._renames.settled():
+            self._trees.apply(decision)
+
+    def _finish_scan(self, scan: Scan) -> None:
+        """Report what a scan found, and what happened in the directory since."""
+        if scan.failure is not None:
+            self._trees.scan_failed(scan, scan.failure)
+            return
+        directory = scan.directory
+        for _, mask, cookie, name in scan.replay(self._renames.is_pending):
+            self._follow_entry(directory, mask, cookie, name)
+            if directory.status is State.FORGOTTEN:
+                return
+        silent = scan.purpose is Purpose.SILENT
+        self._trees.found(directory, scan.names, scan.content, silent=silent)
+
+    def _follow_control(self, wd: int, mask: int) -> bool:
+        control = self._watches.classify(wd, mask)
+        if control is Control.FENCE:
+            self.end_window()
+        elif control is Control.LOST:
+            for directory in self._watches.forget(wd):
+                self._scans.lose_watch(directory)
+        elif control is Control.OVERFLOW:
+            self._trees.start_anew()
+            return True
+        return False
+
+    def _follow_self(self, directory: Directory, mask: int) -> None:
+        """Follow an event of a directory's own watch, about itself."""
+        if mask & UNMOUNT:
+            self._watches.release(directory.wd, directory, remove=False)
+            self._scans.unmount(directory)
+        if isinstance(directory, Root) and directory.parent is None:
+            if mask & (DELETE_SELF | MOVE_SELF | UNMOUNT):
+                self._trees.lose_root(directory, mask)
+            elif not isinstance(directory, FileRoot):
+                self._output.report(mask, directory.given)
+        elif mask & MOVE_SELF:
+            left = self._renames.moved_self(directory)
+            if left is not None:
+                self._trees.apply(left)
+        if mask & ATTRIB:
+            self._scans.retry_unreadable()
+
+    def _follow_file(
+        self, root: FileRoot, event: Event, batch: Sequence[Event]
+    ) -> None:
+        """Follow an event in the directory of a root that is a file."""
+        if event.name != root.base:
+            return
+        if isinstance(root.status, Scanning):
+            self._scans.hold(root, event, batch, completes_move=False)
+            if event.mask & MOVED_TO:
+                self._renames.hold_second(event.cookie)
+        else:
+            self._output.report(event.mask, root.given)
+
+    def _follow_named(
+        self, directory: Directory, event: Event, batch: Sequence[Event]
+    ) -> None:
+        """Follow an event that names an entry, or hold it back."""
+        _, mask, cookie, name = event
+        over = False
+        if isinstance(directory.status, Scanning):
+            second = bool(mask & MOVED_TO) and self._renames.is_pending(cookie)
+            if self._scans.hold(directory, event, batch, completes_move=second):
+                if second:
+                    self._renames.hold_second(cookie)
+            else:
+                self._follow_entry(directory, mask, cookie, name)
+                over = True  # for all that is known
+        else:
+            over = self._follow_entry(directory, mask, cookie, name)
+        if mask & STRUCTURAL and self._renames.note(directory, mask, name, over=over):
+            self._unverified.add(directory, name)
+
+    def _follow_entry(
+        self, parent: Directory, mask: int, cookie: int, name: str
+    ) -> bool:
+        """Follow what happened to a name.
+
+        Returns:
+            Whether a rename came over something that an exchange could have put
+            elsewhere.
+        """
+        if mask & STRUCTURAL:
+            left = self._renames.interrupts(parent, mask, cookie)
+            if left is not None:
+                self._trees.apply(left)
+        path = self._paths.entry_path(parent, name)
+        if self._output.excluded(path):
+            if mask & MOVED_TO:
+                move = self._renames.take(cookie, parent)
+                if move is not None:
+                    self._trees.apply(Left(move))
+        elif mask & MOVED_TO:
+            return self._follow_second_half(parent, mask, cookie, name)
+        elif mask & MOVED_FROM:
+            self._follow_first_half(parent, mask, cookie, name)
+        elif mask & CREATE:
+            self._trees.create(parent, name, mask)
+        elif mask & DELETE:
+            self._trees.delete(parent, name, mask)
+        else:
+            self._follow_content(parent, mask, name, path)
+        return False
+
+    def _follow_first_half(
+        self, parent: Directory, mask: int, cookie: int, name: str
+    ) -> None:
+        move = self._renames.left(
+            parent,
+            name,
+            cookie,
+            is_directory=bool(mask & ISDIR),
+            unverified=self._unverified.take(parent, name),
+        )
+        if move.child is not None:
+            self._scans.note_moved(move.child)
+
+    def _follow_second_half(
+        self, parent: Directory, mask: int, cookie: int, name: str
+    ) -> bool:
+        over = self._unverified.take(parent, name)
+        decision = self._renames.came(parent, name, mask, cookie)
+        victim = parent.child(name)
+        if victim is not None and (
+            isinstance(decision, Arrived) or victim is not decision.move.child
+        ):
+            over = True
+            self._trees.end_moves_below(victim)
+        self._trees.apply(decision)
+        return over
+
+    def _follow_content(
+        self, parent: Directory, mask: int, name: str, path: str
+    ) -> None:
+        """Follow an event that leaves the names as they are."""
+        if self._unverified and self._is_there(parent, name):
+            self._trees.found(parent, {name: bool(mask & ISDIR)})
+        if not self._renames.content(parent, name, mask):
+            self._output.report(mask, path)
+        if mask & ATTRIB and mask & ISDIR:
+            self._scans.retry_unreadable()
+
+    def _is_there(self, parent: Directory, name: str) -> bool:
+        """Let an event of something's content prove that an unverified name exists."""
+        if parent.child(name) is not None or self._renames.is_source(parent, name):
+            return False  # the consumer still has it
+        return self._unverified.take(parent, name)

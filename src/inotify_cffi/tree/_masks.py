@@ -1,0 +1,36 @@
+"""The masks that the tree works with, as plain numbers.
+
+The ``&`` of an IntEnum member costs five times as much as that of an int.
+"""
+
+from __future__ import annotations
+
+from ..events import flags
+
+CREATE = int(flags.CREATE)
+DELETE = int(flags.DELETE)
+MOVED_FROM = int(flags.MOVED_FROM)
+MOVED_TO = int(flags.MOVED_TO)
+ATTRIB = int(flags.ATTRIB)
+MODIFY = int(flags.MODIFY)
+CLOSE_WRITE = int(flags.CLOSE_WRITE)
+DELETE_SELF = int(flags.DELETE_SELF)
+MOVE_SELF = int(flags.MOVE_SELF)
+UNMOUNT = int(flags.UNMOUNT)
+Q_OVERFLOW = int(flags.Q_OVERFLOW)
+IGNORED = int(flags.IGNORED)
+ISDIR = int(flags.ISDIR)
+
+# What changes which names a directory has.
+STRUCTURAL = CREATE | DELETE | MOVED_FROM | MOVED_TO
+# What comes from the queue itself, and not from the watched directory.
+CONTROL = Q_OVERFLOW | IGNORED
+
+# What `TreeWatcher` reports by default.
+DEFAULT = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | MODIFY | CLOSE_WRITE
+# What the watcher itself needs, whatever is reported.
+NEEDED = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF
+# MASK_ADD always: without it the kernel clears the mask of a watch that is there
+# already before it sets the new one, and an event of that instant is lost.
+HOW = int(flags.ONLYDIR | flags.MASK_ADD | flags.EXCL_UNLINK)
+DONT_FOLLOW = int(flags.DONT_FOLLOW)

@@ -1,0 +1,215 @@
+"""The model of the trees: directories, their names, what state each is in.
+
+Only directories are in the model. The names of files are not kept: behind the
+window of its scan (see the package's docstring), the kernel's log of a directory is
+consistent by itself. A path is computed by walking up, so that a rename costs the
+same for any size.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Iterator
+from typing import Union
+
+
+class State(enum.Enum):
+    """What a directory waits for. Each directory is in exactly one state."""
+
+    WATCHED = "it has a watch; its events are reported as they come"
+    UNSCANNED = "it is known by name; it has to be scanned"
+    ENCLOSED = "it is a root in the tree of another root, which is scanned for it"
+    SCANNING = "it was scanned; the fence of that scan is still in the queue"
+    UNREADABLE = "it may not be read; it is scanned again after an ATTRIB"
+    BEYOND_LIMIT = "the limit of watches was reached before it was scanned"
+    WATCH_LOST = "the kernel removed its watch; a DELETE should follow"
+    UNMOUNTED = "what was mounted there is gone; the mount point is scanned next"
+    FORGOTTEN = "it is not part of the model any more"
+
+    @property
+    def wd(self) -> int:
+        """The watch of a directory that has no other status than this."""
+        return 0
+
+
+class Scanning:
+    """The status of a directory in the window of its scan; `wd` may be 0."""
+
+    __slots__ = ("wd",)
+
+    def __init__(self, wd: int) -> None:
+        self.wd = wd
+
+
+# One slot of a directory says it all, as a second one would be 16 bytes more: a
+# number is the watch descriptor of a directory that is WATCHED.
+Status = Union[int, Scanning, State]
+
+
+class Kind(enum.Enum):
+    """What the disk has at a name."""
+
+    DIRECTORY = "a directory"
+    OTHER = "anything else"
+    NOTHING = "nothing"
+
+
+class Directory:
+    """A directory that the consumer knows of.
+
+    `Scans` alone changes the status.
+    """
+
+    __slots__ = ("children", "name", "parent", "status")
+
+    def __init__(self, parent: Directory | None, name: str) -> None:
+        self.parent = parent
+        self.name = name
+        self.status: Status = State.UNSCANNED
+        self.children: dict[str, Directory] | None = None  # most have none
+
+    @property
+    def state(self) -> State:
+        status = self.status
+        if isinstance(status, State):
+            return status
+        return State.WATCHED if isinstance(status, int) else State.SCANNING
+
+    @property
+    def wd(self) -> int:
+        """The descriptor of its watch; 0 while it has none."""
+        status = self.status
+        return status if isinstance(status, int) else status.wd
+
+    def child(self, name: str) -> Directory | None:
+        return self.children.get(name) if self.children else None
+
+    def add(self, name: str) -> Directory:
+        child = Directory(self, name)
+        if self.children is None:
+            self.children = {}
+        self.children[name] = child
+        return child
+
+    def move(self, parent: Directory, name: str) -> None:
+        self.detach()
+        self.parent = parent
+        self.name = name
+        if parent.children is None:
+            parent.children = {}
+        parent.children[name] = self
+
+    def detach(self) -> None:
+        if self.parent is not None and self.parent.children:
+            if self.parent.children.get(self.name) is self:
+                del self.parent.children[self.name]
+            if not self.parent.children:
+                self.parent.children = None
+        self.parent = None
+
+    def isolate(self) -> None:
+        """Drop the references up and down, which form cycles with each other."""
+        self.parent = self.children = None
+
+    def walk(self) -> Iterator[Directory]:
+        """Yield this directory and all below it."""
+        stack = [self]
+        while stack:
+            directory = stack.pop()
+            yield directory
+            if directory.children:
+                stack.extend(directory.children.values())
+
+    def ancestors(self) -> Iterator[Directory]:
+        """Yield this directory and all above it."""
+        directory: Directory | None = self
+        while directory is not None:
+            yield directory
+            directory = directory.parent
+
+    @property
+    def root(self) -> Root | None:
+        """The root it is below, or None when it has been forgotten."""
+        if self.status is State.FORGOTTEN:
+            return None
+        for top in self.ancestors():
+            if isinstance(top, Root):
+                return top
+        return None  # pragma: no cover - every known directory is below a root
+
+
+class Root(Directory):
+    """The top of a tree. It has a parent only while it is part of another's.
+
+    `fs_path` is the absolute path of the directory to watch: which directory the
+    process was in when the root was given must not matter later.
+    """
+
+    __slots__ = ("fs_path", "given", "identity")
+
+    def __init__(self, given: str) -> None:
+        super().__init__(None, given)
+        self.given = given
+        self.fs_path = os.path.abspath(given)
+        self.identity: tuple[int, int] | None = None  # device and inode
+
+    def stand_alone(self) -> None:
+        """Become the top of a tree of its own."""
+        self.detach()
+        self.name = self.given
+
+
+class FileRoot(Root):
+    """A file, followed by its name in the directory that it is in."""
+
+    __slots__ = ("base",)
+
+    def __init__(self, given: str) -> None:
+        super().__init__(given)
+        self.fs_path, self.base = os.path.split(self.fs_path)
+
+
+def join(path: str, name: str) -> str:
+    return f"{path}{name}" if path.endswith("/") else f"{path}/{name}"
+
+
+def _way_up(directory: Directory) -> tuple[Root, str]:
+    names = []
+    while directory.parent is not None:
+        names.append(directory.name)
+        directory = directory.parent
+    assert isinstance(directory, Root)
+    return directory, "/".join(reversed(names))
+
+
+class Paths:
+    """Where the directories are, for the consumer and for the kernel."""
+
+    def __init__(self) -> None:
+        self._reported: dict[Directory, str] = {}
+
+    def report_path(self, directory: Directory) -> str:
+        """The path to report: the root as it was given, and what is below it."""
+        known = self._reported.get(directory)
+        if known is None:
+            top, names = _way_up(directory)
+            known = join(top.given, names) if names else top.given
+            self._reported[directory] = known
+        return known
+
+    def entry_path(self, parent: Directory, name: str) -> str:
+        """The path to report of a name in a directory."""
+        if isinstance(parent, FileRoot):
+            return parent.given
+        return join(self.report_path(parent), name)
+
+    @staticmethod
+    def fs_path(directory: Directory) -> str:
+        """The absolute path to watch and to list."""
+        top, names = _way_up(directory)
+        return join(top.fs_path, names) if names else top.fs_path
+
+    def changed(self) -> None:
+        """To be called after any move, and now and then, as it bounds the memory."""
+        self._reported.clear()

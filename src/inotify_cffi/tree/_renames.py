@@ -1,0 +1,298 @@
+"""The renames: from the kernel's events, in order, to what moved where.
+
+This module knows neither the kernel's queue nor the disk: it is given events, and
+it yields decisions, which the tracker applies to the model.
+
+Facts about a rename:
+
+* rename(2) queues MOVED_FROM, then MOVED_TO with the same cookie, then MOVE_SELF of
+  the moved directory, if that is watched. The locks of both directories are held
+  until the first two are in the queue. The MOVE_SELF comes after that, so another
+  event may lie between.
+* So a pending move has no second event if another structural event of its directory
+  comes, or the MOVE_SELF of what moved, or nothing although a change of its
+  directory, which needs the lock, has finished since (`settle`).
+* RENAME_EXCHANGE queues two such renames under one holding of the locks: x to y,
+  then y to x. After the second, y is still there. A rename to y and on to x looks
+  exactly like that, but then y is gone.
+* The kernel merges an event into the last one of the queue if the watch, the mask
+  and the name are equal; **cookies are not compared**. So two renames to the same
+  name can leave one MOVED_TO, with the cookie of the first. Counting first and second
+  events proves nothing.
+* A watch descriptor with MOVE_SELF is the identity of a directory in the order of
+  the queue. Identity from the disk is that of now, which the queue may not have
+  reached yet.
+
+What exchanges make of this is in `_arrivals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Callable
+
+from ._arrivals import Arrivals, Over
+from ._masks import MOVE_SELF, MOVED_FROM, MOVED_TO, STRUCTURAL
+from ._model import Directory
+from ._moves import (
+    Ambiguous,
+    Arrived,
+    Decision,
+    Exchanged,
+    Left,
+    Moved,
+    PendingMove,
+    Unsure,
+)
+
+
+class Renames:
+    """All renames that are not finished."""
+
+    def __init__(self) -> None:
+        self._by_cookie: dict[int, list[PendingMove]] = {}
+        self._pending: dict[Directory, PendingMove] = {}
+        self._ambiguous: list[Ambiguous] = []
+        self._arrivals = Arrivals()
+
+    # ---- events ----------------------------------------------------------------
+
+    def left(
+        self,
+        parent: Directory,
+        name: str,
+        cookie: int,
+        *,
+        is_directory: bool,
+        unverified: bool,
+    ) -> PendingMove:
+        """Follow MOVED_FROM: wait for its second event.
+
+        Parameters:
+            parent: the directory.
+            name: the name that left it.
+            cookie: the cookie.
+            is_directory: whether the event says so.
+            unverified: whether the consumer does not have the name, though it may
+                have been there.
+        """
+        move = PendingMove(
+            parent, name, cookie, is_directory=is_directory, unverified=unverified
+        )
+        self._by_cookie.setdefault(cookie, []).append(move)
+        self._pending[parent] = move
+        return move
+
+    def came(self, parent: Directory, name: str, mask: int, cookie: int) -> Decision:
+        """Follow MOVED_TO: decide where it came from.
+
+        Of several roots on one directory each has a first event: the one of the
+        same root is preferred.
+        """
+        move = self.take(cookie, parent)
+        if move is None or move.source_unknown:
+            return Arrived(parent, name, mask)
+        if move.may_be_exchange:
+            self._ambiguous.append(Ambiguous(move, parent, name, mask))
+            return Unsure(move)
+        return Moved(move, parent, name, mask)
+
+    def take(self, cookie: int, parent: Directory) -> PendingMove | None:
+        """Take the pending move with a cookie out, if there is one."""
+        moves = self._by_cookie.get(cookie)
+        if not moves:
+            return None
+        root = parent.root
+        move = next((move for move in moves if move.parent.root is root), moves[0])
+        self.drop(move)
+        return move
+
+    def interrupts(self, parent: Directory, mask: int, cookie: int) -> Left | None:
+        """Return what a structural event of a directory shows to have left."""
+        move = self._pending.get(parent)
+        if move is None or (mask & MOVED_TO and move.cookie == cookie):
+            return None
+        return self.leave(move)
+
+    def moved_self(self, directory: Directory) -> Left | None:
+        """Return what a directory's own MOVE_SELF shows to have left."""
+        if directory.parent is None:
+            return None
+        move = self._pending.get(directory.parent)
+        if move is None or move.child is not directory or move.second_is_held_back:
+            return None
+        return self.leave(move)
+
+    def judge(self, wd: int, mask: int) -> Iterator[Decision]:
+        """Let an event of the queue decide what is ambiguous.
+
+        It is asked before the event itself is followed, and each decision is
+        applied before the next is asked for.
+        """
+        for ambiguous in list(self._ambiguous):
+            if ambiguous not in self._ambiguous:
+                continue
+            child = ambiguous.move.child
+            if child is not None and mask & MOVE_SELF and child.wd == wd:
+                yield self._went_on(ambiguous)
+            elif mask & STRUCTURAL and wd in (
+                ambiguous.parent.wd,
+                ambiguous.move.parent.wd,
+            ):
+                yield self._was_exchanged(ambiguous)
+
+    def note(self, parent: Directory, mask: int, name: str, *, over: bool) -> bool:
+        """Remember a structural event, after it was followed or held back.
+
+        Parameters:
+            parent: the directory.
+            mask: the event's mask.
+            name: the event's name.
+            over: whether something that an exchange could have put elsewhere was
+                at this name: a known directory, or an unverified name.
+
+        Returns:
+            Whether the name, which seems to have left, may exist still.
+        """
+        before = self._arrivals.take(parent)
+        if mask & MOVED_TO and parent.root is not None:
+            self._arrivals.add(parent, name, over=over)
+        elif mask & MOVED_FROM and before is not None and before.name == name:
+            move = self._pending.get(parent)
+            if move is not None and move.source_unknown:
+                return False  # the consumer still has what came
+            if move is not None and move.child is not None and move.child.wd:
+                move.may_be_exchange = before.over is not Over.NOTHING
+            return True
+        return False
+
+    def hold_second(self, cookie: int) -> None:
+        """Note that a MOVED_TO is held back until the window ends."""
+        for move in self._by_cookie.get(cookie, ()):
+            move.second_is_held_back = True
+
+    def window_ended(self) -> None:
+        """Note that no MOVED_TO is held back any more."""
+        for move in self._pending.values():
+            move.second_is_held_back = False
+
+    def content(self, parent: Directory, name: str, mask: int) -> bool:
+        """Take an event of a name's content, if the name is ambiguous."""
+        for ambiguous in self._ambiguous:
+            if (ambiguous.parent, ambiguous.name) == (parent, name):
+                ambiguous.content.append(mask)
+                return True
+        return False
+
+    # ---- proof that nothing follows --------------------------------------------
+
+    def settle(self, wait: Callable[[Directory], None]) -> bool:
+        """Wait until every change that is half in the queue is in it whole.
+
+        Parameters:
+            wait: returns when the changes of a directory have finished. What it
+                raises is passed on, and the rest is left for the next time.
+
+        Returns:
+            Whether there was anything: then, when the queue has been read again,
+            `settled` decides.
+        """
+        found = False
+        for move in self._pending.values():
+            if not move.settled:
+                wait(move.parent)
+                move.settled = found = True
+        for ambiguous in self._ambiguous:
+            if not ambiguous.settled:
+                if ambiguous.parent.root is not None:
+                    wait(ambiguous.parent)
+                ambiguous.settled = found = True
+        return self._arrivals.settle(wait) or found
+
+    def settled(self) -> Iterator[Decision]:
+        """Yield what is decided as nothing followed. Apply each before the next."""
+        for move in list(self._pending.values()):
+            if move.settled and self._pending.get(move.parent) is move:
+                yield self.leave(move)
+        for ambiguous in list(self._ambiguous):
+            if ambiguous.settled and ambiguous in self._ambiguous:
+                yield self._was_exchanged(ambiguous)
+        self._arrivals.finish()
+
+    # ---- questions ---------------------------------------------------------------
+
+    def is_pending(self, cookie: int) -> bool:
+        """Return whether a first event with this cookie waits."""
+        return cookie in self._by_cookie
+
+    def has_ambiguous(self) -> bool:
+        return bool(self._ambiguous)
+
+    def is_source(self, parent: Directory, name: str) -> bool:
+        """Return whether the name is what a pending move has left."""
+        move = self._pending.get(parent)
+        return move is not None and move.name == name
+
+    def concerns(self, parent: Directory, name: str) -> bool:
+        """Return whether a decision about the name is still to come."""
+        return self.is_source(parent, name) or any(
+            (ambiguous.move.parent, ambiguous.move.name) == (parent, name)
+            for ambiguous in self._ambiguous
+        )
+
+    def between_places(self) -> Iterator[Directory]:
+        """Yield the directories whose move is pending."""
+        for move in self._pending.values():
+            if move.child is not None:
+                yield move.child
+
+    def below(self, top: Directory) -> Iterator[Left]:
+        """Yield what has left, as the directory that it was in goes.
+
+        Apply each before the next is asked for.
+        """
+        for move in list(self._pending.values()):
+            if (
+                self._pending.get(move.parent) is move
+                and top in move.parent.ancestors()
+            ):
+                yield self.leave(move)
+
+    # ---- the end -------------------------------------------------------------------
+
+    def leave(self, move: PendingMove) -> Left:
+        self.drop(move)
+        return Left(move)
+
+    def drop(self, move: PendingMove) -> None:
+        """Forget a pending move."""
+        moves = self._by_cookie.get(move.cookie, [])
+        if move in moves:
+            moves.remove(move)
+            if not moves:
+                del self._by_cookie[move.cookie]
+        if self._pending.get(move.parent) is move:
+            del self._pending[move.parent]
+
+    def forget(self, directory: Directory) -> None:
+        """Forget what waits in a directory that leaves the model."""
+        self._arrivals.take(directory)
+        move = self._pending.get(directory)
+        if move is not None:
+            self.drop(move)
+
+    def forget_all(self) -> None:
+        self._by_cookie.clear()
+        self._pending.clear()
+        self._ambiguous.clear()
+        self._arrivals.clear()
+
+    def _went_on(self, ambiguous: Ambiguous) -> Decision:
+        self._ambiguous.remove(ambiguous)
+        if ambiguous.parent.root is None:
+            return Left(ambiguous.move)
+        return Moved(*ambiguous.as_decided())
+
+    def _was_exchanged(self, ambiguous: Ambiguous) -> Exchanged:
+        self._ambiguous.remove(ambiguous)
+        return Exchanged(*ambiguous.as_decided())

@@ -1,0 +1,330 @@
+"""Scanning: a batch of directories is watched and listed, here and nowhere else."""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Callable, NamedTuple
+
+from .._scanning import NOT_REACHED, os_error
+from . import _disk
+from ._batch import Batch
+from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
+from ._model import Directory, FileRoot, Kind, Paths, Root, Scanning, join
+
+if TYPE_CHECKING:
+    from ..events import Event
+    from ._watches import Watches
+
+
+class Purpose(enum.Enum):
+    """Why a directory is scanned."""
+
+    REPORT = "report what is in it"
+    SILENT = "report nothing: the consumer did not ask for what was there before"
+    RETRY = "report what is in it, now that it may have become readable"
+
+
+Wanted = tuple[Directory, Purpose]
+
+
+class Scan(Scanning):
+    """What a scan found, and the events of the directory until its fence."""
+
+    __slots__ = (
+        "batch",
+        "content",
+        "directory",
+        "failure",
+        "held_back",
+        "index",
+        "names",
+        "purpose",
+        "reported",
+        "retry",
+    )
+
+    def __init__(
+        self,
+        directory: Directory,
+        purpose: Purpose,
+        wd: int,
+        names: dict[str, bool],
+        failure: OSError | None = None,
+    ) -> None:
+        super().__init__(wd)
+        self.directory = directory
+        self.purpose = purpose
+        self.names = names  # each with whether it is a directory
+        self.failure = failure
+        self.retry = False  # it may have become readable since
+        self.held_back: list[Event] = []
+        # Names that a rename brought in the window, and that was reported at once.
+        self.reported: set[str] = set()
+        self.content: dict[str, list[int]] = {}  # masks of events that name a name
+        # What was found by the same call into C, and which entry of it this is.
+        self.batch: Batch | None = None
+        self.index = 0
+
+    def replay(self, completes_move: Callable[[int], bool]) -> Iterator[Event]:
+        """Apply the events that were held back to the names.
+
+        Parameters:
+            completes_move: returns whether the first event of a rename with this
+                cookie came from a directory that the consumer knows.
+
+        Yields:
+            The events that apply to what has been reported already, in their
+            order; each has to be followed before the next is asked for.
+        """
+        followed: set[str] = set()
+        for event in self.held_back:
+            _, mask, cookie, name = event
+            if name in self.reported:
+                continue  # it was before the rename that was reported
+            if name in followed:
+                yield event
+            elif (
+                mask & MOVED_TO
+                and not isinstance(self.directory, FileRoot)
+                and completes_move(cookie)
+            ):
+                followed.add(name)
+                yield event
+            else:
+                self._apply(mask, name)
+        for name in followed | self.reported:
+            self.names.pop(name, None)
+
+    def _apply(self, mask: int, name: str) -> None:
+        is_directory = bool(mask & ISDIR)
+        if mask & (CREATE | MOVED_TO):
+            self.names[name] = is_directory
+            self.content.pop(name, None)
+        elif mask & (DELETE | MOVED_FROM):
+            # Of the other kind, it is what was exchanged for this one.
+            if self.names.get(name) == is_directory:
+                del self.names[name]
+                self.content.pop(name, None)
+        else:
+            self.content.setdefault(name, []).append(mask)
+
+
+class Reach(NamedTuple):
+    """How far one call goes."""
+
+    directories: int
+    milliseconds: float
+    descend: bool
+
+
+class Outcome(NamedTuple):
+    """What came of a call."""
+
+    scans: list[Scan]
+    unreached: list[Wanted]  # in their order
+    failures: list[OSError]  # ENOSPC, or the means to scan are missing; one at most
+    batches: list[Batch]
+
+
+class _Manner(enum.Enum):
+    SINGLE = "a file's directory, or a path that may be too long for the kernel"
+    ROOT = "its path may end in a link"
+    TOGETHER = "any other"
+
+
+class _Located(NamedTuple):
+    wanted: Wanted
+    fs_path: str
+
+
+def _manner(located: _Located) -> _Manner:
+    directory = located.wanted[0]
+    is_root = isinstance(directory, Root)
+    if isinstance(directory, FileRoot) or len(located.fs_path) > _disk.SURELY_SHORT:
+        return _Manner.SINGLE
+    return _Manner.ROOT if is_root and directory.parent is None else _Manner.TOGETHER
+
+
+def _ends_all(failure: OSError) -> bool:
+    """Return whether any other directory would meet the same failure."""
+    return failure.errno == errno.ENOSPC or failure.errno in _disk.NO_MEANS
+
+
+class Scanner:
+    """Asks the disk, in an order that the algorithm can rely on."""
+
+    def __init__(self, watches: Watches, paths: Paths) -> None:
+        self._watches = watches
+        self._paths = paths
+
+    def scan_all(self, wanted: Sequence[Wanted], reach: Reach) -> Outcome:
+        """Watch directories, list them, and go on with what is in them.
+
+        Parameters:
+            wanted: the directories, either all SILENT or none.
+            reach: how far to go.
+        """
+        outcome = Outcome([], [], [], [])
+        for manner, group in groupby(self._with_paths(wanted), _manner):
+            if outcome.unreached:
+                outcome.unreached.extend(each.wanted for each in group)
+            elif manner is _Manner.SINGLE:
+                self._scan_singly([*group], outcome)
+            else:
+                follow = manner is _Manner.ROOT
+                self._scan_together([*group], outcome, reach, follow=follow)
+        return outcome
+
+    def _with_paths(self, wanted: Iterable[Wanted]) -> Iterator[_Located]:
+        above: Directory | None = None
+        path_above = ""
+        for each in wanted:
+            directory, _ = each
+            parent = directory.parent
+            if parent is None or parent is not above:
+                above = parent
+                fs_path = self._paths.fs_path(directory)
+                path_above = os.path.dirname(fs_path)
+            else:  # walking up once for all neighbours
+                fs_path = join(path_above, directory.name)
+            yield _Located(each, fs_path)
+
+    def _scan_singly(self, located: Sequence[_Located], outcome: Outcome) -> None:
+        for number, ((directory, purpose), fs_path) in enumerate(located):
+            try:
+                outcome.scans.append(self._scan(directory, fs_path, purpose))
+            except OSError as failure:
+                outcome.failures.append(failure)
+                outcome.unreached.extend(each.wanted for each in located[number:])
+                break
+
+    def _scan_together(
+        self,
+        located: Sequence[_Located],
+        outcome: Outcome,
+        reach: Reach,
+        *,
+        follow: bool,
+    ) -> None:
+        silent = located[0].wanted[1] is Purpose.SILENT
+        found = self._watches.scan(
+            [each.fs_path for each in located],
+            follow=follow,
+            descend=reach.descend,
+            only_directories=silent,
+            limit=reach.directories,
+            milliseconds=reach.milliseconds,
+        )
+        given = [each.wanted[0] for each in located]
+        batch = Batch(found, given, only_directories=silent)
+        outcome.batches.append(batch)
+        for index, (wanted, fs_path) in enumerate(located):
+            scan = None
+            if not outcome.failures:
+                try:
+                    scan = self._scan_of(batch, index, wanted, fs_path)
+                except OSError as failure:
+                    outcome.failures.append(failure)
+            if scan is None:
+                _, wd = batch.result(index)
+                self._watches.keep([wd, *batch.wds_below(index)])
+                outcome.unreached.append(wanted)
+            else:
+                outcome.scans.append(scan)
+
+    def _scan_of(
+        self, batch: Batch, index: int, wanted: Wanted, fs_path: str
+    ) -> Scan | None:
+        """Return the scan of a given directory; None where it was not reached.
+
+        Raises:
+            OSError: any other directory would meet the same.
+        """
+        number, wd = batch.result(index)
+        if number in (NOT_REACHED, errno.EINTR):
+            return None
+        failure = os_error(number, fs_path) if number else None
+        if failure is not None and _ends_all(failure):
+            raise failure
+        scan = self._found(wanted, wd, batch.names(index), failure)
+        scan.batch, scan.index = batch, index
+        return scan
+
+    def find(self, directory: Directory, name: str) -> Kind | None:
+        """Return what has a name; None where that cannot be asked now.
+
+        Raises:
+            OSError: EMFILE and the like: the means to ask are missing.
+        """
+        try:
+            is_directory = _disk.find(self._paths.fs_path(directory), name)
+        except OSError as failure:
+            if failure.errno in _disk.NO_MEANS:
+                raise
+            return None
+        if is_directory is None:
+            self._wait_for_path(directory)
+            return Kind.NOTHING
+        return Kind.DIRECTORY if is_directory else Kind.OTHER
+
+    def wait_for_changes(self, directory: Directory) -> None:
+        """Return when every change of a directory so far has queued its events."""
+        _disk.let_changes_finish(self._paths.fs_path(directory))
+
+    def count(self, directories: Iterable[Directory]) -> int:
+        """Count directories and all below them, as far as they can be read."""
+        return _disk.count_directories([*map(self._paths.fs_path, directories)])
+
+    def _scan(self, directory: Directory, fs_path: str, purpose: Purpose) -> Scan:
+        try:
+            with _disk.reachable(fs_path) as path:
+                return self._watch_and_list(directory, path, purpose)
+        except OSError as failure:
+            if _ends_all(failure):
+                raise
+            return self._found((directory, purpose), 0, {}, failure)
+
+    def _watch_and_list(
+        self, directory: Directory, path: str, purpose: Purpose
+    ) -> Scan:
+        follow = isinstance(directory, Root) and directory.parent is None
+        wd = self._watches.add(path, follow=follow)
+        if isinstance(directory, FileRoot):
+            kind = _disk.find(path, directory.base)
+            names = {} if kind is None else {directory.base: kind}
+        elif purpose is Purpose.SILENT:
+            names = _disk.directories(path)
+        else:
+            names = _disk.listing(path)
+        return self._found((directory, purpose), wd, names)
+
+    def _found(
+        self,
+        wanted: Wanted,
+        wd: int,
+        names: dict[str, bool],
+        failure: OSError | None = None,
+    ) -> Scan:
+        directory, purpose = wanted
+        if failure is not None:
+            self._watches.keep([wd])
+            self._wait_for_path(directory)
+            return Scan(directory, purpose, 0, {}, failure)
+        if self._watches.owners(wd):  # it may be what was just exchanged for this
+            self._wait_for_path(directory)
+        self._watches.assign(wd, directory)
+        return Scan(directory, purpose, wd, names)
+
+    def _wait_for_path(self, directory: Directory) -> None:
+        """Return when every change of a directory above has queued its events.
+
+        A path leads elsewhere, or nowhere, a moment before the event of that is
+        queued.
+        """
+        for above in directory.ancestors():
+            if above is not directory:
+                self.wait_for_changes(above)

@@ -1,0 +1,457 @@
+"""The scans: which directories have to be scanned, and which are in their window.
+
+Each directory is in one state (`State`); this module alone changes it, and keeps
+the directories of a state together where somebody has to find them.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ._batch import Batch
+from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
+from ._model import Directory, FileRoot, Paths, Root, State, Status
+from ._scanner import Purpose, Reach, Scan, Scanner, Wanted
+
+if TYPE_CHECKING:
+    from ..events import Event
+    from ._watches import Watches
+
+# Directories in one batch. The more, the fewer crossings into C and reads of the
+# queue; but the longer the window, the more scans a rename makes invalid. So there are
+# few in the first one, and more as long as nothing is in the way.
+_FEWEST = 16
+_MOST = 1024
+# As most have directories in them, which C goes on with, fewer are given.
+_MOST_GIVEN = 256
+# How long one call into C may take, in milliseconds: an event loop is held for that
+# long, and as long again for what is made in Python of what was found.
+_SILENT_TIME = 8.0
+_REPORT_TIME = 3.0
+
+_GROUPED = (State.UNREADABLE, State.BEYOND_LIMIT, State.WATCH_LOST, State.UNMOUNTED)
+
+
+class Ahead(NamedTuple):
+    """What the events of a window say before they are followed."""
+
+    moved: set[Directory]  # or removed
+    overflow: bool
+
+
+class Window:
+    """The scans of one batch, and what has moved since they began."""
+
+    __slots__ = ("_moved_ahead", "batches", "fence", "is_whole", "moved", "scans")
+
+    def __init__(self, moved: Iterable[Directory] = ()) -> None:
+        self.scans: dict[Directory, Scan] = {}
+        self.batches: list[Batch] = []
+        self.is_whole = True  # what C has scanned is all in the scans
+        self.moved = set(moved)
+        self.fence = 0  # the watch descriptor whose IGNORED ends the window
+        # What the events of the window move, once somebody has asked.
+        self._moved_ahead: Ahead | None = None
+
+    def moves(self, directory: Directory) -> bool:
+        """Return whether a directory, or one above it, has moved so far."""
+        return bool(self.moved) and not self.moved.isdisjoint(directory.ancestors())
+
+    def will_move(
+        self, directory: Directory, batch: Sequence[Event], watches: Watches
+    ) -> bool:
+        """Return whether an event of the window moves or removes a directory.
+
+        Parameters:
+            directory: the directory, which is in this window.
+            batch: the events of the read that ends the window.
+            watches: they say whose events these are.
+        """
+        if self._moved_ahead is None:
+            self._moved_ahead = _look_ahead(batch, self.fence, watches)
+        ahead = self._moved_ahead
+        return (
+            ahead.overflow
+            or self.moves(directory)
+            or not ahead.moved.isdisjoint(directory.ancestors())
+        )
+
+
+def _look_ahead(batch: Sequence[Event], fence: int, watches: Watches) -> Ahead:
+    """Return what the events before a fence say of the whole window."""
+    moved: set[Directory] = set()
+    for wd, mask, _, name in batch:
+        if mask & IGNORED and wd == fence:
+            break
+        if wd == -1:
+            return Ahead(moved, overflow=True)
+        for owner in watches.owners(wd):
+            if not name and mask & (DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED):
+                moved.add(owner)
+            elif mask & STRUCTURAL:
+                child = owner.child(name)
+                if child is not None:
+                    moved.add(child)
+    return Ahead(moved, overflow=False)
+
+
+def _is_quiet(scan: Scan) -> bool:
+    """Return whether a silent scan can be taken as it is."""
+    directory = scan.directory
+    return (
+        scan.batch is not None
+        and scan.purpose is Purpose.SILENT
+        and scan.failure is None
+        and directory.status is scan
+        and scan.wd != 0
+        and not scan.held_back
+        and not scan.reported
+        and not directory.children
+    )
+
+
+class Scans:
+    """What has to be scanned, what is being scanned, and what cannot be."""
+
+    def __init__(self, scanner: Scanner, watches: Watches, paths: Paths) -> None:
+        self._scanner = scanner
+        self._watches = watches
+        self._paths = paths
+        # Unscanned directories. The present call need not wait for those that
+        # were created after it began.
+        self._now: dict[Directory, Purpose] = {}
+        self._next_call: dict[Directory, Purpose] = {}
+        self._groups: dict[State, dict[Directory, None]] = {
+            state: {} for state in _GROUPED
+        }
+        self._window = Window()
+        self._reach = _FEWEST
+        self._limit_error: OSError | None = None
+
+    # ---- what has to be scanned ------------------------------------------------
+
+    def want(
+        self,
+        directory: Directory,
+        purpose: Purpose = Purpose.REPORT,
+        *,
+        next_call: bool = False,
+    ) -> None:
+        """Have a directory scanned, by this call or by the next."""
+        self._leave_state(directory)
+        directory.status = State.UNSCANNED
+        (self._next_call if next_call else self._now)[directory] = purpose
+
+    def has_unscanned(self) -> bool:
+        """Return whether this call has to scan anything more."""
+        return bool(self._now)
+
+    def promote(self) -> None:
+        """Let this call scan what was left for the next one."""
+        self._now.update(self._next_call)
+        self._next_call.clear()
+
+    def start(self, moved: Iterable[Directory], *, descend: bool) -> bool:
+        """Open a window and scan a batch of directories.
+
+        Parameters:
+            moved: directories that are between two places at the moment.
+            descend: whether all that is found will be wanted, too.
+
+        Returns:
+            Whether there was anything to scan.
+
+        Raises:
+            OSError: EMFILE and the like: the directories are still to be scanned.
+                Of the limit of watches, `take_limit_error` knows.
+        """
+        self._window = Window(moved)
+        if not self._now:
+            self._rest()
+            return False
+        wanted = self._take_wanted()
+        silent = wanted[0][1] is Purpose.SILENT
+        time = _SILENT_TIME if silent else _REPORT_TIME
+        outcome = self._scanner.scan_all(wanted, Reach(self._reach, time, descend))
+        self._window.batches = outcome.batches
+        self._window.is_whole = not outcome.failures
+        for scan in outcome.scans:
+            scan.directory.status = scan
+            self._window.scans[scan.directory] = scan
+        self._now.update(reversed(outcome.unreached))
+        for failure in outcome.failures:
+            if failure.errno != errno.ENOSPC:
+                raise failure
+            self._give_up(outcome.unreached[0][0], failure)
+        return True
+
+    def _take_wanted(self) -> list[Wanted]:
+        """Take the directories for one batch: the names of files are one's, or not."""
+        wanted = [self._now.popitem()]
+        silent = wanted[0][1] is Purpose.SILENT
+        while self._now and len(wanted) < min(self._reach, _MOST_GIVEN):
+            directory, purpose = self._now.popitem()
+            if (purpose is Purpose.SILENT) != silent:
+                self._now[directory] = purpose
+                break
+            wanted.append((directory, purpose))
+        return wanted
+
+    def _rest(self) -> None:
+        if self._reach != _FEWEST:
+            self._reach = _FEWEST
+            self._watches.free_memory()
+
+    def fence(self) -> None:
+        """Queue the event that ends the window."""
+        self._window.fence = self._watches.fence()
+
+    def take_limit_error(self) -> OSError | None:
+        """Return the error that says how many watches are wanted, once."""
+        error, self._limit_error = self._limit_error, None
+        return error
+
+    def _give_up(self, directory: Directory, failure: OSError) -> None:
+        """Leave all that is unscanned beyond the limit of watches."""
+        for unscanned in (*self._now, *self._next_call):
+            self._enter(unscanned, State.BEYOND_LIMIT)
+        beyond = self._groups[State.BEYOND_LIMIT]
+        wanted = len(self._watches) + self._scanner.count(beyond)
+        self._limit_error = OSError(
+            errno.ENOSPC,
+            f"{failure.strerror}; these trees have {wanted} directories to watch",
+            self._paths.report_path(directory),
+        )
+
+    # ---- the window ------------------------------------------------------------
+
+    def hold(
+        self,
+        directory: Directory,
+        event: Event,
+        batch: Sequence[Event],
+        *,
+        completes_move: bool,
+    ) -> bool:
+        """Hold an event of a directory that is being scanned back.
+
+        A rename from a known directory into this one is reported at once if nothing
+        later in this window invalidates the scan. From then on, the events of that
+        name are reported directly.
+
+        Parameters:
+            directory: the directory, which is SCANNING.
+            event: its event, which names an entry.
+            batch: the events of the same read.
+            completes_move: whether it is the second event of a rename from a
+                directory that the consumer knows.
+
+        Returns:
+            Whether it was held back. If not, it has to be reported now.
+        """
+        scan = self._window.scans[directory]
+        if (
+            completes_move
+            and scan.failure is None
+            and not isinstance(directory, FileRoot)
+            and not self._window.will_move(directory, batch, self._watches)
+        ):
+            scan.reported.add(event.name)
+        if event.name in scan.reported:
+            return False
+        scan.held_back.append(event)
+        return True
+
+    def note_moved(self, directory: Directory) -> None:
+        """Let a move invalidate the scans of a directory and of those below it."""
+        self._window.moved.add(directory)
+
+    def has_moved(self, directory: Directory) -> bool:
+        """Return whether a directory, or one above it, moved since the last batch."""
+        return self._window.moves(directory)
+
+    def note_events(self, events: Sequence[Event]) -> None:
+        """Note what the events of a read, before they are followed, say of a window."""
+        for batch in self._window.batches:
+            batch.note_events(events, self._window.fence)
+
+    def finish(self, *, plainly: bool) -> Iterator[Scan]:
+        """End the window: yield the valid scans, have the others made again.
+
+        A scan is valid when nothing in its window moved or removed the directory or
+        one above it. A scan that failed is yielded as well, if the directory was
+        where it should be.
+
+        Parameters:
+            plainly: whether all that a SILENT scan finds becomes part of the model,
+                and nothing else comes of it. Then it need not be yielded.
+        """
+        window = self._window
+        scans, window.scans = window.scans, {}
+        batches, window.batches = window.batches, []
+        self._reach = min(2 * self._reach, _MOST)  # until something is in the way
+        plainly = plainly and window.is_whole and not window.moved
+        if plainly and self._are_quiet(scans.values(), batches):
+            self._adopt(scans, batches)
+            return
+        for directory, scan in scans.items():
+            if directory.status is not scan:
+                continue  # it is forgotten, or unmounted
+            if window.moves(directory):
+                self._watches.release(scan.wd, directory, remove=False)
+                self.want(directory, scan.purpose)
+            elif scan.failure is not None:
+                yield scan
+            elif not scan.wd:  # the kernel removed its watch already
+                self.want(directory, scan.purpose)
+            else:
+                directory.status = scan.wd
+                yield scan
+                yield from self._finish_below(scan)
+
+    def _are_quiet(self, scans: Iterable[Scan], batches: Iterable[Batch]) -> bool:
+        """Return whether nothing happened to what a window has scanned silently."""
+        return (
+            all(map(_is_quiet, scans))
+            and not any(batch.is_touched_anywhere() for batch in batches)
+            and self._watches.are_unassigned(
+                [wd for batch in batches for wd in batch.wds_found()]
+            )
+        )
+
+    def _adopt(self, scans: Mapping[Directory, Scan], batches: list[Batch]) -> None:
+        for directory, scan in scans.items():
+            directory.status = scan.wd
+        for batch in batches:
+            watched, unscanned = batch.adopt_all()
+            self._watches.assign_all(watched)
+            self._now.update(dict.fromkeys(unscanned, Purpose.SILENT))
+
+    def _finish_below(self, scan: Scan) -> Iterator[Scan]:
+        """Yield the scans below a directory that are valid, as it is.
+
+        The others are made again: all in whose directory something happened, or in
+        one above it, and what seems to be at another place, too, as an event about
+        that is still queued.
+        """
+        if scan.batch is None:
+            return
+        purpose = Purpose.SILENT if scan.purpose is Purpose.SILENT else Purpose.REPORT
+        touched = scan.batch.is_touched
+        places: dict[int, Directory] = {}
+        if not touched(scan.index):
+            places[scan.index] = scan.directory
+        for index, parent_index, name, wd, names in scan.batch.below(scan.index):
+            parent = places.get(parent_index)
+            child = parent.child(name) if parent is not None else None
+            if (
+                child is not None
+                and names is not None
+                and child.status is State.UNSCANNED
+                and not touched(index)
+                and self._watches.are_unassigned([wd])
+            ):
+                places[index] = child
+                self._enter(child, wd)
+                self._watches.assign(wd, child)
+                yield Scan(child, purpose, wd, names)
+            elif wd:
+                self._watches.keep([wd])
+                self._reach = _FEWEST
+
+    def _drop_below(self, scan: Scan) -> None:
+        """Let the watches go that were added below a scan that is not valid."""
+        self._reach = _FEWEST
+        if scan.batch is not None:
+            self._watches.keep(scan.batch.wds_below(scan.index))
+
+    # ---- states ----------------------------------------------------------------
+
+    def adopt(self, directory: Directory, wd: int) -> None:
+        """Take a directory as watched that has been given another's watch."""
+        self._enter(directory, wd)
+
+    def enclose(self, root: Root) -> None:
+        """Leave a root to the scan of the tree that it is in."""
+        self._enter(root, State.ENCLOSED)
+
+    def fail(self, scan: Scan) -> bool:
+        """Follow a scan that failed as the directory may not be read.
+
+        Returns:
+            Whether this is new: nobody knows of it yet.
+        """
+        if scan.retry:
+            self.want(scan.directory, Purpose.RETRY, next_call=True)
+        else:
+            self._enter(scan.directory, State.UNREADABLE)
+        return scan.purpose is not Purpose.RETRY
+
+    def retry_unreadable(self) -> None:
+        """Have those scanned again that may have become readable."""
+        for directory in list(self._groups[State.UNREADABLE]):
+            self.want(directory, Purpose.RETRY, next_call=True)
+        for scan in self._window.scans.values():
+            scan.retry = True
+
+    def lose_watch(self, directory: Directory) -> None:
+        """Follow the end of a directory's watch."""
+        scan = self._window.scans.get(directory)
+        if scan is not None and directory.status is scan:
+            scan.wd = 0
+        elif directory.status is not State.UNMOUNTED:
+            self._enter(directory, State.WATCH_LOST)
+
+    def has_lost(self) -> bool:
+        """Return whether the watch of some directory ended, and no DELETE followed."""
+        return bool(self._groups[State.WATCH_LOST])
+
+    def rescan_lost(self) -> bool:
+        """Have those scanned again whose watch ended, and no DELETE followed."""
+        lost = list(self._groups[State.WATCH_LOST])
+        for directory in lost:
+            self.want(directory, next_call=True)
+        return bool(lost)
+
+    def unmount(self, directory: Directory) -> None:
+        """Follow an unmount of what a directory is on: its watch ends next."""
+        self._enter(directory, State.UNMOUNTED)
+
+    def unmounted(self) -> Collection[Directory]:
+        return self._groups[State.UNMOUNTED]
+
+    def forget(self, directory: Directory) -> None:
+        """Let a directory leave the model."""
+        self._enter(directory, State.FORGOTTEN)
+
+    def forget_all(self) -> None:
+        """Let go of everything; the directories have left the model."""
+        self._now.clear()
+        self._next_call.clear()
+        for group in self._groups.values():
+            group.clear()
+        for batch in self._window.batches:
+            self._watches.keep(batch.wds_found())
+        self._window = Window()
+
+    def _enter(self, directory: Directory, status: Status) -> None:
+        self._leave_state(directory)
+        directory.status = status
+        if isinstance(status, State) and status in self._groups:
+            self._groups[status][directory] = None
+
+    def _leave_state(self, directory: Directory) -> None:
+        status = directory.status
+        if isinstance(status, int):
+            return
+        if status is State.UNSCANNED:
+            self._now.pop(directory, None)
+            self._next_call.pop(directory, None)
+        elif isinstance(status, State):
+            if status in self._groups:
+                self._groups[status].pop(directory, None)
+        elif isinstance(status, Scan):
+            self._window.scans.pop(directory, None)
+            self._drop_below(status)

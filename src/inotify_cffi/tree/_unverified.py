@@ -1,0 +1,95 @@
+"""The names to be verified: they may exist though the consumer has them not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Callable, NamedTuple
+
+from ._model import Directory, Kind, State
+
+
+class Name(NamedTuple):
+    """A name in a directory, and whether it is a directory."""
+
+    parent: Directory
+    name: str
+    is_directory: bool
+
+
+class UnverifiedNames:
+    """Names that an exchange may have left where they seem to have gone from.
+
+    A name is unverified until the disk was asked, and the queue was read after
+    that; or until an event says what became of it.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[tuple[Directory, str]] = set()
+        self._found: dict[tuple[Directory, str], Kind] = {}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def add(self, parent: Directory, name: str) -> None:
+        self._names.add((parent, name))
+
+    def take(self, parent: Directory, name: str) -> bool:
+        """Return whether a name was unverified; it is not any more."""
+        self._found.pop((parent, name), None)  # what was seen is past
+        if (parent, name) not in self._names:
+            return False
+        self._names.discard((parent, name))
+        return True
+
+    def ask(
+        self,
+        find: Callable[[Directory, str], Kind | None],
+        is_undecided: Callable[[Directory, str], bool],
+    ) -> bool:
+        """Ask the disk for all names.
+
+        Parameters:
+            find: returns what has a name, or None where that cannot be asked now.
+            is_undecided: returns whether a rename decides about the name first.
+
+        Returns:
+            Whether the disk was asked: then `finish` has to follow, when the queue
+            was read.
+        """
+        asked = False
+        for parent, name in self._names:
+            if parent.status is State.FORGOTTEN or is_undecided(parent, name):
+                continue
+            kind = find(parent, name)
+            if kind is not None:
+                self._found[parent, name] = kind
+                asked = True
+        return asked
+
+    def finish(self, has_moved: Callable[[Directory], bool]) -> Iterator[Name]:
+        """Yield the names that exist, now that the queue says nothing else.
+
+        Parameters:
+            has_moved: returns whether a directory moved since the disk was asked.
+                Then it has to be asked again.
+        """
+        found, self._found = self._found, {}
+        for (parent, name), kind in found.items():
+            if (
+                parent.status not in (State.FORGOTTEN, State.UNSCANNED)
+                and not has_moved(parent)
+                and self.take(parent, name)
+                and parent.child(name) is None
+                and kind is not Kind.NOTHING
+            ):
+                yield Name(parent, name, kind is Kind.DIRECTORY)
+        # A scan that comes will find the others of such a directory.
+        self._names -= {
+            (parent, name)
+            for parent, name in self._names
+            if parent.status in (State.FORGOTTEN, State.UNSCANNED)
+        }
+
+    def forget_all(self) -> None:
+        self._names.clear()
+        self._found.clear()

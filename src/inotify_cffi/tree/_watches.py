@@ -1,0 +1,200 @@
+"""The watches: which directory has which, and which nobody needs.
+
+This is the only module that adds and removes watches. A watch can have several
+owners: roots that overlap, or a directory that is mounted at two places.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from .._scanning import BulkScanner, Found
+from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, NEEDED
+from ._model import Directory
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ..instance import INotify
+
+# Only directories are watched, so nothing else waits for the events of this.
+_NO_DIRECTORY = "/dev/null"
+
+
+class Control(enum.Enum):
+    """What an event that the queue itself produced means."""
+
+    OVERFLOW = "events are missing"
+    FENCE = "the IGNORED of `Watches.fence`"
+    STALE = "the IGNORED of a watch that was removed here"
+    LOST = "the kernel removed a watch by itself"
+
+
+class Watches:
+    """Every watch of one inotify instance, with its owners."""
+
+    def __init__(self, inotify: INotify, mask: int) -> None:
+        self._inotify = inotify
+        self._mask = mask | NEEDED | HOW
+        self._bulk = BulkScanner(inotify, self._mask)
+        self._owners: dict[int, Directory | tuple[Directory, ...]] = {}
+        # Watches without an owner. They are kept until the queue is empty, as an
+        # event that is queued may still need them.
+        self._strays: set[int] = set()
+        self._awaiting_ignored: set[int] = set()
+        self._fence = 0
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def add(self, path: str, *, follow: bool) -> int:
+        """Watch a directory; until it is assigned to one, the watch is a stray.
+
+        Parameters:
+            path: a path that the kernel takes.
+            follow: whether to follow a symbolic link at the end of the path.
+
+        Returns:
+            The watch descriptor: an old one when the directory is watched already.
+
+        Raises:
+            OSError: as inotify_add_watch(2).
+        """
+        mask = self._mask if follow else self._mask | DONT_FOLLOW
+        wd = self._inotify.add_watch(path, mask)
+        if wd not in self._owners:
+            self._strays.add(wd)
+        return wd
+
+    def scan(
+        self,
+        paths: Sequence[str],
+        *,
+        follow: bool,
+        descend: bool,
+        only_directories: bool,
+        limit: int,
+        milliseconds: float,
+    ) -> Found:
+        """Watch and list many directories, as `BulkScanner.scan`.
+
+        What was watched is no stray before `keep` has it so.
+        """
+        return self._bulk.scan(
+            paths,
+            follow=follow,
+            descend=descend,
+            only_directories=only_directories,
+            limit=limit,
+            milliseconds=milliseconds,
+        )
+
+    def free_memory(self) -> None:
+        """Free what the last scan needed."""
+        self._bulk.free_memory()
+
+    def keep(self, wds: Collection[int]) -> None:
+        """Make strays of the watches that have no owner; 0 is none."""
+        self._strays.update(wd for wd in wds if wd and wd not in self._owners)
+
+    def are_unassigned(self, wds: Collection[int]) -> bool:
+        """Return whether watches have no owner, and differ from each other."""
+        return self._owners.keys().isdisjoint(wds) and len(set(wds)) == len(wds)
+
+    def assign_all(self, directories: Mapping[int, Directory]) -> None:
+        """Make each directory the owner of a watch that has none."""
+        self._strays.difference_update(directories)
+        self._owners.update(directories)
+
+    def assign(self, wd: int, directory: Directory) -> None:
+        """Make a directory an owner of a watch."""
+        self._strays.discard(wd)
+        if wd in self._owners:
+            self._owners[wd] = (*self.owners(wd), directory)
+        else:
+            self._owners[wd] = directory
+
+    def release(self, wd: int, directory: Directory, *, remove: bool) -> None:
+        """Take a watch from a directory.
+
+        Parameters:
+            wd: the watch; 0 where there is none.
+            directory: one of its owners.
+            remove: when this was the last owner, whether to remove the watch at
+                once. If not, it stays as a stray until the queue is empty.
+        """
+        if not wd:
+            return
+        left = tuple(owner for owner in self.owners(wd) if owner is not directory)
+        if left:
+            self._owners[wd] = left if len(left) > 1 else left[0]
+            return
+        self._owners.pop(wd, None)
+        if remove:
+            self._remove(wd)
+        else:
+            self._strays.add(wd)
+
+    def owners(self, wd: int) -> tuple[Directory, ...]:
+        """Return the directories that have a watch."""
+        owner = self._owners.get(wd)
+        if owner is None:
+            return ()
+        return owner if isinstance(owner, tuple) else (owner,)
+
+    def fence(self) -> int:
+        """Queue an event that comes behind all that was queued so far.
+
+        Returns:
+            The watch descriptor of its IGNORED, or 0 when that cannot be had: the
+            window then lasts until the next read is done.
+        """
+        try:
+            wd = self._fence = self._inotify.add_watch(_NO_DIRECTORY, DELETE_SELF)
+            self._inotify.rm_watch(wd)
+        except OSError:
+            return 0
+        return wd
+
+    def classify(self, wd: int, mask: int) -> Control:
+        """Return what an event of CONTROL means; forget a watch that has ended."""
+        if not mask & IGNORED:
+            return Control.OVERFLOW
+        if wd in self._awaiting_ignored:
+            self._awaiting_ignored.discard(wd)
+            return Control.STALE
+        if wd == self._fence:
+            return Control.FENCE
+        self._strays.discard(wd)
+        return Control.LOST
+
+    def forget(self, wd: int) -> tuple[Directory, ...]:
+        """Follow the end of a watch; return the directories that had it."""
+        owners = self.owners(wd)
+        self._owners.pop(wd, None)
+        return owners
+
+    def needs_collection(self) -> bool:
+        """Return whether `collect` has something to do."""
+        return bool(self._strays or self._awaiting_ignored)
+
+    def collect(self) -> None:
+        """Remove the watches that nobody owns. The queue must be empty."""
+        self._awaiting_ignored.clear()  # an overflow may have swallowed their IGNORED
+        for wd in self._strays:
+            self._remove(wd)
+        self._strays.clear()
+
+    def forget_all(self) -> None:
+        """Take their watches from all directories; keep them as strays."""
+        self._strays.update(self._owners)
+        self._owners.clear()
+
+    def _remove(self, wd: int) -> None:
+        try:
+            self._inotify.rm_watch(wd)
+        except OSError:
+            return  # EINVAL: it is gone already, and its IGNORED is or was queued
+        # Once only: the kernel does not give a number again before it wraps.
+        self._awaiting_ignored.add(wd)
