@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
+import threading
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
+from typing import TYPE_CHECKING, Callable, NamedTuple, Union
 
+from ._awaiting import running_backend
 from ._batching import Batcher, Options
 from ._beginning import Trees, begin
 from ._filters import DEFAULT_IGNORE, Globs, Matcher, exclusion
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_IGNORE", "AsyncBatches", "Batches", "Change", "awatch", "watch"]
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+_LONGEST_WAIT = 3600.0  # seconds
 
 _STRUCTURE = int(
     flags.CREATE | flags.DELETE | masks.MOVE | flags.DELETE_SELF | flags.MOVE_SELF
@@ -62,13 +65,13 @@ class _Watching:
         # their times and modes when they have been closed.
         modifying = _MODIFY if complete else _MODIFY | _ATTRIB
         noted = modifying | (_CLOSE_WRITE if complete else 0)
-        left_out = exclusion(roots, ignore, gitignore)
+        left_out = exclusion(roots, ignore, gitignore=gitignore)
         trees = Trees(roots, _STRUCTURE | noted, left_out, matcher)
         if initial:
             self.watcher, self._names = trees.watch(initial=True), Names(roots)
         else:
             self.watcher, self._names = begin(trees)
-        self._names.track_content(noted, modifying, complete)
+        self._names.track_content(noted, modifying, individually=complete)
         self._batcher = Batcher(
             self._names,
             Options(settle, at_most, timeout, complete, initial, is_wanted),
@@ -250,37 +253,57 @@ class AsyncBatches:
         """Begin, if that was not done; return None when it is closed."""
         if self._begun is None and not self._closed:
             # Listing a tree takes a while, and must not hold up the event loop.
-            self._begun = await _in_thread(self._begin)
+            self._begun = await _Beginning(self._begin).begun()
         if self._closed:
             self.close()
             return None
         return self._begun
 
 
-async def _in_thread(begin: Callable[[], _Watching]) -> _Watching:
-    """Begin in a thread; when this is cancelled, close what comes of it."""
-    trio: Any = sys.modules.get("trio")
-    if trio is not None:
+class _Beginning(threading.Thread):
+    """Begins to watch in a thread, for a task of any event loop."""
+
+    def __init__(self, begin: Callable[[], _Watching]) -> None:
+        super().__init__(name="inotify_cffi.awatch", daemon=True)
+        self._begin = begin
+        self._lock = threading.Lock()
+        self._is_awaited = True
+        self._begun: _Watching | None = None
+        self._error: BaseException | None = None
+        # The one end is the task's, the other the thread's, whose end closes it.
+        self._task_end, self._thread_end = os.pipe()
+
+    def run(self) -> None:
+        begun = None
         try:
-            trio.lowlevel.current_task()
-        except RuntimeError:
-            pass
-        else:
-            begun: _Watching = await trio.to_thread.run_sync(begin)
-            return begun
-    import asyncio
+            begun = self._begin()
+        except BaseException as error:
+            self._error = error
+        with self._lock:
+            self._begun = begun
+            if begun is not None and not self._is_awaited:
+                begun.watcher.close()
+        os.close(self._thread_end)
 
-    future = asyncio.get_running_loop().run_in_executor(None, begin)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        future.add_done_callback(_close)
-        raise
-
-
-def _close(future: Any) -> None:
-    if not future.cancelled() and future.exception() is None:
-        future.result().watcher.close()
+    async def begun(self) -> _Watching:
+        """Begin; when this is cancelled, close what comes of it."""
+        self.start()
+        try:
+            while self.is_alive() and self._begun is None and self._error is None:
+                await running_backend().readable(self._task_end, _LONGEST_WAIT)
+        except BaseException:
+            with self._lock:
+                self._is_awaited = False
+                if self._begun is not None:
+                    self._begun.watcher.close()
+            raise
+        finally:
+            os.close(self._task_end)
+        self.join()
+        if self._error is not None:
+            raise self._error
+        assert self._begun is not None
+        return self._begun
 
 
 def watch(
@@ -309,10 +332,10 @@ def watch(
             directories then; of the files in them, instead.
         ignore: globs of what is left out, a directory with all below it, at no cost.
             The default leaves out what version control, caches and editors make:
-            `changes.DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash is of a
-            name; one with a slash is of the path below the root, where ``**`` is any
-            number of directories. What is renamed from an ignored name to another is
-            ``"added"``; the reverse is ``"deleted"``.
+            `changes.DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash
+            is of a name; one with a slash is of the path below the root, where ``**``
+            is any number of directories. What is renamed from an ignored name to
+            another is ``"added"``; the reverse is ``"deleted"``.
         gitignore: leave out what .gitignore files say, too: those in the trees, and
             those above them in the same repository. Needs pathspec, the extra
             ``gitignore``. They are read once, when something beside them is first met.
@@ -344,8 +367,13 @@ def watch(
     **Same or other.** What has been moved within the trees is the same. Of a file
     that took a name from another by being created or moved there, ``"modified"`` is
     said; of a directory, what is different in it. After an overflow a file is
-    ``"modified"`` when its ctime is as late as the last batch. A directory is never
-    modified: its own attributes are not said.
+    ``"modified"`` when its ctime is as late as the last batch, or in the same tick of
+    the clock (some milliseconds). A directory is never modified: its own attributes
+    are not said.
+
+    **Reading files.** A batch is about a state, and what its paths lead to may change
+    before they are read: then a later batch says so. What has moved was perhaps not
+    read as what it is now; who keeps a copy copies it again.
 
     **Complete.** The kernel is asked by a read lease (fcntl(2), F_SETLEASE), for which
     the file is opened; it is refused while anybody has the file open for writing.
@@ -400,7 +428,8 @@ def awatch(
 
     Returns:
         An asynchronous iterator of lists of `Change`. When its task is cancelled,
-        nothing is lost: it can be gone on with. It is for one task; `AsyncBatches.close` is for any.
+        nothing is lost: it can be gone on with. It is for one task;
+        `AsyncBatches.close` is for any.
     """
     return AsyncBatches(
         partial(
