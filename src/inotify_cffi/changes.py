@@ -62,13 +62,13 @@ class _Watching:
         # their times and modes when they have been closed.
         modifying = _MODIFY if complete else _MODIFY | _ATTRIB
         noted = modifying | (_CLOSE_WRITE if complete else 0)
-        left_out = exclusion(roots, ignore, gitignore)
+        left_out = exclusion(roots, ignore, gitignore=gitignore)
         trees = Trees(roots, _STRUCTURE | noted, left_out, matcher)
         if initial:
             self.watcher, self._names = trees.watch(initial=True), Names(roots)
         else:
             self.watcher, self._names = begin(trees)
-        self._names.track_content(noted, modifying, complete)
+        self._names.track_content(noted, modifying, individually=complete)
         self._batcher = Batcher(
             self._names,
             Options(settle, at_most, timeout, complete, initial, is_wanted),
@@ -309,9 +309,9 @@ def watch(
             directories then; of the files in them, instead.
         ignore: globs of what is left out, a directory with all below it, at no cost.
             The default leaves out what version control, caches and editors make:
-            `changes.DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash is of a
-            name; one with a slash is of the path below the root, where ``**`` is any
-            number of directories. What is renamed from an ignored name to another is
+            `changes.DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash
+            is of a name; one with a slash is of the path below the root, where ``**``
+            is any number of directories. What is renamed from an ignored name to another is
             ``"added"``; the reverse is ``"deleted"``.
         gitignore: leave out what .gitignore files say, too: those in the trees, and
             those above them in the same repository. Needs pathspec, the extra
@@ -400,7 +400,8 @@ def awatch(
 
     Returns:
         An asynchronous iterator of lists of `Change`. When its task is cancelled,
-        nothing is lost: it can be gone on with. It is for one task; `AsyncBatches.close` is for any.
+        nothing is lost: it can be gone on with. It is for one task;
+        `AsyncBatches.close` is for any.
     """
     return AsyncBatches(
         partial(
