@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._scanning import NO_DIRECTORY
 from ._masks import (
+    ATTRIB,
     DELETE_SELF,
     IGNORED,
     ISDIR,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .._scanning import Found
     from ..events import Event
 
-_TOUCHES = STRUCTURAL | DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED
+_TOUCHES = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED
 
 
 class Below(NamedTuple):

@@ -132,7 +132,7 @@ class Scans:
         self._window = Window()
         self._reach = _FEWEST
         self._farthest = _MOST_SEEN if watches.see_scans() else _MOST
-        self._limit_error: OSError | None = None
+        self._limit_reached: tuple[str, str] | None = None  # what to say, and where
 
     # ---- what has to be scanned ------------------------------------------------
 
@@ -214,20 +214,25 @@ class Scans:
 
     def take_limit_error(self) -> OSError | None:
         """Return the error that says how many watches are wanted, once."""
-        error, self._limit_error = self._limit_error, None
-        return error
+        reached, self._limit_reached = self._limit_reached, None
+        if reached is None:
+            return None
+        text, path = reached
+        # Only now is it known which directories are beyond it.
+        beyond = self._groups[State.BEYOND_LIMIT]
+        wanted = len(self._watches) + self._scanner.count(beyond)
+        return OSError(
+            errno.ENOSPC,
+            f"{text}; these trees have {wanted} directories to watch",
+            path,
+        )
 
     def _give_up(self, directory: Directory, failure: OSError) -> None:
         """Leave all that is unscanned beyond the limit of watches."""
         for unscanned in (*self._now, *self._next_call):
             self._enter(unscanned, State.BEYOND_LIMIT)
-        beyond = self._groups[State.BEYOND_LIMIT]
-        wanted = len(self._watches) + self._scanner.count(beyond)
-        self._limit_error = OSError(
-            errno.ENOSPC,
-            f"{failure.strerror}; these trees have {wanted} directories to watch",
-            self._paths.report_path(directory),
-        )
+        path = self._paths.report_path(directory)
+        self._limit_reached = str(failure.strerror), path
 
     # ---- the window ------------------------------------------------------------
 
