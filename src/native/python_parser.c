@@ -1,6 +1,7 @@
 #define PY_SSIZE_T_CLEAN
 #include "python_parser.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
 
@@ -118,38 +119,43 @@ static int parser_append_event(PyObject *events, PyObject *type, PyObject *argum
     return result;
 }
 
-Py_ssize_t parser_append(PyObject *self, PyObject *events, const char *data,
-                         size_t size, size_t *parsed)
+int parser_append(PyObject *self, PyObject *events, const char *data, size_t size,
+                  size_t *offset, size_t most)
 {
     struct parser *parser = (struct parser *)self;
     struct inotify_event header, previous, *last = NULL;
     /* One tuple of fields serves all events: neighbours share most fields, and only
        what differs is made anew. */
     PyObject *arguments = NULL;
-    *parsed = 0;
-    while (size - *parsed >= sizeof header) {
-        /* Copied, since `data` may be unaligned. */
-        memcpy(&header, data + *parsed, sizeof header);
-        const char *name = data + *parsed + sizeof header;
+    int result = 1;
+    for (; result == 1 && most > 0 && *offset < size; most--) {
+        const char *name = data + *offset + sizeof header;
         const char *end = name;
-        if (header.len > size - *parsed - sizeof header)
+        size_t left = size - *offset;
+        result = 0;
+        if (left < sizeof header)
+            break;
+        /* Copied, since `data` may be unaligned. */
+        memcpy(&header, data + *offset, sizeof header);
+        if (header.len > left - sizeof header)
             break;
         if (header.len && !(end = memchr(name, '\0', header.len)))
             break;
+        result = -1;
         if (!last && !(arguments = parser_make_arguments(4 + parser->with_len)))
-            return -1;
+            break;
         if (parser_set_fields(PyTuple_GetItem(arguments, 0), parser->with_len, &header,
-                              last, name, end) == -1
-            || parser_append_event(events, parser->event_type, arguments) == -1) {
-            Py_DECREF(arguments);
-            return -1;
-        }
+                              last, name, end) == -1)
+            break;
+        if (parser_append_event(events, parser->event_type, arguments) == -1)
+            break;
+        result = 1;
         previous = header;
         last = &previous;
-        *parsed += sizeof header + header.len;
+        *offset += sizeof header + header.len;
     }
     Py_XDECREF(arguments);
-    return (Py_ssize_t)*parsed;
+    return result;
 }
 
 static PyObject *parser_append_bytes(PyObject *self, PyObject *arguments)
@@ -157,11 +163,12 @@ static PyObject *parser_append_bytes(PyObject *self, PyObject *arguments)
     PyObject *events;
     const char *data;
     Py_ssize_t size;
-    size_t parsed;
+    size_t offset = 0;
     if (!PyArg_ParseTuple(arguments, "O!y#:append", &PyList_Type, &events, &data, &size))
         return NULL;
-    Py_ssize_t end = parser_append(self, events, data, (size_t)size, &parsed);
-    return end == -1 ? NULL : PyLong_FromSsize_t(end);
+    if (parser_append(self, events, data, (size_t)size, &offset, SIZE_MAX) == -1)
+        return NULL;
+    return PyLong_FromSize_t(offset);
 }
 
 static PyMethodDef parser_methods[] = {
