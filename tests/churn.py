@@ -180,7 +180,7 @@ def directories(path: str, tree: Tree) -> list[str]:
 def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
     """Device and inode of all that the kernel watches for a watcher."""
     found = []
-    with open(f"/proc/self/fdinfo/{watcher.fileno()}") as fdinfo:
+    with open(f"/proc/self/fdinfo/{watcher._inotify_cffi.inotify.fileno()}") as fdinfo:
         for line in fdinfo:
             if line.startswith("inotify "):
                 _, _, inode, device, *_ = line.split()
@@ -215,14 +215,14 @@ class Consumer:
             for root in self.mirror.trees:
                 self.mirror.trees[root] = real_tree(root, self.left_out)
         # What the kernel tells it, batch by batch.
-        read = self.watcher._inotify.read
+        read = self.watcher._inotify_cffi.inotify.read
 
         def listen(*arguments: Any, **options: Any) -> list[Event]:
             batch = read(*arguments, **options)
             self.raw += batch
             return batch
 
-        vars(self.watcher._inotify)["read"] = listen
+        vars(self.watcher._inotify_cffi.inotify)["read"] = listen
 
     def __enter__(self) -> Consumer:
         return self

@@ -313,6 +313,21 @@ def test_gevent(
     assert running.interrupted() == ""
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("watchdog") is None, reason="watchdog is not installed"
+)
+def test_observer(run: Run, srv: Path) -> None:
+    """watchdog's handlers get the events of a tree."""
+    running = run("observer")
+    (srv / "incoming" / "a" / "b").mkdir(parents=True)
+    (srv / "incoming" / "a" / "b" / "file").touch()
+    created = [f"/srv/incoming/{path}" for path in ("a", "a/b", "a/b/file")]
+    assert running.lines(3) == created
+    (srv / "incoming" / "a" / "b" / "file").rename(srv / "incoming" / "file")
+    assert running.line() == "/srv/incoming/a/b/file is now /srv/incoming/file"
+    assert running.interrupted() == ""
+
+
 def test_huge(run: Run, srv: Path) -> None:
     """What is left out is not reported, and costs no watch."""
     for name in ("node_modules", "src"):
@@ -349,4 +364,4 @@ def test_only_public_names() -> None:
     for code in RECIPES.values():
         names = set(re.findall(r"from inotify_cffi import (.*)", code))
         assert set(", ".join(names).split(", ")) - {""} <= {*inotify_cffi.__all__}
-        assert "inotify_cffi." not in code
+        assert set(re.findall(r"inotify_cffi\.(\w+)", code)) <= {"watchdog"}

@@ -40,7 +40,7 @@ def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def until_blocked(until: Until) -> Callable[[TreeWatcher], None]:
     """The function that returns once a read of the watcher waits."""
-    return lambda watcher: until(lambda: waits(watcher._inotify))
+    return lambda watcher: until(lambda: waits(watcher._inotify_cffi.inotify))
 
 
 def _fill(directory: Path) -> None:
@@ -384,7 +384,7 @@ def test_rename_into_what_is_looked_at(
     kind(top / "old")
     consumer.read()
     (top / "d").mkdir()
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
     function = getattr(inotify, moment)
     calls = iter(range(1000))
 
@@ -901,7 +901,7 @@ def test_one_directory_by_three_names(top: Path, tmp_path: Path) -> None:
         for going in names:
             os.mknod(top / os.path.basename(going))
             told = {os.path.dirname(event.path) for event in watcher.read(timeout=0)}
-            assert told == set(watcher._tracker.roots)
+            assert told == set(watcher._inotify_cffi.tracker.roots)
             watcher.remove(going)
         assert churn.kernel_watches(watcher) == []
 
@@ -960,12 +960,12 @@ def test_add_keeps_what_happened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_add_tells_of_the_others_alone(tmp_path: Path, slash: str) -> None:
-    """What happens as a root is added is told of the other roots, not of that one."""
+def test_add_swallows_nothing(tmp_path: Path, slash: str) -> None:
+    """What happens as a root is added is reported, behind the fence of its scan."""
     for name in ("a", "b", "bc"):
         (tmp_path / name).mkdir()
     with TreeWatcher(tmp_path / "a", tmp_path / "bc") as watcher:
-        inotify = watcher._inotify
+        inotify = watcher._inotify_cffi.inotify
 
         def make_mark(wd: int) -> None:
             del vars(inotify)["rm_watch"]
@@ -976,7 +976,12 @@ def test_add_tells_of_the_others_alone(tmp_path: Path, slash: str) -> None:
 
         vars(inotify)["rm_watch"] = make_mark
         watcher.add(f"{tmp_path}/b{slash}")
-        assert _paths(watcher.read(timeout=0), tmp_path) == ["/a/file", "/bc/file"]
+        assert _paths(watcher.read(timeout=0), tmp_path) == [
+            "/a/file",
+            "/b/file",
+            "/bc/file",
+            f"/b{slash}",
+        ]
         assert "rm_watch" not in vars(inotify)
 
 
@@ -1238,7 +1243,7 @@ def test_close_while_another_reads(top: Path, in_thread: InThread) -> None:
     closed.set()
     with pytest.raises(ValueError, match="closed"):
         result()
-    assert not watcher._tracker.roots
+    assert not watcher._inotify_cffi.tracker.roots
 
 
 def test_read_in_the_midst_of_a_read(top: Path) -> None:
@@ -1265,12 +1270,13 @@ def test_iteration(
     told: list[str] = []
     reads: list[list[TreeEvent]] = []
 
-    class Recording(TreeWatcher):
-        def _read(self, *arguments: Any) -> list[TreeEvent]:
-            reads.append(super()._read(*arguments))
-            return reads[-1]
+    def record(*arguments: Any) -> list[TreeEvent]:
+        reads.append(read(*arguments))
+        return reads[-1]
 
-    with Recording(top) as watcher:
+    with TreeWatcher(top) as watcher:
+        read = watcher._inotify_cffi.read
+        vars(watcher._inotify_cffi)["read"] = record
         result = in_thread(lambda: told.extend(event.path for event in watcher))
         until_blocked(watcher)
         watcher.wake()
@@ -1288,7 +1294,7 @@ def test_iteration_raises_other_errors(
 ) -> None:
     """Only a closed watcher ends an iteration; any other error is raised there."""
 
-    def refuse() -> None:
+    def refuse(is_over: object) -> None:
         raise ValueError("refused")
 
     async def iterate() -> None:
@@ -1296,7 +1302,7 @@ def test_iteration_raises_other_errors(
             pass
 
     with TreeWatcher(top) as refusing:
-        monkeypatch.setattr(refusing._tracker, "advance", refuse)
+        monkeypatch.setattr(refusing._inotify_cffi.tracker, "advance", refuse)
         with pytest.raises(ValueError, match="refused"):
             next(refusing)
         with pytest.raises(ValueError, match="refused"):
@@ -1308,7 +1314,7 @@ def test_async_iteration_goes_on_after_wake(top: Path) -> None:
 
     async def main() -> str:
         with TreeWatcher(top) as watcher:
-            waits = watcher._inotify.await_readable
+            waits = watcher._inotify_cffi.inotify.await_readable
             wakes = iter([True])
 
             async def wake_and_wait(timeout: float | None = None) -> bool:
@@ -1319,7 +1325,7 @@ def test_async_iteration_goes_on_after_wake(top: Path) -> None:
                         os.mknod(top / "file")
                 return await waits(timeout)
 
-            vars(watcher._inotify)["await_readable"] = wake_and_wait
+            vars(watcher._inotify_cffi.inotify)["await_readable"] = wake_and_wait
             event = await watcher.__anext__()
             assert next(wakes, None) is None
             return event.path
@@ -1531,7 +1537,7 @@ def test_remove_of_one_root_of_two_while_another_waits(
         result = in_thread(watcher.read)
         until_blocked(watcher)
         wakes: list[None] = []
-        vars(watcher._inotify)["wake"] = lambda: wakes.append(None)
+        vars(watcher._inotify_cffi.inotify)["wake"] = lambda: wakes.append(None)
         watcher.remove(tmp_path / "b")
         assert not wakes
         os.mknod(tmp_path / "a" / "file")
@@ -1558,14 +1564,14 @@ def test_no_wake_where_none_waits(tmp_path: Path) -> None:
         assert next(watcher).path == f"{tmp_path}/a/new"
         watcher.add(tmp_path / "b")
         assert len(watcher.read(timeout=0)) == 3
-        assert not take_kept_wake(watcher._inotify)
+        assert not take_kept_wake(watcher._inotify_cffi.inotify)
 
 
 def _let_it_wait_again(watcher: TreeWatcher, change: Path, until: Until) -> None:
-    until(lambda: waits(watcher._inotify))
+    until(lambda: waits(watcher._inotify_cffi.inotify))
     change.chmod(0o600)
     until(lambda: not select.select([watcher], [], [], 0)[0])
-    until(lambda: waits(watcher._inotify))
+    until(lambda: waits(watcher._inotify_cffi.inotify))
 
 
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
@@ -1628,9 +1634,8 @@ def test_add_loses_no_wait(top: Path, tmp_path: Path, in_thread: InThread) -> No
             os.mknod(top / f"{number}")
             watcher.add(tmp_path / "new")
             assert [event.path for event in result()] == [f"{top}/{number}"]
-            take_kept_wake(watcher._inotify)
-            with watcher._lock:
-                watcher._tracker.remove_root(str(tmp_path / "new"))
+            take_kept_wake(watcher._inotify_cffi.inotify)
+            watcher.remove(tmp_path / "new")
 
 
 def test_threads(top: Path, tmp_path: Path, in_thread: InThread, until: Until) -> None:
@@ -1667,10 +1672,11 @@ def test_threads(top: Path, tmp_path: Path, in_thread: InThread, until: Until) -
     writer.run(1.0)
     stop.set()
     assert changer() > 0
-    until(lambda: not watcher._inotify.wait_readable(0))
-    with watcher._lock:
-        pass  # whoever took the last events has told them
-    until(lambda: waits(watcher._inotify))
+    until(lambda: not watcher._inotify_cffi.inotify.wait_readable(0))
+    until(
+        watcher._inotify_cffi._worker.turn.is_free
+    )  # who took the last has reported them
+    until(lambda: waits(watcher._inotify_cffi.inotify))
     assert not churn.difference(mirror.trees[str(top)], churn.real_tree(str(top)))
     watcher.close()
     assert reader() > 0
@@ -1726,7 +1732,7 @@ def test_iteration_leaves_events_to_who_waits(
 ) -> None:
     """What an iteration took and has not told is told to a read() about to wait."""
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
-        wait = watcher._inotify.wait_readable
+        wait = watcher._inotify_cffi.inotify.wait_readable
         given: list[str] = []
 
         def iterate_and_wait(*arguments: float | None) -> bool:
@@ -1736,7 +1742,9 @@ def test_iteration_leaves_events_to_who_waits(
             given.append(in_thread(lambda: next(watcher))().path)
             return wait(*arguments)
 
-        monkeypatch.setattr(watcher._inotify, "wait_readable", iterate_and_wait)
+        monkeypatch.setattr(
+            watcher._inotify_cffi.inotify, "wait_readable", iterate_and_wait
+        )
         given += [event.path for event in watcher.read(timeout=60_000)]
         assert given == [f"{top}/a", f"{top}/b"]
 
@@ -1746,7 +1754,7 @@ def test_iteration_leaves_events_to_tasks(
 ) -> None:
     """It is told to an aread() about to wait, too."""
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
-        wait = watcher._inotify.await_readable
+        wait = watcher._inotify_cffi.inotify.await_readable
         given: list[str] = []
 
         async def iterate_and_wait(timeout: float | None = None) -> bool:
@@ -1757,7 +1765,9 @@ def test_iteration_leaves_events_to_tasks(
                 given.append(in_thread(lambda: next(watcher))().path)
             return await wait(timeout)
 
-        monkeypatch.setattr(watcher._inotify, "await_readable", iterate_and_wait)
+        monkeypatch.setattr(
+            watcher._inotify_cffi.inotify, "await_readable", iterate_and_wait
+        )
         given += [event.path for event in asyncio.run(watcher.aread(60_000))]
         assert given == [f"{top}/a", f"{top}/b"]
 
@@ -1804,7 +1814,7 @@ def test_look_at_another_directory_that_goes(
     (top / "a").mkdir()
     consumer.read()
     os.makedirs(top / "a" / "d" / "below")
-    add_watch = consumer.watcher._inotify.add_watch
+    add_watch = consumer.watcher._inotify_cffi.inotify.add_watch
 
     def lead_elsewhere(path: Any, mask: int) -> int:
         other = top / "a" / "d"
@@ -1816,7 +1826,7 @@ def test_look_at_another_directory_that_goes(
             os.makedirs(other)
         return add_watch(path, mask)
 
-    vars(consumer.watcher._inotify)["add_watch"] = lead_elsewhere
+    vars(consumer.watcher._inotify_cffi.inotify)["add_watch"] = lead_elsewhere
     assert consumer.lines() == [
         "CREATE | ISDIR /a/d",
         "MOVED_TO | ISDIR /b from /a",

@@ -112,6 +112,62 @@ os.mkdir(f"{root}/locked/in/deep/new")
 assert read() == (["CREATE | ISDIR /locked/in/deep/new"], [])
 assert len(churn.kernel_watches(watcher)) == 8
 """,
+    "another changes while it is scanned": """
+import stepwise
+from inotify_cffi.tree import _disk, _watches
+_watches.Watches.scan = stepwise.scan
+listing = _disk.listing
+def list_and_change(path):
+    names = listing(path)
+    if path == f"{root}/locked":
+        _disk.listing = listing
+        os.chmod(f"{root}/a", 0o711)  # any ATTRIB may say that it is readable
+    return names
+_disk.listing = list_and_change
+os.chmod(f"{root}/locked", 0o700)
+lines, _ = read()
+more, _ = read()
+assert [line for line in lines + more if "ATTRIB" not in line] == [
+    "CREATE | ISDIR /locked/in, synthetic",
+    "CREATE | ISDIR /locked/in/deep, synthetic",
+], (lines, more)
+os.mkdir(f"{root}/locked/new")
+assert read() == (["CREATE | ISDIR /locked/new"], [])
+shutil.rmtree(f"{root}/locked")
+os.mkdir(f"{root}/locked")
+lines = [line for line in read()[0] if "ATTRIB" not in line]
+assert sorted(lines[:-2]) == [  # each once
+    "DELETE | ISDIR /locked/in",
+    "DELETE | ISDIR /locked/in/deep",
+    "DELETE | ISDIR /locked/new",
+], lines
+assert lines[-2:] == ["DELETE | ISDIR /locked", "CREATE | ISDIR /locked"], lines
+assert len(churn.kernel_watches(watcher)) == 5
+""",
+    "it becomes readable just when it was not": """
+import stepwise
+from inotify_cffi.tree import _watches
+_watches.Watches.scan = stepwise.scan
+inotify = watcher._inotify_cffi.inotify
+add_watch = inotify.add_watch
+def refuse_and_open(path, mask):
+    try:
+        return add_watch(path, mask)
+    except PermissionError:
+        del vars(inotify)["add_watch"]
+        os.chmod(f"{root}/a/new", 0o700)
+        raise
+vars(inotify)["add_watch"] = refuse_and_open
+os.mkdir(f"{root}/a/new")
+os.mkdir(f"{root}/a/new/below")
+os.chmod(f"{root}/a/new", 0)
+lines, warned = read()
+more, again = read()
+assert "add_watch" not in vars(inotify)
+assert "CREATE | ISDIR /a/new/below, synthetic" in lines + more, (lines, more)
+assert again == [], again
+assert len(churn.kernel_watches(watcher)) == 6
+""",
     "one warning is enough": """
 os.chmod(f"{root}/locked", 0o100)
 os.chmod(f"{root}/a", 0o711)
@@ -799,7 +855,7 @@ def test_overflow_of_several_roots(tmp_path: Path) -> None:
         assert watched == 2 + 3 + 2 + 1
         for root in [*roots, tmp_path / "file"]:
             consumer.watcher.remove(root)
-        if str(tmp_path / "a" / "sub") in consumer.watcher._tracker.roots:
+        if str(tmp_path / "a" / "sub") in consumer.watcher._inotify_cffi.tracker.roots:
             consumer.watcher.remove(tmp_path / "a" / "sub")
         consumer.file_roots.clear()
 
@@ -843,7 +899,7 @@ def test_overflow_again_before_it_is_read(
     """
     (root / "d").mkdir()
     with churn.Consumer(root) as consumer:
-        inotify = consumer.watcher._inotify
+        inotify = consumer.watcher._inotify_cffi.inotify
         read = inotify.read
 
         def read_beside_a_writer(*arguments: Any, **options: Any) -> list[Event]:
@@ -904,11 +960,12 @@ os.mkdir(f"{root}/d")
 looks = []
 sys.addaudithook(lambda name, _: looks.append(name) if name.startswith("os.") else None)
 with TreeWatcher(root) as watcher:
-    watches = watcher._inotify.add_watch, watcher._inotify.rm_watch
+    inotify = watcher._inotify_cffi.inotify
+    watches = inotify.add_watch, inotify.rm_watch
     def counted(function):
         return lambda *arguments: looks.append("watch") or function(*arguments)
     for function in watches:
-        vars(watcher._inotify)[function.__name__] = counted(function)
+        vars(inotify)[function.__name__] = counted(function)
     os.rename(f"{root}/old", f"{root}/d/new")
     os.mkdir(f"{root}/d/new/0/0")
     looks.clear()
@@ -1016,7 +1073,7 @@ def test_memory_of_churn(root: Path, tmp_path: Path) -> None:
 
     def state(watcher: TreeWatcher) -> dict[str, int]:
         # Nothing public says how much a watcher keeps.
-        parts = vars(watcher._tracker)
+        parts = vars(watcher._inotify_cffi.tracker)
         groups = parts["_scans"]._groups
         kept = {state.name: len(group) for state, group in groups.items()}
         for part in parts.values():

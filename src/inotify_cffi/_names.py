@@ -192,10 +192,10 @@ class Names:
         elif entry is NEW or entry is FOUND:
             pass
         elif not synthetic and directory.had_file(name):
-            self._discard_touched(entry)
+            self._clear(directory, name)
             touched[name] = REPLACED
         else:
-            self._discard_touched(entry)
+            self._clear(directory, name)
             touched[name] = File(None, found=synthetic)
         if self.individually or (synthetic and (directory, name) in self._suspects):
             self._touch_new(directory, name, mask)
@@ -211,10 +211,13 @@ class Names:
             file.become(former)
             former.become(other)
 
-    def _discard_touched(self, entry: object) -> None:
-        if isinstance(entry, Directory):
-            self._known.clear()
-            entry.parent = None
+    def _clear(self, directory: Directory, name: str) -> None:
+        """Let no directory be at a place; a file there is replaced by what comes.
+
+        Where two things are exchanged, a file may be reported over a directory.
+        """
+        if isinstance(directory.get(name), Directory):
+            self._take(directory, name)
 
     def _take_file(self, directory: Directory, name: str) -> None:
         touched = directory.touched
@@ -260,7 +263,7 @@ class Names:
         self._files_moved = True
         self._suspect_exchange(node, (old_directory, old_name), (directory, name))
         self._take_file(old_directory, old_name)
-        self._discard_touched(directory.get(name))
+        self._clear(directory, name)
         self._touched(directory)[name] = node
 
     def _node(self, directory: Directory, name: str) -> Directory | File | None:

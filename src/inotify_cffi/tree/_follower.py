@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from ._masks import (
     ATTRIB,
@@ -12,6 +12,7 @@ from ._masks import (
     DELETE,
     DELETE_SELF,
     ISDIR,
+    LISTING,
     MOVE_SELF,
     MOVED_FROM,
     MOVED_TO,
@@ -22,7 +23,7 @@ from ._model import Directory, FileRoot, Paths, Root, Scanning, State
 from ._moves import Arrived, Left
 from ._output import Output
 from ._renames import Renames
-from ._scanner import Purpose, Scan
+from ._scanner import Purpose, Scan, Scanner
 from ._scans import Scans
 from ._trees import Trees
 from ._unverified import UnverifiedNames
@@ -31,6 +32,9 @@ from ._watches import Control, Watches
 if TYPE_CHECKING:
     from ..events import Event
 
+# Events between two looks at the clock.
+_CHUNK = 256
+
 
 class Parts(NamedTuple):
     """All that an event can concern."""
@@ -38,10 +42,23 @@ class Parts(NamedTuple):
     paths: Paths
     output: Output
     watches: Watches
+    scanner: Scanner
     scans: Scans
     renames: Renames
     unverified: UnverifiedNames
     trees: Trees
+
+
+class Reading:
+    """The events of one read of the queue, and how far they were followed."""
+
+    __slots__ = ("batch", "followed", "is_first", "overflowed")
+
+    def __init__(self, batch: Sequence[Event], *, is_first: bool) -> None:
+        self.batch = batch
+        self.followed = 0
+        self.is_first = is_first  # the first of a call
+        self.overflowed = False  # events are missing
 
 
 class Follower:
@@ -51,38 +68,53 @@ class Follower:
         self._paths = parts.paths
         self._output = parts.output
         self._watches = parts.watches
+        self._scanner = parts.scanner
         self._scans = parts.scans
         self._renames = parts.renames
         self._unverified = parts.unverified
         self._trees = parts.trees
 
-    def follow(self, batch: Sequence[Event]) -> bool:
-        """Follow the events of a read; return whether some are missing."""
-        overflowed = False
-        self._scans.note_events(batch)
-        for event in batch:
-            wd, mask, _, name = event
-            if mask & CONTROL:
-                overflowed |= self._follow_control(wd, mask)
-                continue
-            if not mask & UNMOUNT and self._scans.unmounted():
-                self._trees.show_mount_points()
-            if self._renames.has_ambiguous():
-                for decision in self._renames.judge(wd, mask):
-                    self._trees.apply(decision)
-            for directory in self._watches.owners(wd):
-                if directory.status != wd and directory.wd != wd:
-                    continue  # following the event for another owner has forgotten it
-                if not name:
-                    self._follow_self(directory, mask)
-                elif isinstance(directory, FileRoot):
-                    self._follow_file(directory, event, batch)
+    def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
+        """Follow the events of a read; return whether all of them were followed."""
+        batch = reading.batch
+        if not reading.followed:
+            self._scans.note_events(batch)
+        while reading.followed < len(batch):
+            chunk = batch[reading.followed : reading.followed + _CHUNK]
+            reading.followed += len(chunk)
+            for event in chunk:
+                if event.mask & CONTROL:
+                    if self._follow_control(event.wd, event.mask):
+                        reading.overflowed = True
                 else:
-                    self._follow_named(directory, event, batch)
-        return overflowed
+                    self._follow_event(event, batch)
+            if is_over():
+                break
+        return reading.followed == len(batch)
+
+    def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:
+        wd, mask, _, name = event
+        if self._scans.unmounted() and not mask & UNMOUNT:
+            self._trees.show_mount_points()
+        if self._renames.has_ambiguous():
+            for decision in self._renames.judge(wd, mask):
+                self._trees.apply(decision)
+        owners = self._watches.owners(wd)
+        if mask & LISTING and mask & ISDIR and self._is_own(owners, name):
+            return
+        for directory in owners:
+            if directory.status != wd and directory.wd != wd:
+                continue  # following the event for another owner has forgotten it
+            if not name:
+                self._follow_self(directory, mask)
+            elif isinstance(directory, FileRoot):
+                self._follow_file(directory, event, batch)
+            else:
+                self._follow_named(directory, event, batch)
 
     def end_window(self) -> None:
         """End the window: at its fence, or else with the read."""
+        self._scanner.forget_listed()
         for scan in self._scans.finish(plainly=self._trees.adds_plainly()):
             self._finish_scan(scan)
         self._renames.window_ended()
@@ -103,6 +135,18 @@ class Follower:
                 return
         silent = scan.purpose is Purpose.SILENT
         self._trees.found(directory, scan.names, scan.content, silent=silent)
+
+    def _is_own(self, owners: Sequence[Directory], name: str) -> bool:
+        """Return whether an event may come from a listing of our own.
+
+        A scan goes on with the directories that it finds, which the model does not
+        have before the window ends.
+        """
+        return any(
+            self._scanner.has_listed(owner.child(name) if name else owner)
+            or isinstance(owner.status, Scanning)
+            for owner in owners
+        )
 
     def _follow_control(self, wd: int, mask: int) -> bool:
         control = self._watches.classify(wd, mask)

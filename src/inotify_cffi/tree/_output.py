@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Callable
 
+from .._waiting import move
 from ._masks import ISDIR, MOVED_FROM, Q_OVERFLOW, UNMOUNT
-from ._model import join
 from .events import TreeEvent
 
 
@@ -15,11 +16,9 @@ class Output:
     def __init__(self, mask: int, exclude: Callable[[str], bool] | None) -> None:
         self._mask = mask | Q_OVERFLOW | UNMOUNT
         self._exclude = exclude
-        self._events: list[TreeEvent] = []
-        self._warnings: list[Warning] = []
-
-    def __len__(self) -> int:
-        return len(self._events)
+        self._events: deque[TreeEvent] = deque()
+        self._warnings: deque[Warning] = deque()
+        self.reported = 0  # events since the beginning
 
     def report(
         self,
@@ -31,10 +30,12 @@ class Output:
     ) -> None:
         """Report an event, if it is asked for."""
         if mask & self._mask:
+            self.reported += 1
             self._events.append(TreeEvent(path, mask, old_path, synthetic))
         elif old_path is not None and self._mask & MOVED_FROM:
             # Of a rename inside the trees only the first half is asked for.
             kind = mask & ISDIR
+            self.reported += 1
             self._events.append(
                 TreeEvent(old_path, MOVED_FROM | kind, None, synthetic=False)
             )
@@ -50,19 +51,13 @@ class Output:
         """Return whether a path, and all below it, is left out."""
         return self._exclude is not None and self._exclude(path)
 
-    def discard_below(self, path: str, since: int) -> None:
-        """Drop the events of a path, and of all below it, behind the first ones."""
-        self._events[since:] = [
-            event
-            for event in self._events[since:]
-            if event.path != path and not event.path.startswith(join(path, ""))
-        ]
-
-    def take(self) -> list[TreeEvent]:
-        """Take all events."""
-        events, self._events = self._events, []
-        return events
+    def move_to(self, events: deque[TreeEvent]) -> None:
+        """Move all events, in order; each is always in one of the two."""
+        move(self._events, events)
 
     def take_warning(self) -> Warning | None:
         """Take the next warning, if there is one."""
-        return self._warnings.pop(0) if self._warnings else None
+        try:
+            return self._warnings.popleft()  # several threads may take at once
+        except IndexError:
+            return None

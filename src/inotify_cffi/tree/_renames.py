@@ -33,7 +33,7 @@ from typing import Callable
 
 from ._arrivals import Arrivals, Over
 from ._masks import MOVE_SELF, MOVED_FROM, MOVED_TO, STRUCTURAL
-from ._model import Directory
+from ._model import Directory, State
 from ._moves import (
     Ambiguous,
     Arrived,
@@ -161,8 +161,10 @@ class Renames:
             move = self._pending.get(parent)
             if move is not None and move.source_unknown:
                 return False  # the consumer still has what came
-            if move is not None and move.child is not None and move.child.wd:
-                move.may_be_exchange = before.over is not Over.NOTHING
+            # Before its fence it may have had no watch yet, whose MOVE_SELF decides.
+            if move is not None and move.child is not None:
+                has_watch = move.child.state is State.WATCHED
+                move.may_be_exchange = has_watch and before.over is not Over.NOTHING
             return True
         return False
 
@@ -218,8 +220,6 @@ class Renames:
             if ambiguous.settled and ambiguous in self._ambiguous:
                 yield self._was_exchanged(ambiguous)
         self._arrivals.finish()
-
-    # ---- questions ---------------------------------------------------------------
 
     def is_pending(self, cookie: int) -> bool:
         """Return whether a first event with this cookie waits."""

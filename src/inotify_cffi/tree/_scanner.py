@@ -160,6 +160,17 @@ class Scanner:
     def __init__(self, watches: Watches, paths: Paths) -> None:
         self._watches = watches
         self._paths = paths
+        # What was listed here since the queue was read: the events of that, OPEN and
+        # the like, are queued before the fence.
+        self._listed: set[Directory] = set()
+
+    def has_listed(self, directory: Directory | None) -> bool:
+        """Return whether this listed a directory since the last fence."""
+        return directory in self._listed
+
+    def forget_listed(self) -> None:
+        """Follow the fence: whatever is opened from here on, others open."""
+        self._listed.clear()
 
     def scan_all(self, wanted: Sequence[Wanted], reach: Reach) -> Outcome:
         """Watch directories, list them, and go on with what is in them.
@@ -184,6 +195,7 @@ class Scanner:
         path_above = ""
         for each in wanted:
             directory, _ = each
+            self._listed.add(directory)
             parent = directory.parent
             if parent is None or parent is not above:
                 above = parent
@@ -260,6 +272,7 @@ class Scanner:
         Raises:
             OSError: EMFILE and the like: the means to ask are missing.
         """
+        self._listed.add(directory)
         try:
             is_directory = _disk.find(self._paths.fs_path(directory), name)
         except OSError as failure:
@@ -273,10 +286,13 @@ class Scanner:
 
     def wait_for_changes(self, directory: Directory) -> None:
         """Return when every change of a directory so far has queued its events."""
+        self._listed.add(directory)
         _disk.let_changes_finish(self._paths.fs_path(directory))
 
     def count(self, directories: Iterable[Directory]) -> int:
         """Count directories and all below them, as far as they can be read."""
+        directories = list(directories)
+        self._listed.update(directories)
         return _disk.count_directories([*map(self._paths.fs_path, directories)])
 
     def _scan(self, directory: Directory, fs_path: str, purpose: Purpose) -> Scan:

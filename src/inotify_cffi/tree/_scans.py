@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # few in the first one, and more as long as nothing is in the way.
 _FEWEST = 16
 _MOST = 1024
+# Where each directory queues up to eight events that say it was listed, these must not
+# fill the queue.
+_MOST_SEEN = 64
 # As most have directories in them, which C goes on with, fewer are given.
 _MOST_GIVEN = 256
 # How long one call into C may take, in milliseconds: an event loop is held for that
@@ -106,7 +109,7 @@ def _is_quiet(scan: Scan) -> bool:
         and scan.failure is None
         and directory.status is scan
         and scan.wd != 0
-        and not scan.held_back
+        and not any(event.mask & STRUCTURAL for event in scan.held_back)
         and not scan.reported
         and not directory.children
     )
@@ -128,7 +131,8 @@ class Scans:
         }
         self._window = Window()
         self._reach = _FEWEST
-        self._limit_error: OSError | None = None
+        self._farthest = _MOST_SEEN if watches.see_scans() else _MOST
+        self._limit_reached: tuple[str, str] | None = None  # what to say, and where
 
     # ---- what has to be scanned ------------------------------------------------
 
@@ -210,20 +214,25 @@ class Scans:
 
     def take_limit_error(self) -> OSError | None:
         """Return the error that says how many watches are wanted, once."""
-        error, self._limit_error = self._limit_error, None
-        return error
+        reached, self._limit_reached = self._limit_reached, None
+        if reached is None:
+            return None
+        text, path = reached
+        # Only now is it known which directories are beyond it.
+        beyond = self._groups[State.BEYOND_LIMIT]
+        wanted = len(self._watches) + self._scanner.count(beyond)
+        return OSError(
+            errno.ENOSPC,
+            f"{text}; these trees have {wanted} directories to watch",
+            path,
+        )
 
     def _give_up(self, directory: Directory, failure: OSError) -> None:
         """Leave all that is unscanned beyond the limit of watches."""
         for unscanned in (*self._now, *self._next_call):
             self._enter(unscanned, State.BEYOND_LIMIT)
-        beyond = self._groups[State.BEYOND_LIMIT]
-        wanted = len(self._watches) + self._scanner.count(beyond)
-        self._limit_error = OSError(
-            errno.ENOSPC,
-            f"{failure.strerror}; these trees have {wanted} directories to watch",
-            self._paths.report_path(directory),
-        )
+        path = self._paths.report_path(directory)
+        self._limit_reached = str(failure.strerror), path
 
     # ---- the window ------------------------------------------------------------
 
@@ -291,7 +300,8 @@ class Scans:
         window = self._window
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
-        self._reach = min(2 * self._reach, _MOST)  # until something is in the way
+        # Until something is in the way.
+        self._reach = min(2 * self._reach, self._farthest)
         plainly = plainly and window.is_whole and not window.moved
         if plainly and self._are_quiet(scans.values(), batches):
             self._adopt(scans, batches)

@@ -10,7 +10,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from .._scanning import BulkScanner, Found
-from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, NEEDED
+from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, LISTING, NEEDED
 from ._model import Directory
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Only directories are watched, so nothing else waits for the events of this.
 _NO_DIRECTORY = "/dev/null"
+
+# Watches that are removed before the clock is looked at.
+_AT_ONCE = 512
 
 
 class Control(enum.Enum):
@@ -89,6 +92,10 @@ class Watches:
             limit=limit,
             milliseconds=milliseconds,
         )
+
+    def see_scans(self) -> bool:
+        """Return whether a scan queues events of its own."""
+        return bool(self._mask & LISTING)
 
     def free_memory(self) -> None:
         """Free what the last scan needed."""
@@ -179,12 +186,16 @@ class Watches:
         """Return whether `collect` has something to do."""
         return bool(self._strays or self._awaiting_ignored)
 
-    def collect(self) -> None:
-        """Remove the watches that nobody owns. The queue must be empty."""
+    def collect(self) -> bool:
+        """Remove some of the watches that nobody owns. The queue must be empty.
+
+        Returns:
+            Whether there are more.
+        """
         self._awaiting_ignored.clear()  # an overflow may have swallowed their IGNORED
-        for wd in self._strays:
-            self._remove(wd)
-        self._strays.clear()
+        for _ in range(min(len(self._strays), _AT_ONCE)):
+            self._remove(self._strays.pop())
+        return bool(self._strays)
 
     def forget_all(self) -> None:
         """Take their watches from all directories; keep them as strays."""
