@@ -3,6 +3,7 @@
 
 #include "fork.h"
 #include "instance.h"
+#include "python_object.h"
 #include "python_parser.h"
 #include "wait.h"
 
@@ -22,7 +23,7 @@ struct batch {
 };
 
 struct python_instance {
-    PyObject_HEAD
+    PYTHON_OBJECT_HEAD
     PyObject *parser;
     struct instance instance;
     int opened;
@@ -32,7 +33,8 @@ struct python_instance {
 
 static struct instance *python_instance_of(PyObject *self)
 {
-    return &((struct python_instance *)self)->instance;
+    struct python_instance *data = python_object_data(self);
+    return &data->instance;
 }
 
 /* ---- batches ------------------------------------------------------------ */
@@ -342,7 +344,7 @@ static int python_instance_serve(struct python_instance *self,
 
 static PyObject *python_instance_answer(PyObject *self, const struct request *request)
 {
-    int result = python_instance_serve((struct python_instance *)self, request);
+    int result = python_instance_serve(python_object_data(self), request);
     return result == INT_MIN ? NULL : PyLong_FromLong(result);
 }
 
@@ -375,7 +377,7 @@ static PyObject *python_instance_wait_readable(PyObject *self, PyObject *argumen
 
 static PyObject *python_instance_keep(PyObject *object, PyObject *events)
 {
-    struct python_instance *self = (struct python_instance *)object;
+    struct python_instance *self = python_object_data(object);
     if (!PyList_Check(events)) {
         PyErr_SetString(PyExc_TypeError, "events must be a list");
         return NULL;
@@ -406,17 +408,18 @@ static PyObject *python_instance_new(PyTypeObject *type, PyObject *arguments,
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    struct python_instance *self = (struct python_instance *)allocate(type, 0);
-    if (self) {
+    PyObject *object = allocate(type, 0);
+    if (object) {
+        struct python_instance *self = python_object_data(object);
         Py_INCREF(parser);
         self->parser = parser;
     }
-    return (PyObject *)self;
+    return object;
 }
 
 static void python_instance_dealloc(PyObject *object)
 {
-    struct python_instance *self = (struct python_instance *)object;
+    struct python_instance *self = python_object_data(object);
     PyTypeObject *type = Py_TYPE(object);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     struct batch *batch;
@@ -429,21 +432,22 @@ static void python_instance_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static PyObject *python_instance_open(PyObject *self, PyObject *arguments)
+static PyObject *python_instance_open(PyObject *object, PyObject *arguments)
 {
+    struct python_instance *self = python_object_data(object);
     int flags, closefd;
     if (!PyArg_ParseTuple(arguments, "ip:open", &flags, &closefd))
         return NULL;
     /* Once, since another thread may be inside of what was opened. */
-    if (((struct python_instance *)self)->opened)
+    if (self->opened)
         return PyLong_FromLong(-EBUSY);
-    ((struct python_instance *)self)->opened = 1;
-    return PyLong_FromLong(instance_open(python_instance_of(self), flags, closefd));
+    self->opened = 1;
+    return PyLong_FromLong(instance_open(&self->instance, flags, closefd));
 }
 
 static PyObject *python_instance_close(PyObject *object, PyObject *unused)
 {
-    struct python_instance *self = (struct python_instance *)object;
+    struct python_instance *self = python_object_data(object);
     (void)unused;
     Py_BEGIN_ALLOW_THREADS /* the kernel takes milliseconds to remove many watches */
     wait_close_instance(&self->instance);
@@ -561,7 +565,7 @@ static PyType_Slot python_instance_slots[] = {
 };
 
 static PyType_Spec python_instance_spec = {
-    "inotify_cffi._inotify.Instance", sizeof(struct python_instance), 0,
+    "inotify_cffi._inotify.Instance", PYTHON_OBJECT_SIZE(struct python_instance), 0,
     Py_TPFLAGS_DEFAULT, python_instance_slots,
 };
 
