@@ -163,7 +163,7 @@ class Follower:
     def _follow_self(self, directory: Directory, mask: int) -> None:
         """Follow an event of a directory's own watch, about itself."""
         if mask & UNMOUNT:
-            self._watches.release(directory.wd, directory, remove=False)
+            self._watches.release(directory.wd, directory)
             self._scans.unmount(directory)
         if isinstance(directory, Root) and directory.parent is None:
             if mask & (DELETE_SELF | MOVE_SELF | UNMOUNT):

@@ -47,7 +47,7 @@ class Roots:
         self._begin(root, purpose)
         for other in self:
             if isinstance(other, FileRoot) and self.enclosing(other) is not None:
-                self._watches.release(other.wd, other, remove=False)
+                self._watches.release(other.wd, other)
                 self._scans.enclose(other)
         return root
 

@@ -310,7 +310,7 @@ class Scans:
             if directory.status is not scan:
                 continue  # it is forgotten, or unmounted
             if window.moves(directory):
-                self._watches.release(scan.wd, directory, remove=False)
+                self._watches.release(scan.wd, directory)
                 self.want(directory, scan.purpose)
             elif scan.failure is not None:
                 yield scan

@@ -105,6 +105,7 @@ class Tracker:
             return False
         if self._roots.remove(root):
             self._trees.forget(root)
+            self._watches.remove_some()  # more go when the queue is empty
         return True
 
     def close(self) -> None:

@@ -242,7 +242,7 @@ class Trees:
             wd = directory.wd
             self._scans.forget(directory)
             self._renames.forget(directory)
-            self._watches.release(wd, directory, remove=True)
+            self._watches.release(wd, directory)
             if isinstance(directory, Root):
                 self._roots.discard(directory)
         top.detach()

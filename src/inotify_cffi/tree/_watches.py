@@ -122,14 +122,15 @@ class Watches:
         else:
             self._owners[wd] = directory
 
-    def release(self, wd: int, directory: Directory, *, remove: bool) -> None:
-        """Take a watch from a directory.
+    def release(self, wd: int, directory: Directory) -> None:
+        """Take a watch from a directory; without an owner it is a stray.
+
+        It is not removed at once: of a big tree that would queue so many IGNORED
+        that the queue overflows.
 
         Parameters:
             wd: the watch; 0 where there is none.
             directory: one of its owners.
-            remove: when this was the last owner, whether to remove the watch at
-                once. If not, it stays as a stray until the queue is empty.
         """
         if not wd:
             return
@@ -138,10 +139,7 @@ class Watches:
             self._owners[wd] = left if len(left) > 1 else left[0]
             return
         self._owners.pop(wd, None)
-        if remove:
-            self._remove(wd)
-        else:
-            self._strays.add(wd)
+        self._strays.add(wd)
 
     def owners(self, wd: int) -> tuple[Directory, ...]:
         """Return the directories that have a watch."""
@@ -193,9 +191,20 @@ class Watches:
             Whether there are more.
         """
         self._awaiting_ignored.clear()  # an overflow may have swallowed their IGNORED
+        return self.remove_some()
+
+    def remove_some(self) -> bool:
+        """Remove so many strays that the queue does not overflow with their IGNORED.
+
+        Returns:
+            Whether there are more.
+        """
         for _ in range(min(len(self._strays), _AT_ONCE)):
             self._remove(self._strays.pop())
-        return bool(self._strays)
+        if self._strays:
+            return True
+        self._strays.clear()  # what is popped to the last keeps its table
+        return False
 
     def forget_all(self) -> None:
         """Take their watches from all directories; keep them as strays."""
