@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -137,12 +138,11 @@ def kind_of_file_system(place: str) -> str | None:
     """Return the type of the file system as the list of mounts names it."""
     try:
         device = os.stat(place).st_dev
-        wanted = f"{os.major(device)}:{os.minor(device)}"
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
-            for line in mounts:
-                before, _, after = line.partition(" - ")
-                if before.split()[2] == wanted:
-                    return after.split()[0]
+        with open("/proc/self/mountinfo", "rb", buffering=0) as file:
+            mounts = file.readall()
     except OSError:
-        pass
-    return None
+        return None
+    # As one search, since this is a fifth of what it takes to watch one directory.
+    of_device = rb"^\d+ \d+ %d:%d .*? - (\S+)" % (os.major(device), os.minor(device))
+    found = re.search(of_device, mounts, re.MULTILINE)
+    return found[1].decode(errors="replace") if found else None
