@@ -49,6 +49,7 @@ class Names:
 
     def __init__(self, roots: Sequence[str]) -> None:
         self.top = Directory(None, "")
+        self.top.files = set()  # the names of roots have slashes
         self.tracking = False
         self.individually = False  # for each file its last event is kept
         # The events that a file is noted for, and those that say it is modified.
@@ -118,7 +119,7 @@ class Names:
             elif mask & _GONE:
                 self._take_file(directory, name)
             else:
-                self._put_file(directory, name, mask, synthetic)
+                self._put_file(directory, name, mask, synthetic=synthetic)
         elif mask & _OF_ROOTS:
             self._apply_to_root(path, mask)
         elif self.tracking and mask & self.noted and not mask & _ISDIR:
@@ -179,7 +180,7 @@ class Names:
                 file.modified = bool(file.modified or mask & self.modifying)
 
     def _put_file(
-        self, directory: Directory, name: str, mask: int, synthetic: bool
+        self, directory: Directory, name: str, mask: int, *, synthetic: bool
     ) -> None:
         """Let there be a file that was not in the trees."""
         touched = directory.touched
@@ -187,15 +188,16 @@ class Names:
             touched = directory.touched = {}
             self._dirty.append(directory)
         entry = touched.get(name, _MISSING)
-        if entry is _MISSING and (mask & _CREATE or not directory.had(name)):
+        is_free = mask & _CREATE and directory is not self.top  # a root may be a file
+        if entry is _MISSING and (is_free or not directory.had(name)):
             touched[name] = FOUND if synthetic else NEW
         elif entry is NEW or entry is FOUND:
             pass
         elif not synthetic and directory.had_file(name):
-            self._discard_touched(entry)
+            self._clear(directory, name)
             touched[name] = REPLACED
         else:
-            self._discard_touched(entry)
+            self._clear(directory, name)
             touched[name] = File(None, found=synthetic)
         if self.individually or (synthetic and (directory, name) in self._suspects):
             self._touch_new(directory, name, mask)
@@ -211,10 +213,13 @@ class Names:
             file.become(former)
             former.become(other)
 
-    def _discard_touched(self, entry: object) -> None:
-        if isinstance(entry, Directory):
-            self._known.clear()
-            entry.parent = None
+    def _clear(self, directory: Directory, name: str) -> None:
+        """Let no directory be at a place; a file there is replaced by what comes.
+
+        Where two things are exchanged, a file may be reported over a directory.
+        """
+        if isinstance(directory.get(name), Directory):
+            self._take(directory, name)
 
     def _take_file(self, directory: Directory, name: str) -> None:
         touched = directory.touched
@@ -260,7 +265,7 @@ class Names:
         self._files_moved = True
         self._suspect_exchange(node, (old_directory, old_name), (directory, name))
         self._take_file(old_directory, old_name)
-        self._discard_touched(directory.get(name))
+        self._clear(directory, name)
         self._touched(directory)[name] = node
 
     def _node(self, directory: Directory, name: str) -> Directory | File | None:
@@ -320,7 +325,7 @@ class Names:
 
     # ---- the difference --------------------------------------------------------------
 
-    def track_content(self, noted: int, modifying: int, individually: bool) -> None:
+    def track_content(self, noted: int, modifying: int, *, individually: bool) -> None:
         """Begin to note what is touched: by which events, besides those of names."""
         self.noted, self.modifying = noted, modifying
         self.individually = individually

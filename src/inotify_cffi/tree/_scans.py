@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # few in the first one, and more as long as nothing is in the way.
 _FEWEST = 16
 _MOST = 1024
+# Where each directory queues up to eight events that say it was listed, these must not
+# fill the queue.
+_MOST_SEEN = 64
 # As most have directories in them, which C goes on with, fewer are given.
 _MOST_GIVEN = 256
 # How long one call into C may take, in milliseconds: an event loop is held for that
@@ -38,7 +41,7 @@ def _is_quiet(scan: Scan) -> bool:
         and scan.failure is None
         and directory.status is scan
         and scan.wd != 0
-        and not scan.held_back
+        and not any(event.mask & STRUCTURAL for event in scan.held_back)
         and not scan.reported
         and not directory.children
     )
@@ -61,6 +64,7 @@ class Scans(States):
         self._paths = paths
         self._window = Window()
         self._reach = _FEWEST
+        self._farthest = _MOST_SEEN if watches.see_scans() else _MOST
         self._limit_reached: tuple[str, str] | None = None  # what to say, and where
 
     def start(self, moved: Iterable[Directory], *, descend: bool) -> bool:
@@ -183,7 +187,10 @@ class Scans(States):
         window = self._window
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
-        self._reach = min(2 * self._reach, _MOST)  # until something is in the way
+        if not scans and not batches:
+            return
+        # Until something is in the way.
+        self._reach = min(2 * self._reach, self._farthest)
         plainly = plainly and self._recursive
         plainly = plainly and window.is_whole and not window.moved
         if plainly and self._are_quiet(scans.values(), batches):

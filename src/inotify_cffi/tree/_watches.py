@@ -11,7 +11,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .._scanning import BulkScanner, Found
-from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, MASK_ADD, NAMES, NEEDED
+from ._masks import (
+    DELETE_SELF,
+    DONT_FOLLOW,
+    HOW,
+    IGNORED,
+    LISTING,
+    MASK_ADD,
+    NAMES,
+    NEEDED,
+)
 from ._model import Directory
 
 if TYPE_CHECKING:
@@ -93,6 +102,10 @@ class Watches:
             limit=limit,
             milliseconds=milliseconds,
         )
+
+    def see_scans(self) -> bool:
+        """Return whether a scan queues events of its own."""
+        return bool(self._mask & LISTING)
 
     def free_memory(self) -> None:
         """Free what the last scan needed."""
