@@ -61,10 +61,9 @@ def test_a_root_may_come_later(tmp_path: Path, path: str) -> None:
         (tmp_path / "link").symlink_to("d")
         assert watcher.read(timeout=0) == []
         os.makedirs(f"{given}/inner")
-        expected = ["CREATE | ISDIR , synthetic", "CREATE | ISDIR /inner, synthetic"]
-        found = [re.sub(" +", " ", line) for line in words(watcher.read(), Path(given))]
-        assert [line.replace(" ,", ",") for line in found] == [
-            line.replace(" ,", ",") for line in expected
+        assert words(watcher.read(), Path(given)) == [
+            "CREATE | ISDIR, synthetic",
+            "CREATE | ISDIR /inner, synthetic",
         ]
         assert watcher.missing == []
 
@@ -164,15 +163,11 @@ def test_an_empty_root_in_use_is_deleted(tmp_path: Path) -> None:
         ):
             shutil.rmtree(root)
             (root / "new").mkdir(parents=True)
-            assert (
-                consumer.lines()
-                == [
-                    "DELETE_SELF",
-                    "CREATE | ISDIR, synthetic",
-                    "CREATE | ISDIR /new, synthetic",
-                ]
-                or consumer.wrong() == []
-            )
+            assert consumer.lines() == [
+                "DELETE_SELF",
+                "CREATE | ISDIR, synthetic",
+                "CREATE | ISDIR /new, synthetic",
+            ]
         consumer.check()
 
 
