@@ -184,7 +184,7 @@ def test_storm_of_overflows(top: Path) -> None:
             patch.setattr(_disk, "listing", overflow_again)
             overflow_again(str(top))
             reads = [watcher.read(timeout=1) for _ in range(3)]
-        assert count > 3
+        assert count >= 3
         assert any(event.mask & flags.Q_OVERFLOW for read in reads for event in read)
         watcher.read(timeout=0)
         (top / "last").mkdir()

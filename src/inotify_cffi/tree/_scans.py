@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ._batch import Batch
+from ._masks import STRUCTURAL
 from ._model import Directory, Paths, Scanning, State
 from ._scanner import Purpose, Reach, Scan, Scanner, Wanted
 from ._states import States
@@ -51,12 +52,7 @@ class Scans(States):
     """What has to be scanned, what is being scanned, and what cannot be."""
 
     def __init__(
-        self,
-        scanner: Scanner,
-        watches: Watches,
-        paths: Paths,
-        *,
-        recursive: bool = True,
+        self, scanner: Scanner, watches: Watches, paths: Paths, *, recursive: bool
     ) -> None:
         super().__init__(recursive=recursive)
         self._scanner = scanner
@@ -155,10 +151,9 @@ class Scans(States):
         completes_move: bool,
     ) -> bool:
         """Hold an event back, as `Window.hold` has it."""
-        moves = completes_move and not self._window.will_move(
-            directory, batch, self._watches
-        )
-        return self._window.hold(directory, event, is_sure=moves)
+        window, watches = self._window, self._watches
+        is_sure = completes_move and not window.will_move(directory, batch, watches)
+        return window.hold(directory, event, is_sure=is_sure)
 
     def note_moved(self, directory: Directory) -> None:
         """Let a move invalidate the scans of a directory and of those below it."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Callable
 
+from ._entries import Parts
 from ._exclude import Exclude
-from ._follower import Follower, Parts, Reading
+from ._follower import Follower, Reading
 from ._masks import EXCL_UNLINK
 from ._model import Paths
 from ._mounts import MountTable
