@@ -137,6 +137,7 @@ class Tracker:
             return False
         self._roots.remove(root)
         self._watches.remove_some()  # more go when the queue is empty
+        self._scanner.forget_listed()  # it would keep the whole tree in memory
         return True
 
     def close(self) -> None:
