@@ -107,9 +107,7 @@ def test_raw_reads(watching: INotify, tmp_path: Path) -> None:
     """The descriptor can be read by hand."""
     (tmp_path / "a").touch()
     (tmp_path / "b").touch()
-    buffer = bytearray(4096)
-    size = os.readv(watching.fd, [buffer])
-    assert parse_events(memoryview(buffer)[:size]) == [
+    assert parse_events(os.read(watching.fd, 4096)) == [
         (1, flags.CREATE, 0, "a"),
         (1, flags.CREATE, 0, "b"),
     ]
