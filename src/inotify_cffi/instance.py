@@ -10,7 +10,7 @@ import warnings
 from collections import namedtuple
 from functools import partial
 
-from . import _awaiting, syscalls
+from . import _awaiting, _hints, syscalls
 from ._inotify import ffi, lib
 from ._instance import Instance, pointer_of
 from ._waiting import CLOSED_MESSAGE, checked_timeout, raise_error
@@ -18,7 +18,7 @@ from .events import PARSER, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, NamedTuple
+    from typing import Any, Callable, NamedTuple, NoReturn
 
     class Watch(NamedTuple):
         wd: int
@@ -82,7 +82,7 @@ class INotify(io.FileIO):
 
     # The only private name, and one that no subclass has by chance. The class has it
     # for objects whose __init__ did not run, or failed.
-    __instance: Any = None
+    __instance = None  # type: Any
 
     def __init__(
         self,
@@ -90,6 +90,8 @@ class INotify(io.FileIO):
         nonblocking: bool = False,
         closefd: bool = True,
     ) -> None:
+        if isinstance(inheritable, (str, bytes, os.PathLike)):
+            raise TypeError("INotify() takes no path; add_watch(path, mask) does")
         # Not close(): PyPy's io.FileIO cannot be opened again after that.
         if self.__instance is not None:
             self.__instance.close()
@@ -123,7 +125,7 @@ class INotify(io.FileIO):
         except ValueError:
             return f"<{name} [closed]>"
 
-    def add_watch(self, path: syscalls.Path, mask: int) -> int:
+    def add_watch(self, path: _hints.Path, mask: int) -> int:
         """Watch ``path``, or change its watch: inotify_add_watch(2).
 
         Watching what is watched already returns the same watch descriptor and
@@ -180,7 +182,9 @@ class INotify(io.FileIO):
             raise_error(result)
 
     def read(  # type: ignore[override]  # inotify_simple's signature
-        self, timeout: float | None = None, read_delay: float | None = None
+        self,
+        timeout: _hints.Milliseconds = None,
+        read_delay: _hints.Milliseconds = None,
     ) -> list[Event]:
         """Return all events that are queued; wait for one when there is none.
 
@@ -220,7 +224,9 @@ class INotify(io.FileIO):
             raise
 
     async def aread(
-        self, timeout: float | None = None, read_delay: float | None = None
+        self,
+        timeout: _hints.Milliseconds = None,
+        read_delay: _hints.Milliseconds = None,
     ) -> list[Event]:
         """Await events: `read` for a task, under asyncio, uvloop or trio.
 
@@ -266,7 +272,9 @@ class INotify(io.FileIO):
             raise
 
     def wait_readable(
-        self, timeout: float | None = None, read_delay: float | None = None
+        self,
+        timeout: _hints.Milliseconds = None,
+        read_delay: _hints.Milliseconds = None,
     ) -> bool:
         """Wait until there is an event, without taking it.
 
@@ -291,7 +299,7 @@ class INotify(io.FileIO):
             raise_error(result)
         return bool(result)
 
-    async def await_readable(self, timeout: float | None = None) -> bool:
+    async def await_readable(self, timeout: _hints.Milliseconds = None) -> bool:
         """Await an event, without taking it: `wait_readable` for a task.
 
         Parameters:
@@ -357,7 +365,8 @@ class INotify(io.FileIO):
                 lines = fdinfo.readlines()
         except FileNotFoundError:
             if not self.closed:
-                raise
+                text = "/proc is not mounted, where the kernel lists watches"
+                raise OSError(errno.ENOENT, text, "/proc/self/fdinfo") from None
         if self.closed:  # then the number may be another file's
             raise ValueError(CLOSED_MESSAGE)
         return [_watch(line) for line in lines if line.startswith("inotify wd:")]
@@ -407,6 +416,15 @@ class INotify(io.FileIO):
         finally:
             if events:
                 instance.keep(events)
+
+    def _refuse(self, *arguments: object, **keywords: object) -> NoReturn:
+        """Raise `io.UnsupportedOperation`: events are no stream of bytes to seek in,
+        to write to, or to divide into lines."""
+        raise io.UnsupportedOperation("INotify has no such method: read() gives events")
+
+    readline = readlines = readall = readinto = _refuse
+    seek = tell = truncate = write = writelines = _refuse
+    del _refuse
 
     def __del__(self) -> None:
         if self.__instance is None or self.closed:

@@ -14,14 +14,14 @@ import sys
 from collections import namedtuple
 from operator import index
 
-from . import _parsing
+from . import _hints, _parsing
 from ._inotify import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple, NoReturn, Union
+    from typing import NamedTuple, NoReturn
 
-    Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    from ._hints import Path as Path
 
     class Event(NamedTuple):
         wd: int
@@ -139,7 +139,8 @@ def checked_mask(mask: int) -> int:
     try:
         number = index(mask)
     except TypeError:
-        raise TypeError("mask must be an int, such as flags.CREATE") from None
+        given = type(mask).__name__
+        raise TypeError(f"mask must be an int, not {given}") from None
     if not 0 <= number < 1 << 32:
         raise OverflowError("mask must be a number of 32 bits")
     return number
@@ -239,7 +240,7 @@ def init1(flags: int = 0) -> int:
     return fd
 
 
-def add_watch(fd: int, pathname: Path, mask: int) -> int:
+def add_watch(fd: int, pathname: _hints.Path, mask: int) -> int:
     """Watch ``pathname``, or change its watch: inotify_add_watch(2).
 
     Changing an existing watch without ``IN_MASK_ADD`` loses events that

@@ -1,4 +1,3 @@
-#define PY_SSIZE_T_CLEAN
 #include "python_instance.h"
 
 #include "fork.h"
