@@ -456,7 +456,7 @@ def test_records_in_a_shared_pipe(root: Path) -> None:
         for folder in ("d", "other")
     ]
     os.close(writing)
-    names = [f"{number:04}" + "x" * 60 for number in range(3000)]
+    names = [f"{number:04}" + "x" * 60 for number in range(1000)]
     for each in running:
         each.process.send_signal(signal.SIGSTOP)
         os.waitpid(each.process.pid, os.WUNTRACED)
@@ -469,7 +469,9 @@ def test_records_in_a_shared_pipe(root: Path) -> None:
     with open(reading, "rb", buffering=0) as pipe:
         while told.count(b"\n") < 2 * len(names):
             assert select.select([pipe], [], [], 60)[0]
-            told += pipe.read(999)
+            more = pipe.read(999)
+            assert more, [each.ended() for each in running]
+            told += more
         for each in running:
             each.ended(signal.SIGTERM)
     assert sorted(told.decode().split()) == sorted(2 * names)
