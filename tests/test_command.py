@@ -435,7 +435,10 @@ def test_outfile(tmp_path: Path, root: Path) -> None:
 
 
 def test_stats_beside_inotifywatch(
-    watch: Callable[..., Running], tmp_path: Path, root: Path
+    watch: Callable[..., Running],
+    tmp_path: Path,
+    root: Path,
+    until: Callable[[Callable[[], Any]], None],
 ) -> None:
     """--stats shows the table of inotifywatch, on standard error."""
     inotifywatch = shutil.which("inotifywatch")
@@ -451,6 +454,9 @@ def test_stats_beside_inotifywatch(
     (root / "y").rmdir()
     ours.until_told(b"d/ DELETE,ISDIR y\n")
     said = ours.ended(signal.SIGTERM)[1]
+    # It sleeps when it has read all; a signal would end it before that.
+    status = Path(f"/proc/{theirs.process.pid}/stat")
+    until(lambda: status.read_text().rpartition(")")[2].split()[0] == "S")
     table = theirs.ended(signal.SIGINT)[0]
     assert table.startswith(b"total  moved_from  moved_to  create  delete  filename")
     assert said.split(b"Watches established.\n")[1].splitlines() == [

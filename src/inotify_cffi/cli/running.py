@@ -65,13 +65,13 @@ def run(
         return CAME
     except BrokenPipeError:
         raise
-    except (UsageError, Failure, OSError) as failure:
-        text = (
-            f"{PROGRAM}: {_describe(failure)}"
-            if isinstance(failure, OSError)
-            else str(failure)
-        )
-        (command.complain if command else say)(text)
+    except (UsageError, Failure) as failure:
+        text = str(failure)
+    except OSError as error:
+        text = f"{PROGRAM}: {_describe(error)}"
+    except ImportError as error:  # where no more descriptors may be open
+        text = f"{PROGRAM}: {error}"
+    (command.complain if command else say)(text)
     return FAILED
 
 
