@@ -55,6 +55,7 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"inotify_cffi\..*\b_\w+.*|.*Globs",
     ),  # of a constructor that is not called
+    (r"py:.*", r"watchdog\..*"),
     (r"py:.*", r"(syscalls\.)?Path"),  # str, bytes or PathLike
     (r"py:.*", r"[A-Z][A-Za-z]*(Error|Warning)|PathLike|IntEnum|NamedTuple|Callable"),
 ]

@@ -21,6 +21,7 @@ import churn
 import pytest
 from commanding import COMMAND, Running
 from hypothesis import HealthCheck, settings
+from waiting import waits
 
 from inotify_cffi import Event, INotify, syscalls
 
@@ -160,7 +161,7 @@ def until_waiting(
     until: Callable[[Callable[[], Any]], None],
 ) -> Callable[[INotify], None]:
     """The function that returns once a reader found the queue empty and waits."""
-    return lambda inotify: until(lambda: inotify._waiters._waiting)
+    return lambda inotify: until(lambda: waits(inotify))
 
 
 @pytest.fixture
@@ -253,7 +254,8 @@ def run_python() -> RunPython:
         finished = subprocess.run(
             [*command, *arguments],
             capture_output=True,
-            env={**os.environ, **(env or {})},
+            # The folder of what test files share.
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **(env or {})},
             cwd=cwd,
             timeout=10 * PATIENCE,
             check=False,

@@ -21,8 +21,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar
 
 import pytest
+from waiting import instance_of, put_another_file_in_place_of, waits
 
 from inotify_cffi import Event, INotify, flags
+from inotify_cffi._waiting import Wait
 
 if TYPE_CHECKING:
     from conftest import InThread, RunPython
@@ -122,9 +124,9 @@ async def _waiting(
     inotify: INotify, *coroutines: Coroutine[Any, Any, T]
 ) -> list[asyncio.Task[T]]:
     """Start tasks; return them when every one found the queue empty and waits."""
-    count = len(inotify._waiters._waiting) + len(coroutines)
+    count = waits(inotify) + len(coroutines)
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    await _until(lambda: len(inotify._waiters._waiting) == count)
+    await _until(lambda: waits(inotify) == count)
     return tasks
 
 
@@ -214,7 +216,7 @@ def test_refuses_what_is_no_time(
 
     async def main() -> list[Event]:
         for method in (watched.aread, watched.await_readable):
-            with pytest.raises(ValueError, match="no length of time: nan"):
+            with pytest.raises(ValueError, match="milliseconds, not nan"):
                 await method(math.nan)
             with pytest.raises(TypeError):
                 await method("1")  # type: ignore[arg-type]
@@ -245,7 +247,7 @@ def test_never_awaited(inotify: INotify) -> None:
     coroutine = inotify.aread()
     coroutine.close()
     assert os.get_blocking(inotify.fileno())
-    assert not inotify._waiters._waiting
+    assert not waits(inotify)
 
 
 @pytest.mark.parametrize("method", ["aread", "await_readable"])
@@ -299,37 +301,17 @@ def test_iteration_that_is_left(
     assert names(run(watched.aread())) == _numbered(6)[3:]
 
 
-def test_iteration_in_a_thread_leaves_events(
-    tmp_path: Path, in_thread: InThread, names: Names
+def test_kept_events_go_to_who_waits(
+    inotify: INotify, in_thread: InThread, names: Names
 ) -> None:
-    """What a thread's next() read and did not give goes to a task that waits."""
-    has_read, may_return = threading.Event(), threading.Event()
+    """What an exception took from a thread's read goes to a task that waits."""
 
     async def main() -> list[Event]:
-        await _until(has_read.is_set)
-        (reader,) = await _waiting(inotify, inotify.aread(timeout=10_000))
-        begun = time.monotonic()
-        may_return.set()
-        events = await reader
-        assert time.monotonic() - begun < 9, "found it only when time ran out"
-        return events
+        (reader,) = await _waiting(inotify, inotify.aread())
+        in_thread(lambda: instance_of(inotify).keep([Event(1, 2, 3, "kept")]))()
+        return await reader
 
-    with INotify() as inotify:
-        take = inotify._append_numbered
-
-        def take_slowly(events: list[Event]) -> int:
-            number = take(events)
-            has_read.set()
-            may_return.wait(PATIENCE)
-            return number
-
-        inotify._append_numbered = take_slowly
-        inotify.add_watch(tmp_path, flags.CREATE)
-        for name in _numbered(3):
-            (tmp_path / name).touch()
-        first = in_thread(lambda: next(inotify))
-        rest = asyncio.run(main())
-        assert [first().name, *names(rest)] == _numbered(3)
+    assert names(asyncio.run(main())) == ["kept"]
 
 
 def test_close_ends_an_iteration(
@@ -350,12 +332,8 @@ def test_close_ends_an_iteration(
 
 def test_iteration_raises_other_errors(inotify: INotify, run: Run) -> None:
     """Only a closed instance ends an async for; any other error is raised there."""
-
-    def refuse(events: list[Event]) -> int:
-        raise ValueError("refused")
-
-    inotify._append_numbered = refuse
-    with pytest.raises(ValueError, match="refused"):
+    put_another_file_in_place_of(inotify)
+    with pytest.raises(OSError, match="Input/output error"):
         run(_iterate(inotify, []))
 
 
@@ -576,49 +554,37 @@ def test_several_tasks(watched: INotify, tmp_path: Path, run: Run) -> None:
     assert all(share == sorted(share) for share in shares)
 
 
-def test_iteration_leaves_events_to_who_begins_to_wait(
-    watched: INotify, tmp_path: Path, run: Run
+def test_kept_events_go_to_who_begins_to_wait(
+    inotify: INotify, run: Run, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an iteration takes and leaves, as an aread() begins to wait, is told it."""
-    waiters = watched._waiters
-    begin = waiters.begin
-    given: list[str] = []
+    """What an exception keeps as an aread() begins to wait is returned by that."""
+    begin = Wait.begin
 
-    def iterate_and_begin(wait: Wait) -> None:
-        vars(waiters)["begin"] = begin
-        for name in "ab":
-            os.mknod(tmp_path / name)
-        given.append(next(watched).name)
-        begin(wait)
+    def keep_and_begin(wait: Wait, timeout: float | None) -> None:
+        instance_of(inotify).keep([Event(1, 2, 3, "kept")])
+        begin(wait, timeout)
 
-    vars(waiters)["begin"] = iterate_and_begin
-    given += [event.name for event in run(watched.aread(PATIENCE * 1000))]
-    assert given == ["a", "b"]
+    monkeypatch.setattr(Wait, "begin", keep_and_begin)
+    assert names(run(inotify.aread(PATIENCE * 1000))) == ["kept"]
 
 
-@pytest.mark.parametrize("kind", ["read", "aread"])
-def test_exception_at_the_end_of_a_wait(inotify: INotify, run: Run, kind: str) -> None:
+def test_exception_at_the_end_of_a_wait(
+    inotify: INotify, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a signal's handler raises while a wait ends leaves nothing of it behind."""
-    waiters = inotify._waiters
-    end = waiters.end
+    end = Wait.end
 
-    def interrupted(wait: Wait, told: bool) -> None:
-        vars(waiters)["end"] = end
+    def interrupted(wait: Wait) -> None:
+        monkeypatch.setattr(Wait, "end", end)
         raise KeyboardInterrupt
-
-    async def read() -> None:
-        if kind == "read":
-            inotify.read(timeout=1)
-        await inotify.aread(timeout=1)
 
     async def main() -> None:
         with pytest.raises(KeyboardInterrupt):
-            await read()
+            await inotify.aread(timeout=1)
 
-    vars(waiters)["end"] = interrupted
+    monkeypatch.setattr(Wait, "end", interrupted)
     run(main())
-    assert not waiters._waiting
-    assert len(waiters._spare) == 1
+    assert waits(inotify) == 0
 
 
 def test_several_tasks_are_cancelled(
@@ -673,7 +639,7 @@ def test_several_loops_and_threads(
 
     results = [in_thread(lambda: run(tasks())) for _ in range(3)]
     results += [in_thread(thread) for _ in range(2)]
-    until(lambda: len(watched._waiters._waiting) == 8)
+    until(lambda: waits(watched) == 8)
     for name in _numbered(EVENTS):
         (tmp_path / name).touch()
     until(lambda: len(found) >= EVENTS)
@@ -761,14 +727,13 @@ def test_after_a_loop_was_closed_under_a_task(
     readers.clear()
     del loop
     for _ in range(20):  # PyPy finalizes one of the coroutines at a time
-        if watched._waiters._waiting:
+        if waits(watched):
             gc.collect()
     assert complaints == ["Task was destroyed but it is pending!"]
     # PyPy runs no finally of a coroutine that is dropped: the wait stays there.
     # So do its descriptors, until the instance is collected as well.
-    if sys.implementation.name == "pypy":
-        watched._waiters._waiting.clear()
-    assert not watched._waiters._waiting
+    if sys.implementation.name != "pypy":
+        assert not waits(watched)
     (tmp_path / "second").touch()
     assert names(run(watched.aread())) == ["second"]
     assert run(_timed_out(watched, 10))
@@ -881,28 +846,29 @@ def test_robbed_in_the_loop(
 
 
 @pytest.mark.usefixtures("alarm")
-def test_robbed_before_the_read(tmp_path: Path, run: Run) -> None:
+def test_robbed_before_the_read(
+    watched: INotify, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither does one that another reader takes immediately before the read."""
     stolen: list[bytes] = []
+    goes_on = Wait.goes_on
 
-    class Robbed(INotify):
-        def _append_now(self, events: list[Event]) -> bool:
-            with contextlib.suppress(BlockingIOError):
-                stolen.append(os.read(self.fileno(), 4096))
-            return super()._append_now(events)
+    def steal(wait: Wait) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            stolen.append(os.read(watched.fileno(), 4096))
+        return goes_on(wait)
 
     async def main() -> None:
-        (reader,) = await _waiting(inotify, inotify.aread(timeout=20))
+        (reader,) = await _waiting(watched, watched.aread(timeout=20))
         (tmp_path / "file").touch()
         assert await reader == []
         assert len(stolen) == 1
-        (reader,) = await _waiting(inotify, inotify.aread())
-        inotify.wake()
+        (reader,) = await _waiting(watched, watched.aread())
+        watched.wake()
         assert await reader == []
 
-    with Robbed() as inotify:
-        inotify.add_watch(tmp_path, flags.CREATE)
-        run(main())
+    monkeypatch.setattr(Wait, "goes_on", steal)
+    run(main())
 
 
 @pytest.mark.usefixtures("alarm")

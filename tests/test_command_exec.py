@@ -75,7 +75,7 @@ def test_each_signal_is_given_on(root: Path) -> None:
 
 
 CTRL_C = r"""
-import os, pty, sys
+import os, pty, signal, sys
 process, terminal = pty.fork()
 if not process:
     os.execvp(sys.argv[1], sys.argv[1:])
@@ -87,7 +87,11 @@ def until(words):
 until(b"ready\r\n")
 os.chmod("d", 0o700)
 until(b"started\r\n")
+# Two that come at once are one: the command shall have the terminal's first.
+os.kill(process, signal.SIGSTOP)
 os.write(terminal, b"\x03")
+until(b"got INT\r\n")
+os.kill(process, signal.SIGCONT)
 try:
     until(b"never")
 except OSError:
@@ -97,11 +101,25 @@ print(shown.count(b"got INT"), os.WTERMSIG(status))
 """
 
 
+COUNT_INT = """
+import signal, time
+got = []
+def handle(number, frame):
+    got.append(number)
+    print("got INT", flush=True)
+signal.signal(signal.SIGINT, handle)
+print("started", flush=True)
+while not got:
+    time.sleep(0.01)
+time.sleep(1)
+"""
+
+
 def test_ctrl_c_reaches_the_command_once(root: Path) -> None:
     """Of a Ctrl-C, which the terminal gives to both, the command gets no second."""
-    job = "trap 'echo got INT; sleep 0.2' INT; echo started; sleep 0.4; sleep 0.4"
-    arguments = ["-m", "-q", "--shell", "--exec", job, *ATTRIB, "--ready-fd=2", "d"]
-    program = [sys.executable, "-c", CTRL_C, *COMMAND, *arguments]
+    (root.parent / "job.py").write_text(COUNT_INT)
+    arguments = ["-m", "-q", "--exec", f"{sys.executable} job.py", *ATTRIB]
+    program = [sys.executable, "-c", CTRL_C, *COMMAND, *arguments, "--ready-fd=2", "d"]
     ended = subprocess.run(
         program, cwd=root.parent, stdout=subprocess.PIPE, timeout=60, check=True
     )
@@ -200,7 +218,7 @@ def test_overflow_runs_nothing(watch: Callable[..., Running], root: Path) -> Non
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     (root / "f").touch()
     arguments = ["-m", "-e", "attrib", "--debounce", "10", "--format", "%w%f", "d"]
-    running = watch(*arguments, "--shell", "--exec", 'echo "ran for $1"')
+    running = watch(*arguments, "--shell", "--exec", 'printf "ran for %s\\n" "$@"')
     running.process.send_signal(signal.SIGSTOP)
     os.waitpid(running.process.pid, os.WUNTRACED)
     for number in range(limit // 2 + 10):

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+from waiting import instance_of, waits
 
-from inotify_cffi import INotify, flags
+from inotify_cffi import Event, INotify, flags
 
 if TYPE_CHECKING:
     from conftest import InThread, RunPython
@@ -157,7 +158,6 @@ def test_a_blocked_read_goes_on(
     act: Callable[[Any], None],
 ) -> None:
     """No child ends a read() in a thread of its parent, whichever began first."""
-    waiting = holder[0]._waiters._waiting
     go, tell = os.pipe()
 
     def wait_and_act() -> None:
@@ -170,16 +170,16 @@ def test_a_blocked_read_goes_on(
     if moment == "before":
         succeed = _fork(wait_and_act)
         names = in_thread(read)
-        until(lambda: waiting)
+        until(lambda: waits(holder[0]))
     else:
         names = in_thread(read)
-        until(lambda: waiting)
+        until(lambda: waits(holder[0]))
         succeed = _fork(wait_and_act)
     os.write(tell, b"g")
     succeed()
     os.close(go)
     os.close(tell)
-    assert len(waiting) == 1
+    assert waits(holder[0]) == 1
     (tmp_path / "file").touch()
     assert names() == ["file"]
 
@@ -205,7 +205,7 @@ def test_a_pending_aread_goes_on(
         if moment == "before":
             succeed = _fork(wait_and_act)
         pending = asyncio.ensure_future(read())
-        while not holder[0]._waiters._waiting:
+        while not waits(holder[0]):
             await asyncio.sleep(0)
         if succeed is None:
             succeed = _fork(wait_and_act)
@@ -259,11 +259,9 @@ def test_waits_of_a_child(
     """A child has waits of its own, and ends them with its own wake() and close()."""
     with INotify() as untouched:
         names = in_thread(lambda: [event.name for event in holder[0].read()])
-        until(lambda: holder[0]._waiters._waiting)
+        until(lambda: waits(holder[0]))
 
         def wait() -> None:
-            own = holder[0]._waiters._waiting
-            before = len(own)
             for end in (holder[0].wake, holder[0].close):
                 results: list[object] = []
 
@@ -275,7 +273,7 @@ def test_waits_of_a_child(
 
                 thread = threading.Thread(target=read)
                 thread.start()
-                until(lambda: len(own) == before + 1)
+                until(lambda: waits(holder[0]) == 1)
                 end()
                 thread.join()
                 assert results == [[] if end == holder[0].wake else "closed"]
@@ -336,6 +334,7 @@ def test_a_child_that_ends_like_any_program(
     """A child whose interpreter shuts down leaves the parent's waits and watches."""
     code = """
     import os, sys, threading, warnings
+    from waiting import waits
     from inotify_cffi import INotify, flags
     warnings.simplefilter("ignore", DeprecationWarning)
     with INotify() as inotify:
@@ -343,7 +342,7 @@ def test_a_child_that_ends_like_any_program(
         read = lambda: print([event.name for event in inotify.read()])
         reader = threading.Thread(target=read)
         reader.start()
-        while not inotify._waiters._waiting:
+        while not waits(inotify):
             pass
         child = os.fork()
         if child == 0:
@@ -357,7 +356,9 @@ def test_a_child_that_ends_like_any_program(
 
 
 @pytest.mark.parametrize("inheritable", [False, True])
-def test_what_a_program_inherits(inheritable: bool) -> None:
+def test_what_a_program_inherits(
+    inheritable: bool, in_thread: InThread, until: Until
+) -> None:
     """A program sees the instance where that is asked for; what waits use, never."""
     listing = """
         import os
@@ -378,35 +379,26 @@ def test_what_a_program_inherits(inheritable: bool) -> None:
     before = seen()
     with contextlib.ExitStack() as opened:
         inotify = opened.enter_context(INotify(inheritable=inheritable))
-        assert inotify.read(timeout=1) == []
-        assert len(inotify._waiters._spare) == 1
+        waiting = in_thread(inotify.read)
+        until(lambda: waits(inotify))
         expected = {f"{inotify.fd} anon_inode:inotify"} if inheritable else set()
         assert seen() - before == expected
+        inotify.wake()
+        assert waiting() == []
 
 
-def test_what_an_iteration_left_is_the_parents(
-    holder: Holder[INotify], tmp_path: Path
-) -> None:
-    """A child does not tell what its parent took; it keeps what it took itself."""
-    for name in "ab":
-        (tmp_path / name).touch()
-    assert next(holder[0]).name == "a"
+def test_what_an_exception_kept_is_the_parents(holder: Holder[INotify]) -> None:
+    """A child does not return what its parent took; it keeps what it took itself."""
+    instance_of(holder[0]).keep([Event(1, 2, 3, "parent's")])
 
     def use() -> None:
         assert holder[0].read(timeout=0) == []
         assert not holder[0].wait_readable(timeout=1)
-        for name in "cd":
-            (tmp_path / name).touch()
-        assert next(holder[0]).name == "c"
-        assert [event.name for event in holder[0].read(timeout=0)] == ["d"]
-
-    def iterate() -> None:
-        (tmp_path / "e").touch()
-        assert next(holder[0]).name == "e"
+        instance_of(holder[0]).keep([Event(1, 2, 3, "child's")])
+        assert [event.name for event in holder[0].read(timeout=0)] == ["child's"]
 
     _fork(use)()
-    _fork(iterate)()
-    assert [event.name for event in holder[0].read(timeout=0)] == ["b"]
+    assert [event.name for event in holder[0].read(timeout=0)] == ["parent's"]
 
 
 @pytest.mark.parametrize("end", ["wake", "close"])
@@ -435,7 +427,7 @@ def test_forked_in_a_handler_during_a_read(
             (tmp_path / "file").touch()
 
     def interrupt() -> None:
-        until(lambda: holder[0]._waiters._waiting)
+        until(lambda: waits(holder[0]))
         while not handled:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
@@ -455,69 +447,98 @@ def test_forked_in_a_handler_during_a_read(
     assert [event.name for event in events] == ["file"]
 
 
-def test_descriptors_of_waits_are_not_shared(holder: Holder[INotify]) -> None:
-    """A child waits with descriptors of its own, and closes those of its parent."""
-    inotify = holder[0]
-    assert inotify.read(timeout=1) == []
-    (inherited,) = inotify._waiters._spare
-
-    def use() -> None:
-        fd = inherited.fileno()
-        assert inotify.read(timeout=1) == []
-        (own,) = inotify._waiters._spare
-        assert own.is_of_this_process
-        assert own is not inherited
-        assert own.fileno() == fd or _is_closed(fd)
-
-    _fork(use)()
-    assert inherited.is_of_this_process
-    inherited.fileno()
+def _pipes() -> set[str]:
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(f"/proc/self/fd/{number}"))
+    return {name for name in found if name.startswith("pipe:")}
 
 
-NO_DESCRIPTOR_IN_A_CHILD = """
-import errno, io, os, resource, signal, sys, threading, warnings
-from inotify_cffi import INotify
+def test_descriptors_of_waits_are_closed_in_a_child(
+    holder: Holder[INotify], in_thread: InThread, until: Until
+) -> None:
+    """A child has no descriptors that waits of its parent use, or have left."""
+    before = _pipes()
+    assert holder[0].read(timeout=1) == []
+    waiting = in_thread(holder[0].read)
+    until(lambda: waits(holder[0]))
+    with INotify() as waited:
+        assert waited.read(timeout=1) == []
+        of_waits = _pipes() - before
+        assert len(of_waits) == 2
 
-# Of CPython, where fork() is called beside a thread, whatever else is loaded.
-warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
-limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-handled, children = [], []
-tokens = iter(["fork"])  # a handler may strike in another: one claims it
+        def use() -> None:
+            assert not _pipes() & of_waits
+            assert waits(holder[0]) == 0
+            assert holder[0].read(timeout=1) == waited.read(timeout=1) == []
 
-def fork(number, frame):
-    handled.append(number)
-    if next(tokens, None) is None:
-        return
-    inotify.wake()
-    sys.stderr = io.StringIO()
-    free = os.dup(0)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
-    children.append(os.fork())
-    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    said, sys.stderr = sys.stderr.getvalue(), sys.__stderr__
-    if children[0]:
-        assert said == "", said
-        assert os.waitpid(children[0], 0)[1] == 0
-    else:
-        assert os.strerror(errno.EMFILE) in said, said
-
-def interrupt():
-    while not inotify._waiters._waiting:
-        pass
-    while not handled:
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-
-signal.signal(signal.SIGUSR1, fork)
-with INotify() as inotify:
-    interrupting = threading.Thread(target=interrupt)
-    interrupting.start()
-    assert inotify.read() == []
-    if children[0]:
-        interrupting.join()
-"""
+        _fork(use)()
+    holder[0].wake()
+    assert waiting() == []
 
 
-def test_no_descriptor_in_a_child(run_python: RunPython) -> None:
-    """A child of a handler that cannot part from its parent says so, and goes on."""
-    run_python(NO_DESCRIPTOR_IN_A_CHILD)
+def test_a_daemon_closes_all_descriptors(
+    holder: Holder[INotify], tmp_path: Path, in_thread: InThread, until: Until
+) -> None:
+    """What a daemon opens in place of what it closed by number keeps its content."""
+    holder[0].read(timeout=1)
+    waiting = in_thread(holder[0].read)
+    until(lambda: waits(holder[0]))
+
+    def become_daemon() -> None:
+        os.closerange(holder[0].fileno() + 1, 256)
+        files = [os.open(tmp_path / str(n), os.O_CREAT | os.O_RDWR) for n in range(8)]
+        holder[0].read(timeout=1)
+        holder[0].wake()
+        for number, file in enumerate(files):
+            assert os.write(file, b"8 bytes.") == 8
+            assert (tmp_path / str(number)).read_bytes() == b"8 bytes."
+
+    _fork(become_daemon)()
+    holder[0].wake()
+    waiting()
+
+
+def test_descriptors_closed_by_number(run_python: RunPython) -> None:
+    """What has become another file is never written to, nor closed, by a wait, its end,
+    wake() or close()."""
+    run_python(
+        """
+        import os, tempfile, threading
+        from waiting import waits
+        from inotify_cffi import INotify
+
+        def replace(first):
+            os.closerange(first, 256)
+            return [os.open(f"{folder}/{n}", os.O_CREAT | os.O_RDWR) for n in range(8)]
+
+        def check(files):
+            for file in files:
+                assert os.fstat(file).st_size == 0
+                assert os.readlink(f"/proc/self/fd/{file}").startswith(folder)
+
+        with tempfile.TemporaryDirectory() as folder:
+            with INotify() as inotify:
+                inotify.read(timeout=1)
+                files = replace(inotify.fileno() + 1)  # while nothing waits
+                inotify.wake()
+                assert inotify.read() == []
+                check(files)
+                results = []
+                thread = threading.Thread(
+                    target=lambda: results.append(inotify.read(timeout=500))
+                )
+                thread.start()
+                while not waits(inotify):
+                    pass
+                files = replace(inotify.fileno() + 1)  # during a wait
+                inotify.wake()
+                thread.join()
+                assert results == [[]]
+                check(files)
+                inotify.read(timeout=1)
+                files = replace(inotify.fileno() + 1)
+            check(files)
+        """
+    )

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+from waiting import put_another_file_in_place_of
 
 from inotify_cffi import Event, INotify, Watch, flags, masks, parse_events
 
@@ -245,12 +246,8 @@ def test_subclass(tmp_path: Path, names: Names) -> None:
 
 def test_iteration_raises_other_errors(inotify: INotify) -> None:
     """Only a closed instance ends an iteration; any other error is raised there."""
-
-    def refuse(events: list[Event]) -> int:
-        raise ValueError("refused")
-
-    inotify._append_numbered = refuse
-    with pytest.raises(ValueError, match="refused"):
+    put_another_file_in_place_of(inotify)
+    with pytest.raises(OSError, match="Input/output error"):
         next(inotify)
 
 
@@ -564,24 +561,54 @@ def test_more_comes_between_asking_and_reading(
     run_python(code, tmp_path, env={"LD_PRELOAD": preload})
 
 
-def test_read_beside_a_faster_writer(watching: INotify, tmp_path: Path) -> None:
+FASTER = r"""
+    #define _GNU_SOURCE
+    #include <fcntl.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+
+    ssize_t read(int fd, void *data, size_t size)
+    {
+        static int made;
+        const char *folder = getenv("FASTER");
+        if (folder && size >= 16384) {
+            for (int last = made + 2500; made < last; made++) {
+                char path[4096];
+                snprintf(path, sizeof path, "%s/%07d", folder, made);
+                close(open(path, O_CREAT | O_WRONLY, 0600));
+            }
+        }
+        return syscall(SYS_read, fd, data, size);
+    }
+"""
+
+
+def test_read_beside_a_faster_writer(
+    tmp_path: Path, compile_c: Callable[..., Path], run_python: RunPython
+) -> None:
     """A read ends, however much a writer queues while it reads."""
-    kept: list[Event] = []
-
-    def append_and_leave_more(events: list[Event]) -> int:
-        names = [f"{len(kept)}", f"{len(kept)} more"]
-        for name in names:
-            os.mknod(tmp_path / name)
-        queued: list[Event] = []
-        take(queued)
-        events.append(queued[0])
-        kept.append(queued[1])
-        return 1  # byte
-
-    take = watching._append_queued
-    for append in ("_append_queued", "_append_more"):
-        vars(watching)[append] = append_and_leave_more
-    assert [event.name for event in watching.read()] == ["0", "1"]
+    code = """
+        import os, sys
+        from inotify_cffi import INotify, flags
+        folder = sys.argv[1]
+        with INotify() as inotify:
+            inotify.add_watch(folder, flags.CREATE)
+            os.mknod(f"{folder}/first")
+            os.environ["FASTER"] = folder
+            events = inotify.read(timeout=0)
+            del os.environ["FASTER"]
+            made = len(os.listdir(folder))
+            assert 1 < len(events) < made, (len(events), made)
+            events += inotify.read(timeout=0)
+            assert [event.name for event in events] == [
+                "first", *(f"{number:07}" for number in range(made - 1))
+            ]
+    """
+    library = compile_c(FASTER, "-shared", "-fPIC")
+    preload = f"{os.environ.get('LD_PRELOAD', '')} {library}"
+    run_python(code, tmp_path, env={"LD_PRELOAD": preload})
 
 
 def test_iteration_that_told_all_leaves_nothing(

@@ -511,7 +511,7 @@ CLAIMS = {
     "A name is read as UTF-8, whatever the locale is": [
         "test_command_cases.py::test_json_in_any_locale",
     ],
-    "a record of up to 4096 bytes stays in one piece": [
+    "A record of up to 4096 bytes stays in one piece": [
         "test_command_cases.py::test_records_in_a_shared_pipe",
     ],
     "a file named `$(touch x)` or `; rm -r .` does nothing": [

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+from waiting import waits
 
 from inotify_cffi import INotify, flags
 
@@ -110,8 +111,7 @@ def _storm(
     inotify.close()
     for result in results:
         wrong += result()
-    assert inotify._waiters._waiting == set()
-    assert not inotify._waiters._spare
+    assert waits(inotify) == 0
     return wrong
 
 

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+from waiting import waits
 
 from inotify_cffi import Event, INotify, flags
 from inotify_cffi._waiting import move
@@ -230,7 +231,7 @@ def test_one_event_for_two_readers(
             ended.put([event.name for event in shared.read()])
 
         readers = [in_thread(read) for _ in range(2)]
-        until(lambda: len(shared._waiters._waiting) == 2)
+        until(lambda: waits(shared) == 2)
         os.mknod(tmp_path / name)
         assert ended.get(timeout=60) == [name]
         shared.wake()
@@ -296,10 +297,10 @@ def test_waiting_in_several_threads(
     shared: INotify, tmp_path: Path, in_thread: InThread, until: Until
 ) -> None:
     """One event that nobody takes ends wait_readable() in every thread."""
-    waits = [in_thread(shared.wait_readable) for _ in range(THREADS)]
-    until(lambda: len(shared._waiters._waiting) == THREADS)
+    results = [in_thread(shared.wait_readable) for _ in range(THREADS)]
+    until(lambda: waits(shared) == THREADS)
     os.mknod(tmp_path / "file")
-    assert [readable() for readable in waits] == [True] * THREADS
+    assert [readable() for readable in results] == [True] * THREADS
     assert [event.name for event in shared.read()] == ["file"]
 
 
@@ -348,31 +349,6 @@ def test_several_instances_on_one_folder(tmp_path: Path, in_thread: InThread) ->
             results.append(in_thread(partial(read, inotify)))
         _make(tmp_path, _numbered(EVENTS))
         assert [found() for found in results] == [_numbered(EVENTS)] * THREADS
-
-
-def test_what_several_iterations_leave(
-    inotify: INotify, tmp_path: Path, in_thread: InThread
-) -> None:
-    """It is told in the kernel's order, whoever leaves it first."""
-    inotify.add_watch(tmp_path, flags.CREATE)
-    take = inotify._append_numbered
-    given: list[str] = []
-
-    def take_slowly(events: list[Event]) -> int:
-        """Let another thread take, give one and leave two before this one does."""
-        inotify._append_numbered = take
-        number = take(events)
-        _make(tmp_path, names[3:])
-        given.append(in_thread(lambda: next(inotify))().name)
-        return number
-
-    names = _numbered(6)
-    _make(tmp_path, names[:3])
-    inotify._append_numbered = take_slowly
-    given.append(next(inotify).name)
-    assert given == [names[3], names[0]]
-    assert inotify.wait_readable(timeout=0)
-    assert [event.name for event in inotify.read()] == [names[i] for i in (1, 2, 4, 5)]
 
 
 @pytest.mark.parametrize("target", [list, deque])

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Callable
 import churn
 import pytest
 import stepwise
+from waiting import take_kept_wake, waits
 
 from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str, masks
 from inotify_cffi.tree import _disk
-from inotify_cffi.tree._model import Root
+from inotify_cffi.tree._model import Top
 
 if TYPE_CHECKING:
     from conftest import InThread, RunPython
@@ -39,7 +40,7 @@ def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def until_blocked(until: Until) -> Callable[[TreeWatcher], None]:
     """The function that returns once a read of the watcher waits."""
-    return lambda watcher: until(lambda: watcher._inotify._waiters._waiting)
+    return lambda watcher: until(lambda: waits(watcher._inotify_cffi.inotify))
 
 
 def _fill(directory: Path) -> None:
@@ -383,7 +384,7 @@ def test_rename_into_what_is_looked_at(
     kind(top / "old")
     consumer.read()
     (top / "d").mkdir()
-    inotify = consumer.watcher._inotify
+    inotify = consumer.watcher._inotify_cffi.inotify
     function = getattr(inotify, moment)
     calls = iter(range(1000))
 
@@ -653,7 +654,7 @@ def test_rename_in_to_what_is_left_out(
 
 @pytest.mark.parametrize("kind", [RuntimeError, ValueError])
 def test_exclude_that_fails(top: Path, kind: type[Exception]) -> None:
-    """An exception of exclude comes out of read; the next read starts anew."""
+    """An exception of exclude comes out of one read; nothing is lost by it."""
     failures = [kind("exclude failed")]
 
     def exclude(path: str) -> bool:
@@ -667,7 +668,13 @@ def test_exclude_that_fails(top: Path, kind: type[Exception]) -> None:
         (top / "late").mkdir()
         with pytest.raises(kind, match="exclude failed"):
             consumer.read()
-        assert any(event.mask & flags.Q_OVERFLOW for event in consumer.read())
+        (top / "bad" / "inner").mkdir()
+        assert consumer.lines() == [
+            "CREATE | ISDIR /good",
+            "CREATE | ISDIR /bad",
+            "CREATE | ISDIR /late",
+            "CREATE | ISDIR /bad/inner",
+        ]
 
 
 # ---- files as roots -----------------------------------------------------------------
@@ -759,13 +766,18 @@ def test_two_files_in_one_directory(top: Path) -> None:
 
 
 def test_file_root_without_its_directory(top: Path) -> None:
-    """A file whose directory is deleted is a root that is gone."""
+    """A file whose directory is deleted is missing, and comes back with it."""
     (top / "d").mkdir()
     (top / "d" / "file").touch()
     with TreeWatcher(top / "d" / "file") as watcher:
         subprocess.run(["rm", "-r", top / "d"], check=True)
-        assert _words(watcher) == ["DELETE", "DELETE_SELF"]
-        assert watcher.read() == []
+        assert _words(watcher) == ["DELETE"]
+        assert watcher.missing == watcher.roots
+        (top / "d").mkdir()
+        assert watcher.read(timeout=0) == []
+        (top / "d" / "file").touch()
+        assert _words(watcher)[0] == "CREATE"
+        assert watcher.missing == []
 
 
 def test_directory_of_a_file_root(file_root: tuple[TreeWatcher, Path]) -> None:
@@ -870,15 +882,17 @@ def test_remove_the_outer_root_that_came_later(top: Path) -> None:
 
 
 def test_remove_the_outer_root_that_left_it_out(top: Path) -> None:
-    """A root that the outer one left out is watched when that one is removed."""
+    """A root that the outer one leaves out is a tree of its own."""
     _fill(top / "d")
     with TreeWatcher(top, top / "d", exclude=lambda path: path == f"{top}/d") as both:
-        watched = len(churn.kernel_watches(both))
+        assert len(churn.kernel_watches(both)) == 3
+        (top / "d" / "sub" / "file").unlink()
+        (top / "e").mkdir()
+        assert _paths(both.read(timeout=0), top) == ["/d/sub/file", "/e"]
         both.remove(top)
-        events = both.read(timeout=0)
-        assert sorted(_paths(events, top)) == [f"/d{path}" for path in FILLED]
-        assert all(event.synthetic for event in events)
-        assert (watched, len(churn.kernel_watches(both))) == (1, 2)
+        (top / "d" / "sub").rmdir()
+        assert _paths(both.read(timeout=0), top) == ["/d/sub"]
+        assert len(churn.kernel_watches(both)) == 1
 
 
 def test_remove_the_inner_root(top: Path) -> None:
@@ -900,7 +914,7 @@ def test_one_directory_by_three_names(top: Path, tmp_path: Path) -> None:
         for going in names:
             os.mknod(top / os.path.basename(going))
             told = {os.path.dirname(event.path) for event in watcher.read(timeout=0)}
-            assert told == set(watcher._tracker.roots)
+            assert told == set(watcher._inotify_cffi.tracker.roots)
             watcher.remove(going)
         assert churn.kernel_watches(watcher) == []
 
@@ -959,12 +973,12 @@ def test_add_keeps_what_happened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_add_tells_of_the_others_alone(tmp_path: Path, slash: str) -> None:
-    """What happens as a root is added is told of the other roots, not of that one."""
+def test_add_swallows_nothing(tmp_path: Path, slash: str) -> None:
+    """What happens as a root is added is reported, behind the fence of its scan."""
     for name in ("a", "b", "bc"):
         (tmp_path / name).mkdir()
     with TreeWatcher(tmp_path / "a", tmp_path / "bc") as watcher:
-        inotify = watcher._inotify
+        inotify = watcher._inotify_cffi.inotify
 
         def make_mark(wd: int) -> None:
             del vars(inotify)["rm_watch"]
@@ -975,7 +989,12 @@ def test_add_tells_of_the_others_alone(tmp_path: Path, slash: str) -> None:
 
         vars(inotify)["rm_watch"] = make_mark
         watcher.add(f"{tmp_path}/b{slash}")
-        assert _paths(watcher.read(timeout=0), tmp_path) == ["/a/file", "/bc/file"]
+        assert _paths(watcher.read(timeout=0), tmp_path) == [
+            "/a/file",
+            "/b/file",
+            "/bc/file",
+            f"/b{slash}",
+        ]
         assert "rm_watch" not in vars(inotify)
 
 
@@ -992,7 +1011,7 @@ def test_add_with_initial(tmp_path: Path) -> None:
 
 
 def test_remove_with_events_queued(tmp_path: Path) -> None:
-    """A root may be removed while its events are queued, and added again."""
+    """What happened before a root is removed is reported; it can be added again."""
     for name in ("a", "b"):
         _fill(tmp_path / name)
     with churn.Consumer(tmp_path / "a", tmp_path / "b") as consumer:
@@ -1003,7 +1022,7 @@ def test_remove_with_events_queued(tmp_path: Path) -> None:
             consumer.watcher.add(tmp_path / "b")
             (tmp_path / "b" / "sub" / "more").mkdir()
             (tmp_path / "b" / "sub" / "more").rmdir()
-            assert len(consumer.read()) == 2
+            assert len(consumer.read()) == 4
 
 
 # ---- paths --------------------------------------------------------------------------
@@ -1237,7 +1256,7 @@ def test_close_while_another_reads(top: Path, in_thread: InThread) -> None:
     closed.set()
     with pytest.raises(ValueError, match="closed"):
         result()
-    assert not watcher._tracker.roots
+    assert not watcher._inotify_cffi.tracker.roots
 
 
 def test_read_in_the_midst_of_a_read(top: Path) -> None:
@@ -1264,12 +1283,13 @@ def test_iteration(
     told: list[str] = []
     reads: list[list[TreeEvent]] = []
 
-    class Recording(TreeWatcher):
-        def _read(self, *arguments: Any) -> list[TreeEvent]:
-            reads.append(super()._read(*arguments))
-            return reads[-1]
+    def record(*arguments: Any) -> list[TreeEvent]:
+        reads.append(read(*arguments))
+        return reads[-1]
 
-    with Recording(top) as watcher:
+    with TreeWatcher(top) as watcher:
+        read = watcher._inotify_cffi.read
+        vars(watcher._inotify_cffi)["read"] = record
         result = in_thread(lambda: told.extend(event.path for event in watcher))
         until_blocked(watcher)
         watcher.wake()
@@ -1287,7 +1307,7 @@ def test_iteration_raises_other_errors(
 ) -> None:
     """Only a closed watcher ends an iteration; any other error is raised there."""
 
-    def refuse() -> None:
+    def refuse(is_over: object) -> None:
         raise ValueError("refused")
 
     async def iterate() -> None:
@@ -1295,7 +1315,7 @@ def test_iteration_raises_other_errors(
             pass
 
     with TreeWatcher(top) as refusing:
-        monkeypatch.setattr(refusing._tracker, "advance", refuse)
+        monkeypatch.setattr(refusing._inotify_cffi.tracker, "advance", refuse)
         with pytest.raises(ValueError, match="refused"):
             next(refusing)
         with pytest.raises(ValueError, match="refused"):
@@ -1307,7 +1327,7 @@ def test_async_iteration_goes_on_after_wake(top: Path) -> None:
 
     async def main() -> str:
         with TreeWatcher(top) as watcher:
-            waits = watcher._inotify.await_readable
+            waits = watcher._inotify_cffi.inotify.await_readable
             wakes = iter([True])
 
             async def wake_and_wait(timeout: float | None = None) -> bool:
@@ -1318,7 +1338,7 @@ def test_async_iteration_goes_on_after_wake(top: Path) -> None:
                         os.mknod(top / "file")
                 return await waits(timeout)
 
-            vars(watcher._inotify)["await_readable"] = wake_and_wait
+            vars(watcher._inotify_cffi.inotify)["await_readable"] = wake_and_wait
             event = await watcher.__anext__()
             assert next(wakes, None) is None
             return event.path
@@ -1326,32 +1346,36 @@ def test_async_iteration_goes_on_after_wake(top: Path) -> None:
     assert asyncio.run(asyncio.wait_for(main(), 60)) == f"{top}/file"
 
 
-def test_async_iteration_ends_without_a_root(top: Path) -> None:
-    """An async for gives what was told of the last root, and ends."""
+def test_async_iteration_goes_on_without_a_root(top: Path) -> None:
+    """An async for waits until what the last root leads to is there again."""
 
     async def main() -> list[str]:
+        words = []
         with TreeWatcher(top) as watcher:
             top.rmdir()
-            return [mask_str(event.mask) async for event in watcher]
+            async for event in watcher:
+                words.append(mask_str(event.mask))
+                if event.mask & flags.CREATE:
+                    break
+                asyncio.get_running_loop().call_later(0.01, top.mkdir)
+        return words
 
-    assert asyncio.run(asyncio.wait_for(main(), 60)) == ["DELETE_SELF"]
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == [
+        "DELETE_SELF",
+        "CREATE | ISDIR",
+    ]
 
 
 def test_a_disk_that_does_not_answer(top: Path) -> None:
-    """What is gone counts as one directory, on a file system of no known kind."""
+    """What is gone counts as one directory."""
     (top / "sub").mkdir()
     gone = str(top / "gone")
     assert _disk.count_directories([str(top), gone]) == 3
-    assert _disk.kind_of_file_system(gone) is None
-    reading, writing = os.pipe()  # on a file system that is mounted nowhere
-    assert _disk.kind_of_file_system(f"/proc/self/fd/{reading}") is None
-    os.close(reading)
-    os.close(writing)
 
 
 def test_a_name_that_another_has() -> None:
     """A directory that leaves the picture leaves who has its name by now."""
-    top = Root("top")
+    top = Top("top", "/top")
     old, new = top.add("name"), top.add("name")
     old.detach()
     assert top.child("name") is new
@@ -1509,13 +1533,15 @@ def test_remove_while_another_waits(
     in_thread: InThread,
     until_blocked: Callable[[TreeWatcher], None],
 ) -> None:
-    """A read that waits returns when another thread removes the last root."""
+    """A read goes on waiting without a root, until another thread adds one."""
     with TreeWatcher(top) as watcher:
         result = in_thread(watcher.read)
         until_blocked(watcher)
         watcher.remove(top)
-        assert result() == []
-        assert watcher.read() == []
+        assert watcher.read(timeout=1) == []
+        watcher.add(tmp_path)
+        os.mknod(tmp_path / "file")
+        assert [event.path for event in result()] == [f"{tmp_path}/file"]
 
 
 def test_remove_of_one_root_of_two_while_another_waits(
@@ -1530,7 +1556,7 @@ def test_remove_of_one_root_of_two_while_another_waits(
         result = in_thread(watcher.read)
         until_blocked(watcher)
         wakes: list[None] = []
-        vars(watcher._inotify)["wake"] = lambda: wakes.append(None)
+        vars(watcher._inotify_cffi.inotify)["wake"] = lambda: wakes.append(None)
         watcher.remove(tmp_path / "b")
         assert not wakes
         os.mknod(tmp_path / "a" / "file")
@@ -1542,8 +1568,8 @@ def test_no_wake_where_none_waits(tmp_path: Path) -> None:
     for name in ("a", "b"):
         _fill(tmp_path / name)
     with TreeWatcher(initial=True) as watcher:
-        assert watcher.read() == []
-        assert asyncio.run(watcher.aread()) == []
+        assert watcher.read(timeout=1) == []
+        assert asyncio.run(watcher.aread(timeout=1)) == []
         watcher.add(tmp_path / "a")
         assert len(watcher.read()) == 3
         assert watcher.read(timeout=0) == []
@@ -1557,14 +1583,14 @@ def test_no_wake_where_none_waits(tmp_path: Path) -> None:
         assert next(watcher).path == f"{tmp_path}/a/new"
         watcher.add(tmp_path / "b")
         assert len(watcher.read(timeout=0)) == 3
-        assert not watcher._inotify._waiters._kept_wakes
+        assert not take_kept_wake(watcher._inotify_cffi.inotify)
 
 
 def _let_it_wait_again(watcher: TreeWatcher, change: Path, until: Until) -> None:
-    until(lambda: watcher._inotify._waiters._waiting)
+    until(lambda: waits(watcher._inotify_cffi.inotify))
     change.chmod(0o600)
     until(lambda: not select.select([watcher], [], [], 0)[0])
-    until(lambda: watcher._inotify._waiters._waiting)
+    until(lambda: waits(watcher._inotify_cffi.inotify))
 
 
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
@@ -1627,9 +1653,8 @@ def test_add_loses_no_wait(top: Path, tmp_path: Path, in_thread: InThread) -> No
             os.mknod(top / f"{number}")
             watcher.add(tmp_path / "new")
             assert [event.path for event in result()] == [f"{top}/{number}"]
-            watcher._inotify._waiters._kept_wakes.clear()
-            with watcher._lock:
-                watcher._tracker.remove_root(str(tmp_path / "new"))
+            take_kept_wake(watcher._inotify_cffi.inotify)
+            watcher.remove(tmp_path / "new")
 
 
 def test_threads(top: Path, tmp_path: Path, in_thread: InThread, until: Until) -> None:
@@ -1666,10 +1691,11 @@ def test_threads(top: Path, tmp_path: Path, in_thread: InThread, until: Until) -
     writer.run(1.0)
     stop.set()
     assert changer() > 0
-    until(lambda: not watcher._inotify.wait_readable(0))
-    with watcher._lock:
-        pass  # whoever took the last events has told them
-    until(lambda: watcher._inotify._waiters._waiting)
+    until(lambda: not watcher._inotify_cffi.inotify.wait_readable(0))
+    until(
+        watcher._inotify_cffi._worker.turn.is_free
+    )  # who took the last has reported them
+    until(lambda: waits(watcher._inotify_cffi.inotify))
     assert not churn.difference(mirror.trees[str(top)], churn.real_tree(str(top)))
     watcher.close()
     assert reader() > 0
@@ -1703,11 +1729,14 @@ def test_two_readers(top: Path, in_thread: InThread) -> None:
 
 
 def test_no_root(top: Path) -> None:
-    """A watcher without a root tells nothing and waits for nothing."""
+    """A watcher without a root waits as any other does."""
     with TreeWatcher() as watcher:
+        assert watcher.read(timeout=1) == []
+        assert asyncio.run(watcher.aread(timeout=1)) == []
+        watcher.wake()
         assert watcher.read() == []
-        assert asyncio.run(watcher.aread()) == []
-        assert list(watcher) == []
+        assert watcher.roots == watcher.missing == []
+        assert watcher.watches() == []
         watcher.add(top)
         (top / "d").mkdir()
         assert len(watcher.read()) == 1
@@ -1725,7 +1754,7 @@ def test_iteration_leaves_events_to_who_waits(
 ) -> None:
     """What an iteration took and has not told is told to a read() about to wait."""
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
-        wait = watcher._inotify.wait_readable
+        wait = watcher._inotify_cffi.inotify.wait_readable
         given: list[str] = []
 
         def iterate_and_wait(*arguments: float | None) -> bool:
@@ -1735,7 +1764,9 @@ def test_iteration_leaves_events_to_who_waits(
             given.append(in_thread(lambda: next(watcher))().path)
             return wait(*arguments)
 
-        monkeypatch.setattr(watcher._inotify, "wait_readable", iterate_and_wait)
+        monkeypatch.setattr(
+            watcher._inotify_cffi.inotify, "wait_readable", iterate_and_wait
+        )
         given += [event.path for event in watcher.read(timeout=60_000)]
         assert given == [f"{top}/a", f"{top}/b"]
 
@@ -1745,7 +1776,7 @@ def test_iteration_leaves_events_to_tasks(
 ) -> None:
     """It is told to an aread() about to wait, too."""
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
-        wait = watcher._inotify.await_readable
+        wait = watcher._inotify_cffi.inotify.await_readable
         given: list[str] = []
 
         async def iterate_and_wait(timeout: float | None = None) -> bool:
@@ -1756,7 +1787,9 @@ def test_iteration_leaves_events_to_tasks(
                 given.append(in_thread(lambda: next(watcher))().path)
             return await wait(timeout)
 
-        monkeypatch.setattr(watcher._inotify, "await_readable", iterate_and_wait)
+        monkeypatch.setattr(
+            watcher._inotify_cffi.inotify, "await_readable", iterate_and_wait
+        )
         given += [event.path for event in asyncio.run(watcher.aread(60_000))]
         assert given == [f"{top}/a", f"{top}/b"]
 
@@ -1789,9 +1822,9 @@ def test_iteration_beside_reads(top: Path, in_thread: InThread, until: Until) ->
 def test_no_length_of_time(top: Path, arguments: tuple[float, ...]) -> None:
     """What is no number of milliseconds is refused, and waits for nothing."""
     with TreeWatcher(top) as watcher:
-        with pytest.raises(ValueError, match="no length of time"):
+        with pytest.raises(ValueError, match="must"):
             watcher.read(*arguments)
-        with pytest.raises(ValueError, match="no length of time"):
+        with pytest.raises(ValueError, match="must"):
             asyncio.run(watcher.aread(math.nan))
 
 
@@ -1803,7 +1836,7 @@ def test_look_at_another_directory_that_goes(
     (top / "a").mkdir()
     consumer.read()
     os.makedirs(top / "a" / "d" / "below")
-    add_watch = consumer.watcher._inotify.add_watch
+    add_watch = consumer.watcher._inotify_cffi.inotify.add_watch
 
     def lead_elsewhere(path: Any, mask: int) -> int:
         other = top / "a" / "d"
@@ -1815,7 +1848,7 @@ def test_look_at_another_directory_that_goes(
             os.makedirs(other)
         return add_watch(path, mask)
 
-    vars(consumer.watcher._inotify)["add_watch"] = lead_elsewhere
+    vars(consumer.watcher._inotify_cffi.inotify)["add_watch"] = lead_elsewhere
     assert consumer.lines() == [
         "CREATE | ISDIR /a/d",
         "MOVED_TO | ISDIR /b from /a",

@@ -65,10 +65,11 @@ TRUE: dict[TreeEvent, set[str]] = {
     TreeEvent("a", flags.DELETE_SELF): set(),
     TreeEvent("a", flags.OPEN): set(),
 }
+NO_QUESTIONS = {*TreeEvent._fields, "flags", "is_directory"}
 QUESTIONS = {
     name
     for name, member in vars(TreeEvent).items()
-    if isinstance(member, property) and name not in ("flags", "is_directory")
+    if isinstance(member, property) and name not in NO_QUESTIONS
 }
 
 
@@ -169,8 +170,10 @@ def test_log(kind: type[Warning], caplog: pytest.LogCaptureFixture) -> None:
 
 # An ordinary user, and a directory that it may not read.
 UNREADABLE = """
-    import logging, os, sys, warnings
+    import os, sys, warnings
     sys.path.insert(0, sys.argv[2])
+    if sys.argv[3]:
+        import logging
     from inotify_cffi import TreeWatcher
     if os.getuid() == 0:
         os.setgroups([])
@@ -189,7 +192,7 @@ UNREADABLE = """
 def test_unreadable(run_python: RunPython, top: Path, logged: str) -> None:
     """An unreadable directory is warned of once, and logged where a log is set up."""
     (top / "secret").mkdir(mode=0)
-    for directory in (top, *top.parents[:-2]):
+    for directory in (top, *list(top.parents)[:-2]):
         directory.chmod(directory.stat().st_mode | 0o555)
     source = str(Path(inotify_cffi.__file__).parents[1])
     printed = run_python(UNREADABLE, top, source, logged)

@@ -18,8 +18,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+from waiting import instance_of, waits
 
 from inotify_cffi import Event, INotify, flags
+from inotify_cffi._inotify import lib
+from inotify_cffi._instance import pointer_of
 
 if TYPE_CHECKING:
     from conftest import InThread
@@ -81,7 +84,7 @@ def test_ends_every_blocked_read(
 ) -> None:
     """One wake() ends the read() of every thread that waits."""
     results = [in_thread(inotify.read) for _ in range(6)]
-    until(lambda: len(inotify._waiters._waiting) == len(results))
+    until(lambda: waits(inotify) == len(results))
     inotify.wake()
     assert [events() for events in results] == [[]] * 6
     assert _waits_its_time(inotify)
@@ -102,30 +105,19 @@ def test_ends_the_delay_after_an_event(
         assert [event.name for event in watched.read()] == [str(number)]
 
 
-def test_a_ring_that_was_left(
-    tmp_path: Path, in_thread: InThread, until_waiting: UntilWaiting
+def test_news_for_another(
+    watched: INotify, tmp_path: Path, in_thread: InThread, until_waiting: UntilWaiting
 ) -> None:
-    """What rang for an earlier wait does not end the delay of a later one."""
-
-    class Surprised(INotify):
-        surprises = 0
-
-        def _is_readable(self) -> bool:
-            readable = super()._is_readable()
-            self.surprises += 1
-            if self.surprises == 1:
-                (tmp_path / "file").touch()
-            return readable
-
-    with Surprised() as inotify:
-        inotify.add_watch(tmp_path, flags.CREATE)
-        assert inotify.read(timeout=1) == []
-        inotify._waiters._spare[0].ring()
-        events = in_thread(lambda: inotify.read(read_delay=3_600_000))
-        until_waiting(inotify)
-        inotify.wake()
-        assert events() == []
-        assert [event.name for event in inotify.read()] == ["file"]
+    """What lets all waits look again does not end the delay of one."""
+    instance = pointer_of(instance_of(watched))
+    events = in_thread(lambda: watched.read(read_delay=3_600_000))
+    until_waiting(watched)
+    lib.wait_recheck(instance)
+    (tmp_path / "file").touch()
+    lib.wait_recheck(instance)
+    watched.wake()
+    assert events() == []
+    assert [event.name for event in watched.read()] == ["file"]
 
 
 def test_from_a_signal_handler(inotify: INotify) -> None:
@@ -197,7 +189,7 @@ def test_kept_for_one_of_many(
         inotify.wake()
         readers = [in_thread(read) for _ in range(4)]
         assert ended.get(timeout=60) == []
-        until(lambda: len(inotify._waiters._waiting) == 3 or not ended.empty())
+        until(lambda: waits(inotify) == 3 or not ended.empty())
         assert ended.empty()
         inotify.wake()
         for finished in readers:
@@ -308,15 +300,21 @@ def test_closed(inotify: INotify) -> None:
     assert inotify.closed
 
 
-def test_descriptors() -> None:
-    """Only a wait costs descriptors, two, and the next wait uses them again."""
+def test_descriptors(in_thread: InThread, until_waiting: UntilWaiting) -> None:
+    """Only a wait costs descriptors, two, and the next one uses them again."""
     before = _descriptor_count()
     with INotify() as inotify:
         inotify.wake()
         inotify.read(timeout=0)
         assert _descriptor_count() == before + 1
-        for _ in range(5):
-            inotify.read(timeout=1)
+        assert inotify.read() == []
+        for _ in range(3):
+            waiting = in_thread(inotify.read)
+            until_waiting(inotify)
+            assert _descriptor_count() == before + 3
+            inotify.wake()
+            waiting()
+            assert inotify.read(timeout=1) == []
             assert _descriptor_count() == before + 3
     assert _descriptor_count() == before
 

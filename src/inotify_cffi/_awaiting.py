@@ -1,15 +1,20 @@
-"""Awaiting a descriptor under whatever runs the calling task: asyncio or trio.
+"""Awaiting an instance under whatever runs the caller: asyncio, trio, or greenlets.
 
-Neither is imported here unless it is running already.
+None of them is imported here unless it is running already.
 """
 
 from __future__ import annotations
 
 import sys
 
+from ._waiting import Deadline, Wait
+
 TYPE_CHECKING = False  # typing takes longer to import than all of this package
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from collections.abc import Coroutine
+    from typing import Any, Callable, Protocol
+
+    from ._instance import Instance
 
     class Backend(Protocol):
         async def checkpoint(self) -> None:
@@ -58,6 +63,28 @@ class _Trio:
             await self._trio.lowlevel.wait_readable(fd)
 
 
+class _Gevent:
+    async def checkpoint(self) -> None:
+        """Greenlets are switched to where they wait, and not where they could."""
+
+    async def readable(self, fd: int, seconds: float) -> None:
+        from gevent.select import select
+
+        select([fd], [], [], seconds)
+
+
+class _Eventlet:
+    async def checkpoint(self) -> None:
+        """Greenlets are switched to where they wait, and not where they could."""
+
+    async def readable(self, fd: int, seconds: float) -> None:
+        from eventlet import Timeout
+        from eventlet.hubs import trampoline
+
+        with Timeout(seconds, exception=False):
+            trampoline(fd, read=True)
+
+
 _ASYNCIO = _Asyncio()
 
 
@@ -75,3 +102,72 @@ def running_backend() -> Backend:
         else:
             return _Trio(trio)
     return _ASYNCIO
+
+
+def greenlets() -> Backend | None:
+    """Return what switches between greenlets here, where a program was patched for
+    one, so that a call that blocks would keep all of them from running."""
+    gevent: Any | None = sys.modules.get("gevent.monkey")
+    if gevent is not None and gevent.is_module_patched("select"):
+        return _Gevent()
+    eventlet: Any | None = sys.modules.get("eventlet.patcher")
+    if eventlet is not None and eventlet.is_monkey_patched("select"):
+        return _Eventlet()
+    return None
+
+
+def run_among_greenlets(coroutine: Coroutine[Any, Any, bool]) -> bool:
+    """Run what only awaits a backend of greenlets: it never yields."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return bool(stop.value)
+    raise AssertionError("a backend of greenlets yielded")
+
+
+async def wait_for(
+    backend: Backend,
+    instance: Instance,
+    try_read: Callable[[], bool],
+    timeout: float | None,
+    read_delay: float | None,
+) -> bool:
+    """Wait until ``try_read`` returns true.
+
+    Parameters:
+        timeout: how long at most, in milliseconds.
+        read_delay: how long to let events gather after the first, in milliseconds.
+
+    Returns:
+        False when the time ran out, or at a wake.
+    """
+    wait = Wait(instance)
+    try:
+        wait.begin(timeout)
+        while wait.goes_on():
+            gathered = read_delay is None
+            if read_delay is not None and instance.wait_readable(0, -1):
+                if not await _gather(backend, wait, Deadline(read_delay)):
+                    return False
+                gathered = True
+            # Tried before it sleeps: no descriptor shows what an exception kept.
+            if gathered and try_read():
+                return True
+            await backend.readable(wait.fileno(), wait.seconds_left())
+        return False
+    finally:
+        try:
+            wait.end()
+        except BaseException:
+            wait.end()
+            raise
+
+
+async def _gather(backend: Backend, wait: Wait, deadline: Deadline) -> bool:
+    """Sleep until the deadline, whatever the instance has; False at a wake."""
+    while wait.goes_on(whatever_the_time=True):
+        seconds = deadline.seconds_left()
+        if seconds <= 0:
+            return True
+        await backend.readable(wait.wakeup_fileno(), seconds)
+    return False

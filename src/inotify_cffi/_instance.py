@@ -18,50 +18,146 @@ if TYPE_CHECKING:
     from ._parsing import Parser
 
 if sys.implementation.name == "pypy":
+    import errno
     from collections import deque
-    from operator import index
+    from contextlib import suppress
+    from functools import partial
+    from itertools import repeat
 
     _ENCODING = sys.getfilesystemencoding()
     _ERRORS = sys.getfilesystemencodeerrors()
+    _SURELY_EMPTIED = lib.INSTANCE_SURELY_EMPTIED
 
     class Instance:
-        """An instance, and the buffers that those who read it use in turn.
+        """What python_instance.c is for CPython.
 
-        What was taken from the kernel is in the list of events, also when the
-        exception of a signal handler leaves a method.
+        A signal handler may raise between any two steps, and then the result of the
+        first is lost. So results of C are found in memory, and what only one may
+        have is moved in one step of a list or a deque, which is atomic here.
         """
 
         def __init__(self, parser: Parser) -> None:
             # Closed also when an exception keeps it from being anybody's.
-            self.pointer = ffi.gc(ffi.new("struct instance *"), lib.instance_close)
+            self.pointer = ffi.gc(ffi.new("struct instance *"), lib.wait_drop_instance)
+            self.closefd = True
             self._parser: Any = parser
-            self._buffers: deque[Any] = deque()  # its append and pop are atomic
+            self._buffers: deque[Any] = deque()
+            self._waits: deque[Any] = deque()
+            # A wait that an exception has kept from being ended stays in memory.
+            self._all_waits: list[Any] = []
+            # What an exception kept: the process, as a number of forks, and the
+            # events. A child must not return what its parent keeps.
+            self._kept: deque[tuple[int, deque[Any]]] = deque()
 
-        def append_queued(self, events: list[Any]) -> int:
-            return self._append_read(events, False)[0]
+        def open(self, flags: int, closefd: bool) -> int:
+            self.closefd = closefd
+            fd: int = lib.instance_open(self.pointer, flags, closefd)
+            return fd
 
-        def append_more(self, events: list[Any]) -> int:
-            return self._append_read(events, True)[0]
+        def close(self) -> None:
+            lib.wait_close_instance(self.pointer)
+            self._buffers.clear()
 
-        def append_numbered(self, events: list[Any]) -> int:
-            return self._append_read(events, False)[1]
+        def read(self, events: list[Any], timeout: float, read_delay: float) -> int:
+            """Append all that is queued, or wait for it, so many milliseconds.
+
+            With a timeout of 0 it does not wait. Who gives another has looked before:
+            so what is there now is the first event of a wait.
+
+            Returns:
+                1 when it appended events, 0 when not; -errno, or -GUARD_CLOSED.
+            """
+            if timeout == 0:
+                return self._drain(events)
+            return self._wait(partial(self._drain, events), timeout, read_delay)
+
+        def read_one(self, events: list[Any], timeout: float, read_delay: float) -> int:
+            """As `read`, but one event alone; the others stay in the queue."""
+            if timeout == 0:
+                return self._take_one(events)
+            return self._wait(partial(self._take_one, events), timeout, read_delay)
+
+        def wait_readable(self, timeout: float, read_delay: float) -> int:
+            """As `read`, but take nothing."""
+            if timeout == 0:
+                return self._is_readable()
+            return self._wait(self._is_readable, timeout, read_delay)
+
+        def keep(self, events: list[Any]) -> None:
+            """Return these from the next read, before all others."""
+            if events:
+                self._kept.appendleft((lib.fork_generation, deque(events)))
+                lib.wait_recheck(self.pointer)
+
+        def wake(self) -> None:
+            lib.wait_wake(self.pointer)
 
         def add_watch(self, path: str | bytes, mask: int) -> int:
             encoded = path.encode(_ENCODING, _ERRORS) if isinstance(path, str) else path
-            if not isinstance(mask, int):
-                mask = index(mask)  # cffi would take a Decimal
             wd: int = lib.instance_add_watch(self.pointer, encoded, mask)
             return wd
 
-        def _append_read(self, events: list[Any], more: bool) -> tuple[int, int]:
+        def rm_watch(self, wd: int) -> int:
+            result: int = lib.instance_rm_watch(self.pointer, wd)
+            return result
+
+        def _batches(self) -> list[deque[Any]]:
+            """Return what is kept, without what the parent process keeps."""
+            forks = lib.fork_generation
+            for batch in list(self._kept):
+                if not batch[1] or batch[0] != forks:
+                    self._forget(batch)
+            return [batch[1] for batch in list(self._kept)]
+
+        def _forget(self, batch: tuple[int, deque[Any]]) -> None:
+            with suppress(ValueError):  # another thread was faster
+                self._kept.remove(batch)
+
+        def _take_kept(self, events: list[Any], most: int) -> None:
+            for batch in self._batches():
+                count = min(most - len(events), len(batch))
+                with suppress(IndexError):  # another thread took some of it
+                    events.extend(map(deque.popleft, repeat(batch, count)))
+            self._batches()
+
+        def _drain(self, events: list[Any]) -> int:
+            if self._kept:
+                self._take_kept(events, sys.maxsize)
+            remaining = self._append(events, lib.instance_read, False)
+            if remaining:
+                if remaining < 0:
+                    return remaining
+                # A read that does not empty the queue takes more than this, so
+                # this many are enough, and a writer that is faster than this loop
+                # cannot keep it going.
+                for _ in range(remaining // _SURELY_EMPTIED + 1):
+                    if self._append(events, lib.instance_read, True) <= 0:
+                        break
+            return 1 if events else 0
+
+        def _take_one(self, events: list[Any]) -> int:
+            if self._kept:
+                self._take_kept(events, 1)
+                if events:
+                    return 1
+            result = self._append(events, lib.instance_read_one)
+            return 1 if events else result
+
+        def _is_readable(self) -> int:
+            if self._kept and self._batches():
+                return 1
+            queued: int = lib.instance_queued_bytes(self.pointer)
+            return 1 if queued > 0 else queued
+
+        def _append(self, events: list[Any], read: Any, *more: bool) -> int:
+            """Append what one read takes. Return how many bytes are left, or -errno."""
             queued = self._take_buffer()
             known = len(events)
             try:
-                lib.instance_read(self.pointer, queued, more)
+                read(self.pointer, queued, *more)
                 size: int = queued.size
                 remaining: int = queued.remaining
-                sequence: int = queued.sequence
-                self._parser.append_at(events, queued.data, size)
+                end = self._parser.append_at(events, queued.data, size)
             except BaseException:
                 # A signal handler raised, perhaps between two events: start anew.
                 del events[known:]
@@ -71,14 +167,63 @@ if sys.implementation.name == "pypy":
                 queued.size = 0
                 self._buffers.append(queued)
             if size <= 0:
-                return size, size
-            return remaining, sequence
+                return size
+            return remaining if end == size else -errno.EIO
 
         def _take_buffer(self) -> Any:
             try:
                 return self._buffers.pop()
             except IndexError:
                 return ffi.new("struct queued *")
+
+        def _take_wait(self) -> Any:
+            try:
+                return self._waits.pop()
+            except IndexError:
+                wait = ffi.new("struct wait *")
+                self._all_waits.append(wait)
+                return wait
+
+        def _wait(self, look: Any, timeout: float, read_delay: float) -> int:
+            wait = self._take_wait()
+            state = 0
+            try:
+                result: int = lib.wait_begin(wait, self.pointer, timeout, False)
+                while result == 0:
+                    state = self._sleep(wait)
+                    if state == lib.WAIT_READABLE and read_delay >= 0:
+                        state = self._gather(wait, read_delay)
+                    if state != lib.WAIT_READABLE:
+                        return min(state, 0)
+                    # Where nothing is found, another reader was faster.
+                    result = look()
+                return result
+            finally:
+                try:
+                    self._end(wait, state)
+                except BaseException:
+                    self._end(wait, state)
+                    raise
+
+        def _end(self, wait: Any, state: int) -> None:
+            lib.wait_end(wait, state == lib.WAIT_WOKEN)
+            self._waits.append(wait)
+
+        def _sleep(self, wait: Any) -> int:
+            while not (self._kept and self._batches()):
+                state: int = lib.wait_poll(wait)
+                # After EINTR the handlers of signals run, and the wait goes on.
+                if state not in (-errno.EINTR, lib.WAIT_RECHECK):
+                    return state
+            readable: int = lib.WAIT_READABLE
+            return readable
+
+        def _gather(self, wait: Any, read_delay: float) -> int:
+            milliseconds = ffi.new("double *", read_delay)
+            while (state := lib.wait_gather(wait, milliseconds)) == -errno.EINTR:
+                pass
+            gathered: int = lib.WAIT_READABLE if state == lib.WAIT_TIMED_OUT else state
+            return gathered
 
     def pointer_of(instance: Instance) -> Any:
         """Return it as cffi takes it. Whoever keeps that keeps ``instance`` as well."""

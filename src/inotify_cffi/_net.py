@@ -25,22 +25,20 @@ _NOTHING = False
 
 
 class Change(NamedTuple):
-    """What is different about one path.
-
-    Changes are applied in their order, and each applies to what those before it
-    have left. ``path`` is where it is now, at the end of the batch.
-    """
+    """A change of one path. Apply changes in their order."""
 
     kind: str
-    """``"added"``: a file, or a directory, of which all that it holds is added, too.
-    ``"modified"``: a file has other content or attributes, or is another file.
-    ``"deleted"``: gone, with all that was below it. ``"moved"``: from ``old_path``,
-    with all below it; it replaces a file, if ``path`` and it are files."""
+    """One of ``"added"`` (a file, or a directory, whose content is added by changes of
+    its own), ``"modified"`` (a file has other content or attributes, or is another
+    file), ``"deleted"`` (gone, with everything below it) and ``"moved"`` (from
+    ``old_path``, with everything below it; a file may replace a file)."""
     path: str
-    """The root as it was given, joined with what is below it."""
+    """The path at the end of the batch. It is the root as it was given, joined with
+    what is below it."""
     old_path: str | None
-    """Where it was before this change, for ``"moved"``; else None."""
+    """The path before this change, for ``"moved"``; else None."""
     is_directory: bool
+    """Whether it is a directory."""
 
 
 _new = tuple.__new__  # as Change does, in half of the time

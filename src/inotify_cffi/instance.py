@@ -6,26 +6,19 @@ import errno
 import io
 import operator
 import os
-import time
 import warnings
-from _thread import get_ident
-from collections import deque, namedtuple
-from contextlib import suppress
+from collections import namedtuple
 from functools import partial
 
 from . import _awaiting, syscalls
-from ._inotify import lib
+from ._inotify import ffi, lib
 from ._instance import Instance, pointer_of
-from ._waiting import CLOSED_MESSAGE, Deadline, Waiters, checked_timeout, move
+from ._waiting import CLOSED_MESSAGE, checked_timeout, raise_error
 from .events import PARSER, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, NamedTuple, NoReturn
-
-    # The number of the read that took them; the events; and the process, as a
-    # number of forks: a child must not tell what its parent holds.
-    Batch = tuple[int, deque[Event], int]
+    from typing import Any, Callable, NamedTuple
 
     class Watch(NamedTuple):
         wd: int
@@ -43,8 +36,6 @@ else:
     Watch.mask.__doc__ = """What is watched for; from Linux 5.19 on with ONESHOT and
         EXCL_UNLINK."""
 
-_NUMBER = operator.itemgetter(0)  # of a batch
-_SURELY_EMPTIED = lib.INSTANCE_SURELY_EMPTIED
 _encode_path = syscalls.encode_path
 
 
@@ -89,7 +80,9 @@ class INotify(io.FileIO):
     []
     """
 
-    _instance: Any = None
+    # The only private name, and one that no subclass has by chance. The class has it
+    # for objects whose __init__ did not run, or failed.
+    __instance: Any = None
 
     def __init__(
         self,
@@ -98,31 +91,22 @@ class INotify(io.FileIO):
         closefd: bool = True,
     ) -> None:
         # Not close(): PyPy's io.FileIO cannot be opened again after that.
-        self._close_instance()
-        # Closed also when an exception keeps it from being anybody's.
-        instance = Instance(PARSER)
-        pointer = pointer_of(instance)
+        if self.__instance is not None:
+            self.__instance.close()
+        instance: Any = Instance(PARSER)
         flags = (0 if inheritable else lib.IN_CLOEXEC) | (
             lib.IN_NONBLOCK if nonblocking else 0
         )
-        fd = lib.instance_open(pointer, flags, bool(closefd))
+        fd = instance.open(flags, bool(closefd))
         if fd < 0:
             syscalls.raise_init_error(-fd)
         try:
             # What FileIO closes it closes at once, perhaps under a system call
             # of another thread; the compiled instance waits for the last one.
             super().__init__(fd, mode="rb", closefd=False)
-            self._closefd = bool(closefd)
-            self._append_queued = instance.append_queued
-            self._append_more = instance.append_more
-            self._append_numbered = instance.append_numbered
-            self._add_watch = instance.add_watch
-            self._undelivered: list[Batch] = []
-            self._waiters = Waiters(pointer)
-            self._owner = instance
-            self._instance = pointer
+            self.__instance = instance
         except BaseException:
-            lib.instance_close(pointer)
+            instance.close()
             raise
 
     fd = property(io.FileIO.fileno, doc="The file descriptor, also as fileno().")
@@ -130,12 +114,12 @@ class INotify(io.FileIO):
     @property
     def closefd(self) -> bool:
         """Whether closing this object closes the file descriptor."""
-        return self._closefd
+        return bool(self.__instance.closefd)
 
     def __repr__(self) -> str:
         name = type(self).__qualname__
         try:
-            return f"<{name} fd={self.fileno()} closefd={self._closefd}>"
+            return f"<{name} fd={self.fileno()} closefd={self.closefd}>"
         except ValueError:
             return f"<{name} [closed]>"
 
@@ -161,14 +145,19 @@ class INotify(io.FileIO):
             OverflowError: ``mask`` is negative or has more than 32 bits.
             ValueError: a NUL in ``path``; this object is closed.
         """
+        if not isinstance(mask, int):
+            mask = syscalls.checked_mask(mask)
         name = path
         if name.__class__ is not str or "\0" in name:
             name = _encode_path(path)
         while True:
-            wd = self._add_watch(name, mask)
+            wd: int = self.__instance.add_watch(name, mask)
             if wd >= 0:
                 return wd
-            self._raise_unless_interrupted(wd, path)
+            if wd == -lib.GUARD_CLOSED:
+                raise_error(wd)
+            if wd != -errno.EINTR:
+                syscalls.raise_add_error(-wd, path, mask)
 
     def rm_watch(self, wd: int) -> None:
         """Remove a watch: inotify_rm_watch(2). IGNORED tells when it is gone.
@@ -184,9 +173,11 @@ class INotify(io.FileIO):
         """
         if not isinstance(wd, int):
             wd = operator.index(wd)
-        result = lib.instance_rm_watch(self._instance, wd)
+        result = self.__instance.rm_watch(wd)
+        if result == -errno.EINVAL:
+            syscalls.raise_no_watch(wd)
         if result < 0:
-            self._raise(result)
+            raise_error(result)
 
     def read(  # type: ignore[override]  # inotify_simple's signature
         self, timeout: float | None = None, read_delay: float | None = None
@@ -216,20 +207,21 @@ class INotify(io.FileIO):
         if timeout is not None or read_delay is not None:
             timeout = checked_timeout(timeout, read_delay)
         events: list[Event] = []
+        instance = self.__instance
         try:
-            if self._undelivered:
-                self._append_undelivered(events)
-            rest = self._append_queued(events)
-            if rest:
-                self._append_rest(events, rest)
-            if not events and timeout != 0:
-                self._wait_for_events(events, timeout, read_delay)
+            result = instance.read(events, 0, -1)
+            if not result and timeout != 0:
+                result = _wait(instance, instance.read, (events,), timeout, read_delay)
+            if result < 0:
+                raise_error(result)
             return events
         except BaseException:
-            self._keep(events)
+            instance.keep(events)
             raise
 
-    async def aread(self, timeout: float | None = None) -> list[Event]:
+    async def aread(
+        self, timeout: float | None = None, read_delay: float | None = None
+    ) -> list[Event]:
         """Await events: `read` for a task, under asyncio, uvloop or trio.
 
         Any number of tasks may wait, in any number of threads. Cancelling one
@@ -245,6 +237,8 @@ class INotify(io.FileIO):
             timeout: how long to wait at most, in milliseconds. None or a
                 negative number: until there is an event. 0: not at all, but
                 other tasks get their turn.
+            read_delay: when it had to wait, how long to go on waiting after the
+                first event, in milliseconds, as for `read`.
 
         Returns:
             The events, as `read` returns them.
@@ -254,18 +248,21 @@ class INotify(io.FileIO):
             TypeError: as for `read`.
             RuntimeError: no event loop is running.
         """
-        timeout = checked_timeout(timeout, None)
-        await _awaiting.running_backend().checkpoint()
+        timeout = checked_timeout(timeout, read_delay)
+        backend = _awaiting.running_backend()
+        await backend.checkpoint()
         events: list[Event] = []
+        instance = self.__instance
+        try_read = partial(_try, instance.read, events, 0, -1)
         try:
-            self._never_block()
-            self._append_now(events)
-            if not events and timeout != 0:
-                look = partial(self._append_now, events)
-                await self._await(look, Deadline(timeout))
+            _never_block(instance)
+            if not try_read() and timeout != 0:
+                await _awaiting.wait_for(
+                    backend, instance, try_read, timeout, read_delay
+                )
             return events
         except BaseException:
-            self._keep(events)
+            instance.keep(events)
             raise
 
     def wait_readable(
@@ -286,11 +283,13 @@ class INotify(io.FileIO):
             TypeError: as for `read`.
         """
         timeout = checked_timeout(timeout, read_delay)
-        if self._is_readable():
-            return True
-        return timeout != 0 and self._wait(
-            self._is_readable, Deadline(timeout), read_delay
-        )
+        instance = self.__instance
+        result = instance.wait_readable(0, -1)
+        if not result and timeout != 0:
+            result = _wait(instance, instance.wait_readable, (), timeout, read_delay)
+        if result < 0:
+            raise_error(result)
+        return bool(result)
 
     async def await_readable(self, timeout: float | None = None) -> bool:
         """Await an event, without taking it: `wait_readable` for a task.
@@ -307,10 +306,15 @@ class INotify(io.FileIO):
             RuntimeError: no event loop is running.
         """
         timeout = checked_timeout(timeout, None)
-        await _awaiting.running_backend().checkpoint()
-        if self._is_readable():
+        backend = _awaiting.running_backend()
+        await backend.checkpoint()
+        instance = self.__instance
+        look = partial(_try, instance.wait_readable, 0, -1)
+        if look():
             return True
-        return timeout != 0 and await self._await(self._is_readable, Deadline(timeout))
+        return timeout != 0 and await _awaiting.wait_for(
+            backend, instance, look, timeout, None
+        )
 
     def wake(self) -> None:
         """Let every `read` and `aread` that waits return ``[]`` at once.
@@ -323,7 +327,7 @@ class INotify(io.FileIO):
         May be called from any thread, task or signal handler. On a closed
         object it does nothing.
         """
-        self._waiters.wake()
+        self.__instance.wake()
 
     def close(self) -> None:
         """Close the instance; all its watches go with it.
@@ -334,7 +338,8 @@ class INotify(io.FileIO):
         nothing.
         """
         super().close()
-        self._close_instance()
+        if self.__instance is not None:
+            self.__instance.close()
 
     def watches(self) -> list[Watch]:
         """Return what the kernel says is watched, from ``/proc/self/fdinfo``.
@@ -362,54 +367,51 @@ class INotify(io.FileIO):
 
     def __next__(self) -> Event:  # type: ignore[override]
         """Return the next event; wait for it. Ends when this object is closed."""
-        took = False
+        instance = self.__instance
+        events: list[Event] = []
         try:
-            while True:
-                for batch in self._batches():
-                    try:
-                        return batch[1].popleft()
-                    except IndexError:
-                        self._forget(batch)
-                took = True
-                if not self._take_batch():
-                    self._wait(self._take_batch, Deadline(None), None)
+            result = instance.read_one(events, 0, -1)
+            while not result:  # a wake() does not end an iteration
+                result = _wait(instance, instance.read_one, (events,), None, None)
+            if result < 0:
+                raise_error(result)
+            return events.pop()
         except ValueError:
             if self.closed:
                 raise StopIteration from None
             raise
         finally:
-            if took:  # only now, so that the first event is this caller's
-                self._waiters.nudge()
+            if events:
+                instance.keep(events)
 
     def __aiter__(self) -> INotify:
         return self
 
     async def __anext__(self) -> Event:
-        took = False
+        backend = _awaiting.running_backend()
+        await backend.checkpoint()
+        instance = self.__instance
+        events: list[Event] = []
+        try_read = partial(_try, instance.read_one, events, 0, -1)
         try:
-            while True:
-                for batch in self._batches():
-                    try:
-                        return batch[1].popleft()
-                    except IndexError:
-                        self._forget(batch)
-                await _awaiting.running_backend().checkpoint()
-                took = True
-                self._never_block()
-                if not self._take_batch():
-                    await self._await(self._take_batch, Deadline(None))
+            _never_block(instance)
+            while not try_read():  # a wake() does not end an iteration
+                await _awaiting.wait_for(backend, instance, try_read, None, None)
+                if events:
+                    break
+            return events.pop()
         except ValueError:
             if self.closed:
                 raise StopAsyncIteration from None
             raise
         finally:
-            if took:
-                self._waiters.nudge()
+            if events:
+                instance.keep(events)
 
     def __del__(self) -> None:
-        if self._instance is None or self.closed:
+        if self.__instance is None or self.closed:
             return
-        if self._closefd:
+        if self.closefd:
             warnings.warn(
                 f"unclosed inotify instance {self!r}",
                 ResourceWarning,
@@ -418,177 +420,54 @@ class INotify(io.FileIO):
             )
         self.close()
 
-    def _close_instance(self) -> None:
-        if self._instance is not None:
-            lib.instance_close(self._instance)
-            self._waiters.close()
 
-    def _append_now(self, events: list[Event]) -> bool:
-        """Append all that is queued, without waiting; return whether there is any."""
-        if self._undelivered:
-            self._append_undelivered(events)
-        rest = self._append_queued(events)
-        if rest:
-            self._append_rest(events, rest)
-        return bool(events)
+def _wait(
+    instance: Any,
+    call: Callable[..., int],
+    arguments: tuple[Any, ...],
+    timeout: float | None,
+    read_delay: float | None,
+) -> int:
+    """Call what waits in C; among greenlets, where that would keep all of them from
+    running, let their loop wait and call what does not."""
+    backend = _awaiting.greenlets()
+    if backend is None:
+        return call(
+            *arguments,
+            -1 if timeout is None else timeout,
+            -1 if read_delay is None else read_delay,
+        )
+    look = partial(_try, call, *arguments, 0, -1)
+    waiting = _awaiting.wait_for(backend, instance, look, timeout, read_delay)
+    return _awaiting.run_among_greenlets(waiting)
 
-    def _append_undelivered(self, events: list[Event]) -> None:
-        for batch in self._batches():
-            move(batch[1], events)
-            self._forget(batch)
 
-    def _batches(self) -> list[Batch]:
-        """Return what is undelivered, in the kernel's order."""
-        batches = self._undelivered[:]
-        forks = lib.fork_generation
-        for batch in batches[:]:
-            if batch[2] != forks:
-                batches.remove(batch)
-                self._forget(batch)
-        if len(batches) > 1:
-            batches.sort(key=_NUMBER)
-        return batches
+def _try(call: Callable[..., int], *arguments: Any) -> bool:
+    """Call what does not wait; return whether there was something."""
+    result = call(*arguments)
+    if result < 0:
+        raise_error(result)
+    return bool(result)
 
-    def _forget(self, batch: Batch) -> None:
-        """Forget a batch that is empty, or that the parent process holds."""
-        with suppress(ValueError):  # another thread was faster
-            self._undelivered.remove(batch)
 
-    def _take_batch(self) -> bool:
-        """Move what one read takes to what is undelivered."""
-        events: list[Event] = []
-        batch: Batch | None = None
-        try:
-            number = self._append_numbered(events)
-            if number < 0:
-                self._raise(number)
-            if number:
-                batch = (number, deque(events), lib.fork_generation)
-                self._undelivered.append(batch)
-            return bool(number)
-        except BaseException:
-            if batch is None:
-                self._keep(events)
-            else:
-                self._undelivered.append(batch)  # twice tells its events once
-            raise
-
-    def _append_rest(self, events: list[Event], rest: int) -> None:
-        """Append what one read did not hold: ``rest`` bytes, and perhaps more.
-
-        A read that does not empty the queue takes more than _SURELY_EMPTIED
-        bytes, so this many reads are enough, and a writer that is faster than
-        this loop cannot keep it going. A negative ``rest`` is an errno.
-        """
-        if rest < 0:
-            self._raise(rest)
-        for _ in range(rest // _SURELY_EMPTIED + 1):
-            rest = self._append_more(events)
-            if rest <= 0:
-                break
-
-    def _wait_for_events(
-        self, events: list[Event], timeout: float | None, read_delay: float | None
-    ) -> None:
-        look = partial(self._append_now, events)
-        self._wait(look, Deadline(timeout), read_delay)
-
-    def _wait(
-        self, look: Callable[[], bool], deadline: Deadline, read_delay: float | None
-    ) -> bool:
-        """Wait until ``look`` is content; False when time ran out, or at a wake()."""
-        waiters = self._waiters
-        wait = waiters.new(get_ident())
-        told = False
-        try:
-            waiters.begin(wait)
-            while not wait.woken:
-                seconds = deadline.seconds_left()
-                if seconds <= 0:
-                    return False
-                # Looked at only now: what is left from here on rings the bell.
-                if self._undelivered or wait.waiter.wait(seconds):
-                    if read_delay is not None:
-                        if not self._is_readable():
-                            continue  # it was the bell, perhaps of an earlier wait
-                        waiters.let_gather(wait, Deadline(read_delay))
-                    if not wait.woken and look():
-                        return True
-            told = True
-            return False
-        finally:
-            try:
-                waiters.end(wait, told)
-            except BaseException:
-                waiters.end(wait, told)
-                raise
-
-    async def _await(self, look: Callable[[], bool], deadline: Deadline) -> bool:
-        """`_wait` for a task."""
-        backend = _awaiting.running_backend()
-        waiters = self._waiters
-        wait = waiters.new()
-        told = False
-        try:
-            waiters.begin(wait)
-            while not wait.woken:
-                seconds = deadline.seconds_left()
-                if seconds <= 0:
-                    return False
-                if not self._undelivered:
-                    await backend.readable(wait.waiter.fileno(), seconds)
-                    wait.waiter.silence()
-                if not wait.woken and look():
-                    return True
-            told = True
-            return False
-        finally:
-            try:
-                waiters.end(wait, told)
-            except BaseException:
-                waiters.end(wait, told)
-                raise
-
-    def _is_readable(self) -> bool:
-        for batch in self._batches():
-            if batch[1]:
-                return True
-            self._forget(batch)
-        queued = lib.instance_queued_bytes(self._instance)
-        if queued < 0:
-            self._raise(queued)
-        return queued > 0
-
-    def _keep(self, events: list[Event]) -> None:
-        """Keep what an exception took from the reader for the next one."""
-        if events:
-            # Negative, to be before what was read since; the later, the earlier,
-            # since who keeps last may have taken what was kept before.
-            number = -time.monotonic_ns()
-            self._undelivered.append((number, deque(events), lib.fork_generation))
-            self._waiters.nudge()
-
-    def _never_block(self) -> None:
-        result = lib.instance_never_block(self._instance)
-        if result < 0:
-            self._raise(result)
-
-    def _raise_unless_interrupted(self, result: int, path: syscalls.Path) -> None:
-        if result != -errno.EINTR:
-            self._raise(result, path)
-
-    def _raise(self, result: int, path: syscalls.Path | None = None) -> NoReturn:
-        if result == -lib.GUARD_CLOSED:
-            raise ValueError(CLOSED_MESSAGE)
-        syscalls.raise_os_error(-result, path)
+def _never_block(instance: Any) -> None:
+    result = lib.instance_never_block(pointer_of(instance))
+    if result < 0:
+        raise_error(result)
 
 
 def pointer_to(inotify: INotify) -> Any:
     """Return the compiled instance, for what else in this package calls C with it.
 
-    A scan of a tree watches many directories by one call.
+    A scan of a tree watches many directories by one call. It keeps the instance in
+    memory, closed or not, also when the object is initialised again.
     """
-    return inotify._instance
+    instance: Any = inotify._INotify__instance  # type: ignore[attr-defined]
+    return ffi.gc(pointer_of(instance), partial(_let_go, instance))
+
+
+def _let_go(instance: Any, pointer: Any) -> None:
+    """Refer to the instance until the pointer to it is dropped."""
 
 
 def _watch(line: str) -> Watch:

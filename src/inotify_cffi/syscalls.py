@@ -108,6 +108,43 @@ def os_error(number: int, path: Path | None = None) -> OSError:
     return OSError(number, text, path if path is None else os.fspath(path))
 
 
+def raise_add_error(number: int, path: Path, mask: int) -> NoReturn:
+    """Raise the `OSError` for an errno of inotify_add_watch(2).
+
+    EINVAL is about the mask: inotify(7), and ``inotify_add_watch`` in
+    ``fs/notify/inotify/inotify_user.c``.
+    """
+    if number != errno.EINVAL:
+        raise_os_error(number, path)
+    both = lib.IN_MASK_ADD | lib.IN_MASK_CREATE
+    fault = "asks for no event"
+    if mask & both == both:
+        fault = "has both MASK_ADD and MASK_CREATE"
+    text = f"{os.strerror(number)}: mask {int(mask):#x} {fault}"
+    raise OSError(number, text, os.fspath(path))
+
+
+def raise_no_watch(wd: int) -> NoReturn:
+    """Raise the `OSError` for EINVAL of inotify_rm_watch(2)."""
+    raise OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)}: no watch {int(wd)}")
+
+
+def checked_mask(mask: int) -> int:
+    """Return a mask as an int of 32 bits.
+
+    Raises:
+        TypeError: it is no int.
+        OverflowError: it is negative or has more than 32 bits.
+    """
+    try:
+        number = index(mask)
+    except TypeError:
+        raise TypeError("mask must be an int, such as flags.CREATE") from None
+    if not 0 <= number < 1 << 32:
+        raise OverflowError("mask must be a number of 32 bits")
+    return number
+
+
 def raise_epoll_error(number: int) -> NoReturn:
     """Raise the `OSError` for an errno of epoll_ctl(2), whose ENOSPC is another's."""
     if number != errno.ENOSPC:

@@ -311,14 +311,14 @@ class FullTreeEmitter(TreeEmitter):
 
 
 class Observer(BaseObserver):
-    """watchdog's observer, over `TreeWatcher`.
+    """watchdog's observer, over `inotify_cffi.TreeWatcher`.
 
     Parameters:
         timeout: how long an emitter waits for events at a time, in seconds.
         generate_full_events: report what comes from outside, and what leaves, as
             moved, with one of the paths empty; not as created and deleted.
 
-    `schedule` with ``follow_symlink=True`` raises NotImplementedError.
+    ``schedule`` with ``follow_symlink=True`` raises NotImplementedError.
     """
 
     def __init__(

@@ -1,5 +1,7 @@
 #include "fork.h"
 
+#include "wait.h"
+
 #include <pthread.h>
 
 unsigned fork_generation;
@@ -9,9 +11,12 @@ void fork_lock_acquire(void) { pthread_mutex_lock(&fork_lock); }
 
 void fork_lock_release(void) { pthread_mutex_unlock(&fork_lock); }
 
+/* Before fork(2) returns, so before any code of the user: what this closes, a
+   daemon can close no more, and the parent's waits are not ended by the child. */
 static void fork_in_child(void)
 {
     fork_generation++;
+    wait_lose_all();
     fork_lock_release();
 }
 

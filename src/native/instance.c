@@ -12,6 +12,8 @@ int instance_open(struct instance *instance, int flags, int closefd)
     int fd = call_init1(flags);
     guard_open(&instance->guard, fd, closefd);
     atomic_store(&instance->blocking, !(flags & IN_NONBLOCK));
+    instance->wake_kept = 0;
+    instance->takes_spare = fd >= 0;
     return fd;
 }
 
@@ -57,16 +59,13 @@ void instance_read(struct instance *instance, struct queued *queued, int more)
         return;
     }
     /* Between asking and reading another thread could take what this one saw, and
-       this one would wait for the next event; between reading and counting one
-       could read later and be counted before. */
+       this one would wait for the next event. */
     pthread_mutex_lock(&instance->guard.lock);
     int blocking = atomic_load_explicit(&instance->blocking, memory_order_relaxed);
     if (blocking)
         ready = queued->size = instance_ready(instance->guard.fd, more);
     if (ready > 0 || !blocking)
         queued->size = call_read(instance->guard.fd, queued->data, INSTANCE_READ_SIZE);
-    if (queued->size > 0)
-        queued->sequence = ++instance->reads;
     pthread_mutex_unlock(&instance->guard.lock);
     if (queued->size == -EAGAIN || queued->size == -EINTR)
         queued->size = 0;
@@ -79,6 +78,33 @@ void instance_read(struct instance *instance, struct queued *queued, int more)
         else
             queued->remaining = call_queued_bytes(instance->guard.fd);
     }
+    guard_release(&instance->guard);
+}
+
+void instance_read_one(struct instance *instance, struct queued *queued)
+{
+    ssize_t ready = 1;
+    queued->remaining = 0;
+    if (!guard_acquire(&instance->guard)) {
+        queued->size = -GUARD_CLOSED;
+        return;
+    }
+    pthread_mutex_lock(&instance->guard.lock);
+    if (atomic_load_explicit(&instance->blocking, memory_order_relaxed))
+        ready = instance_ready(instance->guard.fd, 1);
+    queued->size = ready < 0 ? ready : 0;
+    /* read(2) fails with EINVAL while the first event does not fit, and then takes
+       nothing; the least size at which it fits has no room for a second.  The kernel
+       pads names so that sizes are multiples of an event's without a name. */
+    size_t step = sizeof(struct inotify_event);
+    for (size_t size = step; ready > 0 && size <= step + 256; size += step) {
+        queued->size = call_read(instance->guard.fd, queued->data, size);
+        if (queued->size != -EINVAL)
+            break;
+    }
+    pthread_mutex_unlock(&instance->guard.lock);
+    if (queued->size == -EAGAIN || queued->size == -EINTR)
+        queued->size = 0;
     guard_release(&instance->guard);
 }
 

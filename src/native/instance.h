@@ -5,6 +5,7 @@
 #define INOTIFY_CFFI_INSTANCE_H
 
 #include "guard.h"
+#include "wakeup.h"
 
 #include <sys/types.h>
 
@@ -21,13 +22,16 @@
 struct instance {
     struct guard guard;
     _Atomic int blocking; /* read(2) would wait: ask first */
-    long long reads;      /* how many have taken something; under guard.lock */
+    int wake_kept;        /* a wake that found no wait; under fork_lock, as is: */
+    int has_spare;        /* `spare`, from the last wait, for the next */
+    int takes_spare;      /* it is open */
+    struct wakeup spare;
+    struct instance *next_spare, *previous_spare;
 };
 
 struct queued {
-    ssize_t size;       /* what one read took, in bytes; -errno when it failed */
-    ssize_t remaining;  /* what was queued and is still, in bytes */
-    long long sequence; /* of the reads that took something, in the kernel's order */
+    ssize_t size;      /* what one read took, in bytes; -errno when it failed */
+    ssize_t remaining; /* what was queued and is still, in bytes */
     char data[INSTANCE_READ_SIZE];
 };
 
@@ -39,6 +43,8 @@ int instance_rm_watch(struct instance *instance, int wd);
 /* Take what is queued, as far as it fits; nothing when nothing is.  Never waits.
    `more`: a read that emptied less than the queue came just before. */
 void instance_read(struct instance *instance, struct queued *queued, int more);
+/* Take the first event alone, so that what is behind it stays in the queue. */
+void instance_read_one(struct instance *instance, struct queued *queued);
 ssize_t instance_queued_bytes(struct instance *instance);
 int instance_join_epoll(struct instance *instance, int epoll);
 int instance_never_block(struct instance *instance);

@@ -1,11 +1,14 @@
 #define PY_SSIZE_T_CLEAN
 #include "python_parser.h"
 
+#include "python_object.h"
+
+#include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
 
 struct parser {
-    PyObject_HEAD
+    PYTHON_OBJECT_HEAD
     PyObject *event_type;
     int with_len;
 };
@@ -44,20 +47,22 @@ static PyObject *parser_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     if (parser_check_event_type(event_type, 4 + with_len) == -1)
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    struct parser *parser = (struct parser *)allocate(type, 0);
-    if (parser) {
+    PyObject *object = allocate(type, 0);
+    if (object) {
+        struct parser *parser = python_object_data(object);
         Py_INCREF(event_type);
         parser->event_type = event_type;
         parser->with_len = with_len;
     }
-    return (PyObject *)parser;
+    return object;
 }
 
 static void parser_dealloc(PyObject *self)
 {
+    struct parser *parser = python_object_data(self);
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    Py_XDECREF(((struct parser *)self)->event_type);
+    Py_XDECREF(parser->event_type);
     release(self);
     Py_DECREF(type);
 }
@@ -118,38 +123,43 @@ static int parser_append_event(PyObject *events, PyObject *type, PyObject *argum
     return result;
 }
 
-Py_ssize_t parser_append(PyObject *self, PyObject *events, const char *data,
-                         size_t size, size_t *parsed)
+int parser_append(PyObject *self, PyObject *events, const char *data, size_t size,
+                  size_t *offset, size_t most)
 {
-    struct parser *parser = (struct parser *)self;
+    struct parser *parser = python_object_data(self);
     struct inotify_event header, previous, *last = NULL;
     /* One tuple of fields serves all events: neighbours share most fields, and only
        what differs is made anew. */
     PyObject *arguments = NULL;
-    *parsed = 0;
-    while (size - *parsed >= sizeof header) {
-        /* Copied, since `data` may be unaligned. */
-        memcpy(&header, data + *parsed, sizeof header);
-        const char *name = data + *parsed + sizeof header;
+    int result = 1;
+    for (; result == 1 && most > 0 && *offset < size; most--) {
+        const char *name = data + *offset + sizeof header;
         const char *end = name;
-        if (header.len > size - *parsed - sizeof header)
+        size_t left = size - *offset;
+        result = 0;
+        if (left < sizeof header)
+            break;
+        /* Copied, since `data` may be unaligned. */
+        memcpy(&header, data + *offset, sizeof header);
+        if (header.len > left - sizeof header)
             break;
         if (header.len && !(end = memchr(name, '\0', header.len)))
             break;
+        result = -1;
         if (!last && !(arguments = parser_make_arguments(4 + parser->with_len)))
-            return -1;
+            break;
         if (parser_set_fields(PyTuple_GetItem(arguments, 0), parser->with_len, &header,
-                              last, name, end) == -1
-            || parser_append_event(events, parser->event_type, arguments) == -1) {
-            Py_DECREF(arguments);
-            return -1;
-        }
+                              last, name, end) == -1)
+            break;
+        if (parser_append_event(events, parser->event_type, arguments) == -1)
+            break;
+        result = 1;
         previous = header;
         last = &previous;
-        *parsed += sizeof header + header.len;
+        *offset += sizeof header + header.len;
     }
     Py_XDECREF(arguments);
-    return (Py_ssize_t)*parsed;
+    return result;
 }
 
 static PyObject *parser_append_bytes(PyObject *self, PyObject *arguments)
@@ -157,11 +167,12 @@ static PyObject *parser_append_bytes(PyObject *self, PyObject *arguments)
     PyObject *events;
     const char *data;
     Py_ssize_t size;
-    size_t parsed;
+    size_t offset = 0;
     if (!PyArg_ParseTuple(arguments, "O!y#:append", &PyList_Type, &events, &data, &size))
         return NULL;
-    Py_ssize_t end = parser_append(self, events, data, (size_t)size, &parsed);
-    return end == -1 ? NULL : PyLong_FromSsize_t(end);
+    if (parser_append(self, events, data, (size_t)size, &offset, SIZE_MAX) == -1)
+        return NULL;
+    return PyLong_FromSize_t(offset);
 }
 
 static PyMethodDef parser_methods[] = {
@@ -179,8 +190,8 @@ static PyType_Slot parser_slots[] = {
 };
 
 static PyType_Spec parser_spec = {
-    "inotify_cffi._inotify.Parser", sizeof(struct parser), 0, Py_TPFLAGS_DEFAULT,
-    parser_slots,
+    "inotify_cffi._inotify.Parser", PYTHON_OBJECT_SIZE(struct parser), 0,
+    Py_TPFLAGS_DEFAULT, parser_slots,
 };
 
 /* The stable ABI gives the slots of a static type only from Python 3.10 on: so

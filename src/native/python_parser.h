@@ -9,10 +9,10 @@
 /* Add the type Parser to the module; -1 with an exception set. */
 int parser_add_type(PyObject *module);
 int parser_check(PyObject *object);
-/* Append the events in `data` to a list.  Returns where the first malformed one
-   begins, or `size`; -1 with an exception set, and then `*parsed`, where the first
-   event begins that was not appended. */
-Py_ssize_t parser_append(PyObject *parser, PyObject *events, const char *data,
-                         size_t size, size_t *parsed);
+/* Append the events in `data` to a list, `most` of them; moves `*offset` behind what
+   was appended.  Returns 1, or 0 where a malformed one begins, or -1 with an exception
+   set. */
+int parser_append(PyObject *parser, PyObject *events, const char *data, size_t size,
+                  size_t *offset, size_t most);
 
 #endif

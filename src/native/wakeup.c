@@ -1,54 +1,46 @@
-#define _GNU_SOURCE /* dup3 */
+#define _GNU_SOURCE /* pipe2 */
 
 #include "wakeup.h"
 
-#include "calls.h"
-
+#include <errno.h>
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-
-static int wakeup_eventfd(void)
-{
-    return (int)call_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-}
 
 int wakeup_open(struct wakeup *wakeup)
 {
-    int fd = wakeup_eventfd();
-    guard_open(&wakeup->guard, fd, 1);
-    return fd;
+    int ends[2];
+    wakeup->readable.fd = wakeup->writable.fd = -1;
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
+        return -errno;
+    int first = descriptor_open(&wakeup->readable, ends[0]);
+    int second = descriptor_open(&wakeup->writable, ends[1]);
+    return first < 0 ? first : second < 0 ? second : 0;
 }
 
-int wakeup_renew(struct wakeup *wakeup)
+int wakeup_is_intact(const struct wakeup *wakeup)
 {
-    if (!guard_acquire(&wakeup->guard))
-        return 0;
-    int fd = wakeup_eventfd();
-    int result = fd;
-    if (fd >= 0) {
-        result = (int)call_result(dup3(fd, wakeup->guard.fd, O_CLOEXEC));
-        close(fd);
-    }
-    guard_release(&wakeup->guard);
-    return result;
+    return descriptor_is_intact(&wakeup->readable)
+        && descriptor_is_intact(&wakeup->writable);
 }
 
-void wakeup_close(struct wakeup *wakeup) { guard_close(&wakeup->guard); }
-
-void wakeup_signal(struct wakeup *wakeup)
+void wakeup_signal(const struct wakeup *wakeup)
 {
-    if (guard_acquire(&wakeup->guard)) {
-        (void)eventfd_write(wakeup->guard.fd, 1); /* EAGAIN: it is readable already */
-        guard_release(&wakeup->guard);
+    /* A failure is EAGAIN: it is readable, and full. */
+    if (descriptor_is_intact(&wakeup->writable)
+        && write(wakeup->writable.fd, "", 1) == -1)
+        return;
+}
+
+void wakeup_drain(const struct wakeup *wakeup)
+{
+    char signals[64];
+    while (descriptor_is_intact(&wakeup->readable)
+           && read(wakeup->readable.fd, signals, sizeof signals) == sizeof signals) {
     }
 }
 
-void wakeup_drain(struct wakeup *wakeup)
+void wakeup_close(struct wakeup *wakeup)
 {
-    eventfd_t signals;
-    if (guard_acquire(&wakeup->guard)) {
-        (void)eventfd_read(wakeup->guard.fd, &signals);
-        guard_release(&wakeup->guard);
-    }
+    descriptor_close(&wakeup->writable);
+    descriptor_close(&wakeup->readable);
 }

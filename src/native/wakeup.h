@@ -1,21 +1,22 @@
-/* An eventfd that ends a wait. */
+/* A pipe that ends a sleep.  Not an eventfd, which has one descriptor less: a pipe
+   has an inode of its own, so it can be told from whatever else its numbers may
+   have become (see descriptor.h). */
 
 #ifndef INOTIFY_CFFI_WAKEUP_H
 #define INOTIFY_CFFI_WAKEUP_H
 
-#include "guard.h"
+#include "descriptor.h"
 
 struct wakeup {
-    struct guard guard;
+    struct descriptor readable;
+    struct descriptor writable;
 };
 
-/* The descriptor, or -errno. */
+/* 0, or -errno. */
 int wakeup_open(struct wakeup *wakeup);
-/* In a forked child: give the number, which a wait goes on with, to an eventfd
-   that is not the parent's as well.  Returns -errno, or 0 or more. */
-int wakeup_renew(struct wakeup *wakeup);
+int wakeup_is_intact(const struct wakeup *wakeup);
+void wakeup_signal(const struct wakeup *wakeup);
+void wakeup_drain(const struct wakeup *wakeup);
 void wakeup_close(struct wakeup *wakeup);
-void wakeup_signal(struct wakeup *wakeup);
-void wakeup_drain(struct wakeup *wakeup);
 
 #endif

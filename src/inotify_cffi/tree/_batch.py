@@ -13,7 +13,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._scanning import NO_DIRECTORY
-from ._masks import ATTRIB, DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
+from ._masks import (
+    ATTRIB,
+    DELETE_SELF,
+    IGNORED,
+    ISDIR,
+    MOVE_SELF,
+    STRUCTURAL,
+    UNMOUNT,
+)
 from ._model import Directory
 
 if TYPE_CHECKING:
@@ -23,10 +31,10 @@ if TYPE_CHECKING:
 _TOUCHES = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED
 
 
-class Entry(NamedTuple):
+class Below(NamedTuple):
     """A directory that was found below a given one."""
 
-    index: int
+    entry: int
     parent: int
     name: str
     wd: int  # 0 where it was not watched
@@ -84,8 +92,9 @@ class Batch:
         for wd, mask, _, _ in events:
             if wd == fence and mask & IGNORED:
                 break
-            # What happens to the content of a file matters where it is reported.
-            if mask & _TOUCHES or not self._only_directories:
+            # What happens to the content of a file matters where it is reported. That
+            # a directory was opened does not: the scan itself has opened it.
+            if mask & _TOUCHES or not (self._only_directories or mask & ISDIR):
                 self._touched.add(wd)
 
     def is_touched(self, index: int) -> bool:
@@ -102,13 +111,13 @@ class Batch:
 
     def wds_below(self, given: int) -> list[int]:
         """Return the watches of the directories below a given one."""
-        return [entry.wd for entry in self.below(given) if entry.wd]
+        return [each.wd for each in self.below(given) if each.wd]
 
     def wds_found(self) -> list[int]:
         """Return the watches of all directories that were not given."""
         return [wd for wd in self._found.wds[len(self._given) :] if wd]
 
-    def below(self, given: int) -> Iterator[Entry]:
+    def below(self, given: int) -> Iterator[Below]:
         """Yield the directories below a given one, each before those in it."""
         wds, results, names = self._found.wds, self._found.results, self._found.names
         offset = len(self._given)
@@ -118,7 +127,7 @@ class Batch:
             for index in range(*self._groups.get(parent, (0, 0))):
                 if results[index] != NO_DIRECTORY:
                     listed = self.names(index) if results[index] == 0 else None
-                    yield Entry(
+                    yield Below(
                         index, parent, names[index - offset], wds[index], listed
                     )
                     unseen.append(index)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ._batch import Batch
 from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
-from ._model import Directory, FileRoot, Paths, Root, State, Status
+from ._model import Directory, Paths, State, Status
 from ._scanner import Purpose, Reach, Scan, Scanner, Wanted
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # few in the first one, and more as long as nothing is in the way.
 _FEWEST = 16
 _MOST = 1024
+# Where each directory queues up to eight events that say it was listed, these must not
+# fill the queue.
+_MOST_SEEN = 64
 # As most have directories in them, which C goes on with, fewer are given.
 _MOST_GIVEN = 256
 # How long one call into C may take, in milliseconds: an event loop is held for that
@@ -106,7 +109,7 @@ def _is_quiet(scan: Scan) -> bool:
         and scan.failure is None
         and directory.status is scan
         and scan.wd != 0
-        and not scan.held_back
+        and not any(event.mask & STRUCTURAL for event in scan.held_back)
         and not scan.reported
         and not directory.children
     )
@@ -115,7 +118,15 @@ def _is_quiet(scan: Scan) -> bool:
 class Scans:
     """What has to be scanned, what is being scanned, and what cannot be."""
 
-    def __init__(self, scanner: Scanner, watches: Watches, paths: Paths) -> None:
+    def __init__(
+        self,
+        scanner: Scanner,
+        watches: Watches,
+        paths: Paths,
+        *,
+        recursive: bool = True,
+    ) -> None:
+        self._recursive = recursive
         self._scanner = scanner
         self._watches = watches
         self._paths = paths
@@ -128,7 +139,8 @@ class Scans:
         }
         self._window = Window()
         self._reach = _FEWEST
-        self._limit_error: OSError | None = None
+        self._farthest = _MOST_SEEN if watches.see_scans() else _MOST
+        self._limit_reached: tuple[str, str] | None = None  # what to say, and where
 
     # ---- what has to be scanned ------------------------------------------------
 
@@ -141,6 +153,9 @@ class Scans:
     ) -> None:
         """Have a directory scanned, by this call or by the next."""
         self._leave_state(directory)
+        if not self._recursive and directory.parent is not None:
+            directory.status = State.BY_NAME
+            return
         directory.status = State.UNSCANNED
         (self._next_call if next_call else self._now)[directory] = purpose
 
@@ -210,20 +225,25 @@ class Scans:
 
     def take_limit_error(self) -> OSError | None:
         """Return the error that says how many watches are wanted, once."""
-        error, self._limit_error = self._limit_error, None
-        return error
+        reached, self._limit_reached = self._limit_reached, None
+        if reached is None:
+            return None
+        text, path = reached
+        # Only now is it known which directories are beyond it.
+        beyond = self._groups[State.BEYOND_LIMIT]
+        wanted = len(self._watches) + self._scanner.count(beyond)
+        return OSError(
+            errno.ENOSPC,
+            f"{text}; these trees have {wanted} directories to watch",
+            path,
+        )
 
     def _give_up(self, directory: Directory, failure: OSError) -> None:
         """Leave all that is unscanned beyond the limit of watches."""
         for unscanned in (*self._now, *self._next_call):
             self._enter(unscanned, State.BEYOND_LIMIT)
-        beyond = self._groups[State.BEYOND_LIMIT]
-        wanted = len(self._watches) + self._scanner.count(beyond)
-        self._limit_error = OSError(
-            errno.ENOSPC,
-            f"{failure.strerror}; these trees have {wanted} directories to watch",
-            self._paths.report_path(directory),
-        )
+        path = self._paths.report_path(directory)
+        self._limit_reached = str(failure.strerror), path
 
     # ---- the window ------------------------------------------------------------
 
@@ -255,7 +275,6 @@ class Scans:
         if (
             completes_move
             and scan.failure is None
-            and not isinstance(directory, FileRoot)
             and not self._window.will_move(directory, batch, self._watches)
         ):
             scan.reported.add(event.name)
@@ -291,7 +310,9 @@ class Scans:
         window = self._window
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
-        self._reach = min(2 * self._reach, _MOST)  # until something is in the way
+        # Until something is in the way.
+        self._reach = min(2 * self._reach, self._farthest)
+        plainly = plainly and self._recursive
         plainly = plainly and window.is_whole and not window.moved
         if plainly and self._are_quiet(scans.values(), batches):
             self._adopt(scans, batches)
@@ -300,7 +321,7 @@ class Scans:
             if directory.status is not scan:
                 continue  # it is forgotten, or unmounted
             if window.moves(directory):
-                self._watches.release(scan.wd, directory, remove=False)
+                self._watches.release(scan.wd, directory)
                 self.want(directory, scan.purpose)
             elif scan.failure is not None:
                 yield scan
@@ -373,9 +394,9 @@ class Scans:
         """Take a directory as watched that has been given another's watch."""
         self._enter(directory, wd)
 
-    def enclose(self, root: Root) -> None:
-        """Leave a root to the scan of the tree that it is in."""
-        self._enter(root, State.ENCLOSED)
+    def keep_by_name(self, directory: Directory) -> None:
+        """Know a directory by its name only."""
+        self._enter(directory, State.BY_NAME)
 
     def fail(self, scan: Scan) -> bool:
         """Follow a scan that failed as the directory may not be read.
@@ -418,6 +439,9 @@ class Scans:
     def unmount(self, directory: Directory) -> None:
         """Follow an unmount of what a directory is on: its watch ends next."""
         self._enter(directory, State.UNMOUNTED)
+
+    def unreadable(self) -> Collection[Directory]:
+        return self._groups[State.UNREADABLE]
 
     def unmounted(self) -> Collection[Directory]:
         return self._groups[State.UNMOUNTED]

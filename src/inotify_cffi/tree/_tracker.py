@@ -5,21 +5,27 @@ It knows no time and no threads. The package's docstring explains the algorithm.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Callable
 
-from ._follower import Follower, Parts
+from ._exclude import Exclude
+from ._follower import Follower, Parts, Reading
+from ._masks import EXCL_UNLINK
 from ._model import Paths
+from ._mounts import MountTable
 from ._output import Output
 from ._renames import Renames
-from ._roots import Roots, file_system_warning
+from ._root_tracker import RootTracker
 from ._scanner import Purpose, Scanner
 from ._scans import Scans
 from ._trees import Trees
 from ._unverified import UnverifiedNames
 from ._watches import Watches
+from ._ways import Ways
 
 if TYPE_CHECKING:
     from ..instance import INotify
+    from ._exclude import ExcludeArgument
     from .events import TreeEvent
 
 
@@ -27,139 +33,182 @@ class Tracker:
     """One tree or several, tracked from one inotify instance. Not thread-safe."""
 
     def __init__(
-        self, inotify: INotify, mask: int, exclude: Callable[[str], bool] | None
+        self,
+        inotify: INotify,
+        mask: int,
+        exclude: ExcludeArgument | None = None,
+        *,
+        recursive: bool = True,
+        one_file_system: bool = False,
     ) -> None:
         self._inotify = inotify
-        self._output = Output(mask, exclude)
+        self._output = Output(mask)
+        self._exclude = Exclude(exclude)
         self._watches = Watches(inotify, mask)
-        paths = Paths()
-        self._scanner = Scanner(self._watches, paths)
-        self._scans = Scans(self._scanner, self._watches, paths)
+        self._paths = paths = Paths()
+        self._scanner = Scanner(
+            self._watches,
+            paths,
+            list_files=bool(self._exclude),
+            one_file_system=one_file_system,
+        )
+        self._scans = Scans(self._scanner, self._watches, paths, recursive=recursive)
         self._renames = Renames()
         self._unverified = UnverifiedNames()
-        self._roots = Roots(self._watches, self._scans)
         self._trees = Trees(
             self._watches,
             self._scans,
             self._renames,
             self._unverified,
-            self._roots,
             paths,
             self._output,
+            self._exclude,
+        )
+        self._roots = RootTracker(
+            Ways(self._watches, mask | EXCL_UNLINK),
+            MountTable(),
+            self._trees,
+            self._scans,
+            self._output,
+            recursive=recursive,
+            one_file_system=one_file_system,
         )
         self._follower = Follower(
             Parts(
                 paths,
                 self._output,
                 self._watches,
+                self._scanner,
                 self._scans,
                 self._renames,
                 self._unverified,
                 self._trees,
+                self._roots,
             )
         )
+        self._descends = recursive and not (one_file_system or self._exclude)
         self._interrupted = False
+        self._begins = False
+        self._reported_before = 0
+        # What was read from the queue and is not followed to its end.
+        self._reading: Reading | None = None
 
     # ---- what the watcher asks for -----------------------------------------------
 
     @property
     def roots(self) -> list[str]:
         """The paths of the roots, as they were given."""
-        return [root.given for root in self._roots]
+        return [root.given for root in self._roots.roots]
 
-    def has_roots(self) -> bool:
-        return bool(self._roots)
+    @property
+    def missing(self) -> list[str]:
+        """The roots that lead to nothing."""
+        return self._roots.missing()
 
-    def has_events(self) -> bool:
-        return bool(self._output)
+    @property
+    def unreadable(self) -> list[str]:
+        """The directories that may not be read, by their paths."""
+        return sorted(map(self._paths.report_path, self._scans.unreadable()))
 
-    def take_events(self) -> list[TreeEvent]:
-        """Take what was found out so far."""
-        return self._output.take()
+    def move_events(self, events: deque[TreeEvent]) -> None:
+        """Move what was found out so far to the end of ``events``."""
+        self._output.move_to(events)
 
     def take_warning(self) -> Warning | None:
         """Take the next warning that nobody has been given, if there is one."""
         return self._output.take_warning()
 
-    def add_root(self, path: str, *, silent: bool) -> None:
-        """Add a root; the next `advance` scans it.
+    def add_root(self, path: str, *, silent: bool, missing_ok: bool = False) -> None:
+        """Add a root, and begin to scan it.
 
         Raises:
-            OSError: there is nothing at the path.
+            OSError: there is nothing at the path, or it may not be read; ENOSPC.
         """
-        if path not in self._roots:
+        if path not in self._roots.roots:
             purpose = Purpose.SILENT if silent else Purpose.REPORT
-            root = self._roots.add(path, purpose)
-            warning = file_system_warning(root)
-            if warning is not None:
-                self._output.warn(warning)
-
-    def discard_below(self, path: str, since: int) -> None:
-        """Drop what is reported of a path, and below it, behind the first events."""
-        self._output.discard_below(path, since)
-
-    def count_events(self) -> int:
-        return len(self._output)
+            self._roots.add(path, purpose, missing_ok=missing_ok)
+        self.begin()
 
     def remove_root(self, path: str) -> bool:
         """Remove a root; return whether it was one."""
-        root = self._roots.get(path)
+        root = self._roots.roots.get(path)
         if root is None:
             return False
-        if self._roots.remove(root):
-            self._trees.forget(root)
+        self._roots.remove(root)
+        self._watches.remove_some()  # more go when the queue is empty
         return True
 
     def close(self) -> None:
         """Let the memory of the model go: its directories refer to each other."""
-        self._trees.close()
+        self._trees.forget_all(self._roots.tops())
+        self._roots.close()
+        self._scanner.forget_listed()
+        self._reading = None
 
-    def advance(self, is_over: Callable[[], bool] = lambda: False) -> bool:
-        """Report all that was caused by what had returned before this call.
+    def begin(self) -> None:
+        """Begin a call: what had happened before this is to be reported by it."""
+        self._begins = True
+        self._reported_before = self._output.reported
+
+    def advance(self, is_over: Callable[[], bool]) -> bool:
+        """Go on with what was begun.
 
         Parameters:
-            is_over: is asked between two steps whether to stop. One step reads the
-                queue and scans a batch of directories.
+            is_over: is asked now and then whether to stop. What lies between is some
+                hundred events, or one batch of directories.
 
         Returns:
-            Whether all is reported. If not, call it again for the rest.
+            Whether all is reported that was caused by what had happened before
+            `begin`. If not, call this again.
 
         Raises:
             OSError: ENOSPC, the limit of watches, once all else is done; EMFILE and
                 the like: the next call goes on where this one stopped.
         """
         if self._interrupted:
-            self._trees.start_anew()
+            self._reading = None
+            self._roots.start_anew()
         self._interrupted = True  # until the end shows that it was not
-        is_done = self._step(begins=True)
+        is_done = self._step(is_over)
         while not is_done and not is_over():
-            is_done = self._step(begins=False)
+            is_done = self._step(is_over)
         self._interrupted = False
-        limit = self._scans.take_limit_error() if is_done else None
-        if limit is not None:
-            raise limit
+        failure = self._take_failure() if is_done else None
+        if failure is not None:
+            raise failure
         return is_done
+
+    def _take_failure(self) -> Exception | None:
+        return (
+            self._roots.take_failure()
+            or self._scans.take_limit_error()
+            or self._exclude.take_failure()
+        )
 
     # ---- one step ------------------------------------------------------------------
 
-    def _step(self, *, begins: bool) -> bool:
+    def _step(self, is_over: Callable[[], bool]) -> bool:
         """Read the queue to its end, then ask the disk for a little.
-
-        Parameters:
-            begins: whether this is the first step of a call.
 
         Returns:
             Whether all is reported that the call owes.
         """
-        batch = self._inotify.read(timeout=0)
-        overflowed = self._follower.follow(batch)
+        reading = self._reading
+        if reading is None:
+            batch = self._inotify.read(timeout=0)
+            reading = self._reading = Reading(batch, is_first=self._begins)
+            self._begins = False
+        if not self._follower.follow(reading, is_over):
+            return False
+        self._reading = None
+        self._follow_roots(reading)
         self._follower.end_window()
         self._trees.show_mount_points()
-        if begins or not self._scans.has_unscanned():
-            if not begins and self._output and self._inotify.wait_readable(0):
+        if reading.is_first or not self._scans.has_unscanned():
+            if not (reading.is_first or self._begins) and self._has_enough():
                 return True  # the rest is the next call's
             self._scans.promote()
-        if overflowed:
+        if reading.overflowed:
             # While an overflow is in the queue, the kernel queues no other: events
             # behind it may have gaps. All these are in the next read at the latest,
             # and must not be taken for what followed a scan.
@@ -169,7 +218,26 @@ class Tracker:
         except OSError:
             self._interrupted = False  # what was asked for is still to be done
             raise
-        return not asked and not self._tidy(quiet=not batch)
+        is_tidy = not asked and not self._tidy(quiet=not reading.batch)
+        return is_tidy and not self._begins
+
+    def _follow_roots(self, reading: Reading) -> None:
+        """Report what has become of the roots, as far as the queue was read."""
+        if self._trees.take_wrong():
+            self._roots.start_anew()
+            reading.overflowed = True
+        if not reading.overflowed:
+            if reading.is_first:
+                self._roots.follow_mounts()
+            self._roots.settle()
+            self._roots.expect_removals()
+
+    def _has_enough(self) -> bool:
+        """Return whether the call has reported something, and more is queued."""
+        return (
+            self._output.reported > self._reported_before
+            and self._inotify.wait_readable(0)
+        )
 
     def _ask_disk(self) -> bool:
         """Ask the disk what the queue does not say; return whether it was needed."""
@@ -178,7 +246,8 @@ class Tracker:
         asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified.ask(self._scanner.find, self._renames.concerns):
             asked = True
-        if self._scans.start(between_places, descend=not self._output.excludes_some()):
+        descend = self._descends and not self._roots.has_exceptions()
+        if self._scans.start(between_places, descend=descend):
             asked = True
         if asked:
             self._scans.fence()
@@ -191,6 +260,5 @@ class Tracker:
             Whether the queue has to be read again.
         """
         if quiet:
-            self._watches.collect()
-            return self._scans.rescan_lost()
+            return self._watches.collect() or self._scans.rescan_lost()
         return self._watches.needs_collection() or self._scans.has_lost()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ..events import flags as _flags
 from ..events import mask_str
@@ -32,7 +32,7 @@ class TreeEvent(NamedTuple):
 
     path: str
     mask: int
-    old_path: str | None = None
+    old_path: Optional[str] = None  # noqa: UP045 # Python 3.9 cannot evaluate `|`
     synthetic: bool = False
 
     @property

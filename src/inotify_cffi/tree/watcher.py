@@ -3,47 +3,77 @@
 from __future__ import annotations
 
 import os
-import threading
-import warnings
-from collections import deque
-from contextlib import suppress
 from types import TracebackType
-from typing import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._waiting import Deadline, checked_timeout, move
-from ..instance import INotify
 from . import _masks
 from ._arguments import check_paths, checked_mask, known_root
-from ._logging import log
-from ._tracker import Tracker
+from ._engine import Engine
 from .events import TreeEvent
 
-_NO_WAIT = Deadline(0)
+if TYPE_CHECKING:
+    from ..instance import Watch
+    from ._exclude import ExcludeArgument as Exclude
+
+_T = TypeVar("_T", bound="TreeWatcher")
 
 
 class TreeWatcher:
     """Watch whole trees: who applies its events to a mirror has the true trees.
 
     Parameters:
-        paths: the roots: str, bytes or PathLike; directories, or files, which
-            are followed by their names. More can be added.
+        paths: the roots: str, bytes or PathLike; directories or files, or links to
+            them. More can be added.
         mask: what is reported: `flags`, or'ed. By default CREATE, DELETE, MOVE,
             MODIFY, ATTRIB, CLOSE_WRITE, DELETE_SELF and MOVE_SELF.
-        exclude: is given a path and returns whether to leave it out, with all
-            below it. Asked when a path is first met; costs no watch.
+        exclude: what to leave out, with all below it; it costs no watch. A function
+            of a path, such as ``re.compile(...).search``; the path is a str with
+            the attribute ``is_directory``. Or a ``pathspec.PathSpec``, or its
+            ``match_file``: these get the path below the root. It is asked once, when
+            a name is first met, and not about roots. What was decided holds while a
+            directory above is renamed; what is renamed itself is a new name, so to
+            an excluded name it leaves the trees, and from one it comes from outside.
+            What it raises leaves the next `read`, the first of several; the path is
+            not left out.
         initial: report what the roots hold already, as synthetic CREATEs.
+        recursive: if False, the names in a root are reported, and nothing below.
+        one_file_system: leave out what is below a directory on another file system
+            than its root, as ``find -xdev`` does. The directory is reported.
+        missing_ok: let a root lead to nothing for now, or to what may not be read.
 
     Raises:
-        OSError: a root does not exist or cannot be watched; ENOSPC, the limit
-            of watches, with the sysctl, its value and how many are wanted.
+        OSError: a root leads to nothing, or may not be read: `FileNotFoundError`,
+            `PermissionError` and so on, with its path, unless ``missing_ok``.
+            ENOSPC, the limit of watches, with the sysctl, its value and how many are
+            wanted.
         ValueError: ``mask`` is empty, or asks for what cannot be reported.
-        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike.
+        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike;
+            ``exclude`` cannot be called.
 
     Warns:
-        LocalChangesOnlyWarning: a root is on a file system such as NFS or FUSE.
-        UnreadableDirectoryWarning: a directory may not be read.
+        LocalChangesOnlyWarning: a root, or a mount below one, is on a file system
+            that is not known to be local, such as NFS or FUSE.
+        UnreadableDirectoryWarning: a directory may not be read: see `unreadable`.
 
-    What the events mean:
+    **Roots.** A root is a path, followed by its name: it is resolved as the kernel
+    resolves it, through links and "..", and what changes on the way is noticed. So a
+    root may be deleted and made again, or be a link that is pointed elsewhere. Its
+    events have the path as it was given, whatever that leads to:
+
+    * DELETE_SELF, MOVE_SELF or UNMOUNT of a root: the path leads there no longer, so
+      all below it is gone. It is reported once, for every mask, and the root is
+      `missing` then, or leads to something else. The name of a root that is a file
+      is reported instead, as DELETE or MOVED_FROM, also for every mask.
+    * A synthetic CREATE of a root, and of all below it: it leads to that now.
+
+    `read` waits and iteration goes on, whatever becomes of the roots.
+
+    A root inside another one, reached by names alone, is part of that one's tree:
+    what happens there is reported once. Behind a link, "..", an excluded directory
+    or another file system, it is a tree of its own. Two roots that lead to one
+    directory by different paths are two trees.
+
+    **Events.**
 
     * CREATE, DELETE, MODIFY and so on: as inotify(7) has them.
     * MOVED_TO with ``old_path``: renamed inside the trees, with all below it. It
@@ -53,11 +83,18 @@ class TreeWatcher:
       synthetic CREATE for each thing in it follows.
     * Q_OVERFLOW, one for each root: events are missing. Forget what was known
       below ``path``; synthetic CREATEs report all that is there.
-    * DELETE_SELF, MOVE_SELF or UNMOUNT of a root: the tree is not watched any
-      more. When no root is left, `read` returns at once, and iteration ends.
+    * A synthetic CREATE: found by a scan. What a scan finds is reported when
+      something may have been missed that the mask asks for: a file for any of
+      CREATE, MOVED_TO, MODIFY, CLOSE_WRITE and ATTRIB, a directory for CREATE or
+      MOVED_TO. So the mask need not have CREATE.
 
     **Threads.** Every method may be called from any thread. **Signals.** `wake`
-    and `close` may be called from a signal handler.
+    and `close` may be called from a signal handler. **Forks.** In a forked child,
+    every method but `close` raises RuntimeError, as the watcher is the parent's;
+    `close` closes the copies of its descriptors.
+
+    **Descriptors.** One for the inotify instance, one for the mount table, one more
+    while a read waits, and two from the first call of `fileno` on.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as root, TreeWatcher(root) as watcher:
@@ -70,32 +107,62 @@ class TreeWatcher:
         self,
         *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
         mask: int = _masks.DEFAULT,
-        exclude: Callable[[str], bool] | None = None,
+        exclude: Exclude | None = None,
         initial: bool = False,
+        recursive: bool = True,
+        one_file_system: bool = False,
+        missing_ok: bool = False,
     ) -> None:
-        mask = checked_mask(mask)
         check_paths(paths)
-        self._initial = initial
-        # Reentrant, so that a signal handler that reads does not wait for the
-        # read that it interrupted; it is given nothing (see _advance).
-        self._lock = threading.RLock()
-        self._advancing = False
-        self._waiting = 0  # reads that wait; under the lock
-        self._undelivered: deque[TreeEvent] = deque()
-        self._inotify = INotify(nonblocking=True)
+        # The only attribute, so that a subclass may have all other names.
+        self._inotify_cffi = Engine(
+            checked_mask(mask),
+            exclude,
+            initial=initial,
+            recursive=recursive,
+            one_file_system=one_file_system,
+            missing_ok=missing_ok,
+        )
         try:
-            self._tracker = Tracker(self._inotify, int(mask), exclude)
-            for path in paths:
-                self._add(path)
+            self._inotify_cffi.add(map(os.fsdecode, paths))
         except BaseException:
-            self._inotify.close()
+            self._inotify_cffi.close()
             raise
+
+    @classmethod
+    async def acreate(
+        cls: type[_T],
+        *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        **options: Any,
+    ) -> _T:
+        """Make a watcher in a task, which lets other tasks run meanwhile.
+
+        Parameters:
+            paths: as for the class.
+            options: keyword arguments of the class.
+
+        Returns:
+            The watcher, whose roots are watched to their last directories.
+
+        Raises:
+            OSError: as for the class.
+            ValueError: as for the class.
+            RuntimeError: no event loop is running.
+        """
+        watcher = cls(**options)
+        try:
+            for path in paths:
+                await watcher.aadd(path)
+        except BaseException:
+            watcher.close()
+            raise
+        return watcher
 
     def add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Add a root. It is watched, to its last directory, when this returns.
 
-        What happened below it meanwhile is not reported, unless ``initial`` was
-        asked for.
+        What it holds already is not reported, unless ``initial`` was asked for.
+        What happens from then on is, here and below the other roots.
 
         Parameters:
             path: as for the class. A root inside another is part of that one's
@@ -109,20 +176,24 @@ class TreeWatcher:
             LocalChangesOnlyWarning: as for the class.
             UnreadableDirectoryWarning: as for the class.
         """
-        self._add(path)
+        self._inotify_cffi.add([os.fsdecode(path)])
 
-    def _add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
-        root = os.fsdecode(path)
-        with self._lock:
-            before = self._tracker.count_events()
-            self._tracker.add_root(root, silent=not self._initial)
-            try:
-                self._advance()
-            finally:
-                if not self._initial:
-                    self._tracker.discard_below(root, before)
-                self._wake_reader()
-        self._warn(stacklevel=4)
+    async def aadd(
+        self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    ) -> None:
+        """Add a root in a task: `add`, which lets other tasks run meanwhile.
+
+        Cancelling it leaves the root added; whoever reads goes on with its scan.
+
+        Parameters:
+            path: as for `add`.
+
+        Raises:
+            OSError: as for `add`.
+            ValueError: as for `add`.
+            RuntimeError: no event loop is running.
+        """
+        await self._inotify_cffi.aadd(os.fsdecode(path))
 
     def remove(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Remove a root, and the watches that only it needs.
@@ -133,12 +204,10 @@ class TreeWatcher:
         Raises:
             ValueError: it is no root; the watcher is closed.
         """
-        self._check_open()
-        root = known_root(path, self._tracker.roots)
-        with self._lock:
-            if not self._tracker.remove_root(root):
-                raise ValueError(f"{root!r} is not a root")
-            self._wake_reader()
+        self._inotify_cffi.check()
+        root = known_root(path, self._inotify_cffi.tracker.roots)
+        if not self._inotify_cffi.remove(root):
+            raise ValueError(f"{root!r} is not a root")
 
     def read(
         self, timeout: float | None = None, read_delay: float | None = None
@@ -164,15 +233,20 @@ class TreeWatcher:
             ValueError: the watcher is closed, or is closed while this waits; an
                 argument is not a number of milliseconds.
         """
-        return self._read(timeout, read_delay, None)
+        return self._inotify_cffi.read(timeout, read_delay)
 
-    async def aread(self, timeout: float | None = None) -> list[TreeEvent]:
+    async def aread(
+        self, timeout: float | None = None, read_delay: float | None = None
+    ) -> list[TreeEvent]:
         """Await what happens: `read` for a task, under asyncio, uvloop or trio.
 
-        Cancelling it loses nothing.
+        It works in slices of some milliseconds, between which other tasks run, and
+        never waits for a thread. Cancelling it loses nothing.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds, as for `read`.
+            read_delay: how long to go on waiting after the first event, in
+                milliseconds, as for `read`.
 
         Returns:
             The events, as `read` returns them.
@@ -182,7 +256,7 @@ class TreeWatcher:
             ValueError: as for `read`.
             RuntimeError: no event loop is running.
         """
-        return await self._aread(timeout, None)
+        return await self._inotify_cffi.aread(timeout, read_delay)
 
     def wake(self) -> None:
         """Let every `read` and `aread` that waits return ``[]`` at once.
@@ -191,7 +265,7 @@ class TreeWatcher:
         instead: as `INotify.wake` does. May be called from any thread, task or
         signal handler.
         """
-        self._inotify.wake()
+        self._inotify_cffi.wake()
 
     def close(self) -> None:
         """Close the watcher; all its watches go with it.
@@ -200,37 +274,59 @@ class TreeWatcher:
         ValueError at once, and iteration ends: as `INotify.close` does. Closing
         again does nothing.
         """
-        self._inotify.close()
-        # Whoever is at work with the model, perhaps the code that a signal
-        # handler interrupts with this, lets it go on finding that it is closed.
-        if self._lock.acquire(blocking=False):
-            try:
-                self._forget_model()
-            finally:
-                self._lock.release()
+        self._inotify_cffi.close()
 
     @property
-    def closed(self) -> bool:
-        """Whether it is closed."""
-        return self._inotify.closed
+    def roots(self) -> list[str]:
+        """The roots, as they were given, in the order in which they were added."""
+        return self._inotify_cffi.tracker.roots
 
-    def fileno(self) -> int:
-        """Return the inotify descriptor, for an event loop of one's own.
+    @property
+    def missing(self) -> list[str]:
+        """The roots that lead to nothing, as of the events that were read."""
+        return self._inotify_cffi.tracker.missing
 
-        When it is readable, call ``read(timeout=0)``.
+    @property
+    def unreadable(self) -> list[str]:
+        """The directories below the roots that may not be read, by their paths."""
+        return self._inotify_cffi.tracker.unreadable
+
+    def watches(self) -> list[Watch]:
+        """Return what the kernel watches for this watcher: see `INotify.watches`.
+
+        Besides the directories of the trees, that are the directories and links on
+        the ways to the roots.
 
         Raises:
             ValueError: the watcher is closed.
         """
-        return self._inotify.fileno()
+        return self._inotify_cffi.inotify.watches()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._inotify_cffi.inotify.closed
+
+    def fileno(self) -> int:
+        """Return a descriptor for an event loop of one's own.
+
+        It is readable whenever ``read(timeout=0)`` would return something, and may
+        be so when it would not. It is an epoll descriptor of the watcher: wait for
+        it, and do nothing else with it. It is made by the first call of this.
+
+        Raises:
+            ValueError: the watcher is closed.
+            RuntimeError: as for every method, in a forked child.
+        """
+        return self._inotify_cffi.fileno()
 
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""
-        roots = "".join(f" {root!r}" for root in self._tracker.roots)
+        roots = "".join(f" {root!r}" for root in self._inotify_cffi.tracker.roots)
         return f"<{type(self).__name__}{state}{roots}>"
 
-    def __enter__(self) -> TreeWatcher:
-        self._check_open()
+    def __enter__(self: _T) -> _T:
+        self._inotify_cffi.check()
         return self
 
     def __exit__(
@@ -241,132 +337,25 @@ class TreeWatcher:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> TreeWatcher:
+    def __iter__(self: _T) -> _T:
         return self
 
     def __next__(self) -> TreeEvent:
-        """Return the next event; wait for it. Ends when closed, or without a root."""
-        while True:
-            with suppress(IndexError):
-                return self._undelivered.popleft()
-            try:
-                events = self._read(None, None, 1)
-            except ValueError:
-                if self.closed:
-                    raise StopIteration from None
-                raise
-            if events:
-                return events[0]
-            if not self._tracker.has_roots():
-                raise StopIteration
+        """Return the next event; wait for it. Ends when it is closed."""
+        try:
+            return self._inotify_cffi.next()
+        except ValueError:
+            if self.closed:
+                raise StopIteration from None
+            raise
 
-    def __aiter__(self) -> TreeWatcher:
+    def __aiter__(self: _T) -> _T:
         return self
 
     async def __anext__(self) -> TreeEvent:
-        while True:
-            with suppress(IndexError):
-                return self._undelivered.popleft()
-            try:
-                events = await self._aread(None, 1)
-            except ValueError:
-                if self.closed:
-                    raise StopAsyncIteration from None
-                raise
-            if events:
-                return events[0]
-            if not self._tracker.has_roots():
-                raise StopAsyncIteration
-
-    def _read(
-        self, timeout: float | None, read_delay: float | None, most: int | None
-    ) -> list[TreeEvent]:
-        deadline = Deadline(checked_timeout(timeout, read_delay))
-        while True:
-            events, seconds = self._take_events(deadline, most)
-            if events or seconds <= 0:
-                return events
-            try:
-                readable = self._inotify.wait_readable(seconds * 1000, read_delay)
-            finally:
-                self._end_wait()
-            if not readable and deadline.seconds_left() > 0:  # woken
-                return self._take_events(_NO_WAIT, most)[0]
-
-    async def _aread(self, timeout: float | None, most: int | None) -> list[TreeEvent]:
-        deadline = Deadline(checked_timeout(timeout, None))
-        await self._inotify.await_readable(0)  # lets other tasks run
-        while True:
-            events, seconds = self._take_events(deadline, most)
-            if events or seconds <= 0:
-                return events
-            try:
-                readable = await self._inotify.await_readable(seconds * 1000)
-            finally:
-                self._end_wait()
-            if not readable and deadline.seconds_left() > 0:
-                return self._take_events(_NO_WAIT, most)[0]
-
-    def _take_events(
-        self, deadline: Deadline, most: int | None
-    ) -> tuple[list[TreeEvent], float]:
-        """Return the events, and how long to wait for more, in seconds.
-
-        What is beyond ``most`` is left, in its place, to whoever is next.
-        """
-        seconds = 0.0
-        events: list[TreeEvent] = []
-        with self._lock:
-            try:
-                self._advance()
-            except ValueError:
-                self._forget_model()
-                raise
-            # An iteration takes from these without the lock.
-            move(self._undelivered, events)
-            events += self._tracker.take_events()
-            if most is not None:
-                self._undelivered.extend(events[most:])
-                del events[most:]
-                self._wake_reader()
-            if not events and self._tracker.has_roots():
-                seconds = deadline.seconds_left()
-                if seconds > 0:
-                    self._waiting += 1
-        self._warn(stacklevel=5)
-        return events, seconds
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise ValueError("the TreeWatcher is closed")
-
-    def _end_wait(self) -> None:
-        with self._lock:
-            self._waiting -= 1
-
-    def _wake_reader(self) -> None:
-        """End the wait of a read that has something to return, or no root left."""
-        if self._waiting and (
-            self._tracker.has_events()
-            or self._undelivered
-            or not self._tracker.has_roots()
-        ):
-            self._inotify.wake()
-
-    def _advance(self) -> None:
-        if self._advancing:
-            return
-        self._advancing = True
         try:
-            self._tracker.advance()
-        finally:
-            self._advancing = False
-
-    def _forget_model(self) -> None:
-        if self.closed and not self._advancing:
-            self._tracker.close()
-
-    def _warn(self, stacklevel: int) -> None:
-        while (warning := self._tracker.take_warning()) is not None:
-            log(warning)  # first: the filters may make an exception of the other
-            warnings.warn(warning, stacklevel=stacklevel)
+            return await self._inotify_cffi.anext()
+        except ValueError:
+            if self.closed:
+                raise StopAsyncIteration from None
+            raise

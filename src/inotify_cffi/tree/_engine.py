@@ -1,0 +1,310 @@
+"""The engine: lets threads and tasks read, wait, change the roots and close."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .._awaiting import running_backend
+from .._waiting import Deadline, checked_timeout, move
+from ..instance import INotify
+from ._logging import log
+from ._readiness import Readiness
+from ._tracker import Tracker
+from ._turn import Callers, Token
+from ._work import Once, Work, Worker
+from .events import TreeEvent
+
+if TYPE_CHECKING:
+    from ._exclude import ExcludeArgument
+
+
+class _Forks:
+    """How many forks lie between the first process and this one."""
+
+    count = 0
+
+    @classmethod
+    def add(cls) -> None:
+        cls.count += 1
+
+
+os.register_at_fork(after_in_child=_Forks.add)
+
+
+class Engine:
+    """A tracker, the events that nobody has taken yet, and those who wait for them."""
+
+    def __init__(
+        self,
+        mask: int,
+        exclude: ExcludeArgument | None,
+        *,
+        initial: bool,
+        recursive: bool = True,
+        one_file_system: bool = False,
+        missing_ok: bool = False,
+    ) -> None:
+        self._initial = initial
+        self._missing_ok = missing_ok
+        self.inotify = INotify(nonblocking=True)
+        try:
+            self.tracker = Tracker(
+                self.inotify,
+                mask,
+                exclude,
+                recursive=recursive,
+                one_file_system=one_file_system,
+            )
+        except BaseException:
+            self.inotify.close()
+            raise
+        self._process = _Forks.count
+        self._pid = os.getpid()
+        self._worker = Worker(
+            self.tracker, self.check, lambda: self.inotify.closed, self._show_readiness
+        )
+        self._waits: set[object] = set()  # those who wait for the queue, or begin to
+        self._gathering = Callers()
+        self._readiness: dict[None, Readiness] = {}
+
+    # ---- state -----------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise unless this may be used.
+
+        Raises:
+            ValueError: it is closed.
+            RuntimeError: this is a forked child, and it is the parent's.
+        """
+        self.inotify.fileno()  # refuses when closed
+        if self._process != _Forks.count:
+            raise RuntimeError(
+                f"this TreeWatcher is of the process {self._pid}, which has forked: "
+                "close it here, and make one of your own"
+            )
+
+    def fileno(self) -> int:
+        self.check()
+        if not self._readiness:
+            readiness = Readiness(self.inotify.fileno())
+            if self._readiness.setdefault(None, readiness) is not readiness:
+                readiness.close()  # another thread was first
+            self._show_readiness()
+        return self._readiness[None].fileno()
+
+    def wake(self) -> None:
+        if not self.inotify.closed:
+            self.check()
+        # Who gathers waits for no queue, and would leave the wake to the next wait.
+        gathered = bool(self._gathering)
+        self._gathering.call()
+        if self._waits or not gathered:
+            self.inotify.wake()
+
+    def close(self) -> None:
+        self.inotify.close()
+        readiness = self._readiness.get(None)
+        if readiness is not None:
+            readiness.close()
+        self._gathering.call()
+        self._worker.turn.callers.call()
+        # Whoever has the turn, perhaps the code that a signal handler interrupts with
+        # this, lets the model go when it gives the turn back.
+        token = Token()
+        try:
+            self._worker.turn.take(token)
+        finally:
+            self._worker.give_back(token)
+
+    # ---- roots -----------------------------------------------------------------
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Add roots, and scan them to their last directories."""
+        work = Work(Deadline(None), is_barrier=True)
+        token = self._worker.take_turn()
+        try:
+            for path in paths:
+                self._add_root(path)
+            self._worker.work(work)
+        finally:
+            self._worker.give_back(token)
+            self._wake_reader()
+        self._warn(stacklevel=4)
+
+    async def aadd(self, path: str) -> None:
+        """Add a root, and scan it to its last directory, as a task."""
+        self.check()
+        self._worker.refuse_reentry()
+        work = Work(Deadline(None), is_barrier=True)
+        begin = Once(lambda: self._add_root(path))
+        await running_backend().checkpoint()
+        try:
+            await self._worker.work_as_task(work, begin)
+        finally:
+            self._wake_reader()
+        self._warn(stacklevel=4)
+
+    def _add_root(self, path: str) -> None:
+        silent, missing_ok = not self._initial, self._missing_ok
+        self.tracker.add_root(path, silent=silent, missing_ok=missing_ok)
+
+    def remove(self, path: str) -> bool:
+        """Remove a root, once all is reported that is queued; return whether it was."""
+        token = self._worker.take_turn()
+        try:
+            if path not in self.tracker.roots:
+                return False
+            try:
+                self.tracker.begin()
+                self._worker.work(Work(Deadline(None), is_barrier=True))
+            finally:
+                self.tracker.remove_root(path)
+            return True
+        finally:
+            self._worker.give_back(token)
+            self._wake_reader()
+
+    # ---- reading ---------------------------------------------------------------
+
+    def read(
+        self, timeout: float | None, read_delay: float | None, most: int | None = None
+    ) -> list[TreeEvent]:
+        self.check()
+        limit = checked_timeout(timeout, read_delay)
+        if self._worker.turn.is_mine():
+            return []  # what this interrupts will be given the events
+        work = Work(Deadline(limit), is_barrier=limit == 0)
+        while True:
+            done = self._worker.wait_and_work(work)
+            events = self._take(most)
+            seconds = work.deadline.seconds_left()
+            if events or seconds <= 0:
+                return events
+            if done and not self._wait(seconds, read_delay, work):
+                self._worker.wait_and_work(Work.at_wake())
+                return self._take(most)
+
+    async def aread(
+        self, timeout: float | None, read_delay: float | None, most: int | None = None
+    ) -> list[TreeEvent]:
+        self.check()
+        limit = checked_timeout(timeout, read_delay)
+        await self.inotify.await_readable(0)  # lets other tasks run
+        if self._worker.turn.is_mine():
+            return []
+        work = Work(Deadline(limit), is_barrier=limit == 0)
+        while True:
+            done = await self._worker.work_as_task(work, Once(self.tracker.begin))
+            events = self._take(most)
+            seconds = work.deadline.seconds_left()
+            if events or seconds <= 0:
+                return events
+            if done and not await self._wait_as_task(seconds, read_delay, work):
+                await self._worker.work_as_task(
+                    Work.at_wake(), Once(self.tracker.begin)
+                )
+                return self._take(most)
+
+    def next(self) -> TreeEvent:
+        """Wait for the next event."""
+        self.check()
+        while True:
+            event = self._take_one()
+            if event is not None:
+                return event
+            events = self.read(None, None, 1)
+            if events:
+                return events[0]
+
+    async def anext(self) -> TreeEvent:
+        """Await the next event."""
+        self.check()
+        while True:
+            event = self._take_one()
+            if event is not None:
+                return event
+            events = await self.aread(None, None, 1)
+            if events:
+                return events[0]
+
+    def _take(self, most: int | None) -> list[TreeEvent]:
+        """Take events; what is beyond ``most`` is left to whoever is next."""
+        events: list[TreeEvent] = []
+        try:
+            self._warn(stacklevel=5 if most is None else 6)  # the line that reads
+            move(self._worker.events, events)
+            if most is not None:
+                self._worker.events.extendleft(reversed(events[most:]))
+                del events[most:]
+            return events
+        except BaseException:
+            self._worker.events.extendleft(reversed(events))
+            raise
+        finally:
+            self._wake_reader()
+            self._show_readiness()
+
+    def _take_one(self) -> TreeEvent | None:
+        """Take an event that is there, as an iteration does most of the time."""
+        try:
+            return self._worker.events.popleft()
+        except IndexError:
+            return None
+        finally:
+            if not self._worker.events:
+                self._show_readiness()
+
+    def _warn(self, stacklevel: int) -> None:
+        while (warning := self.tracker.take_warning()) is not None:
+            log(warning)  # first: the filters may make an exception of the other
+            warnings.warn(warning, stacklevel=stacklevel)
+
+    # ---- waiting ---------------------------------------------------------------
+
+    def _wait(self, seconds: float, read_delay: float | None, work: Work) -> bool:
+        """Wait for the queue; return False at a wake."""
+        wait = object()
+        self._waits.add(wait)
+        try:
+            if self._has_something():
+                return True
+            readable = self.inotify.wait_readable(seconds * 1000, read_delay)
+        finally:
+            self._waits.discard(wait)
+        return readable or work.deadline.seconds_left() <= 0
+
+    async def _wait_as_task(
+        self, seconds: float, read_delay: float | None, work: Work
+    ) -> bool:
+        wait = object()
+        self._waits.add(wait)
+        try:
+            if self._has_something():
+                return True
+            readable = await self.inotify.await_readable(seconds * 1000)
+        finally:
+            self._waits.discard(wait)
+        if readable and read_delay:
+            await self._gathering.wait_as_task(
+                read_delay / 1000, lambda: self.inotify.closed
+            )
+        return readable or work.deadline.seconds_left() <= 0
+
+    def _has_something(self) -> bool:
+        return bool(self._worker.events)
+
+    def _wake_reader(self) -> None:
+        """End the wait of a read that has something to return."""
+        if self._waits and self._has_something():
+            self.inotify.wake()
+
+    def _show_readiness(self) -> None:
+        readiness = self._readiness.get(None)
+        if readiness is None:
+            return
+        readiness.set(pending=bool(self._worker.events) or not self._worker.is_done)
+        if self._worker.events:  # another thread put them there in between
+            readiness.set(pending=True)
