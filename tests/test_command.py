@@ -975,7 +975,7 @@ def test_longest_timeout(watch: Callable[..., Running], root: Path) -> None:
 
 
 UNREADABLE = """
-import ctypes, getopt, logging, os, sys
+import ctypes, getopt, os, sys
 from inotify_cffi import TreeWatcher
 from inotify_cffi.cli import main, running, values
 if os.geteuid() == 0:

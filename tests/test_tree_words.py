@@ -170,8 +170,10 @@ def test_log(kind: type[Warning], caplog: pytest.LogCaptureFixture) -> None:
 
 # An ordinary user, and a directory that it may not read.
 UNREADABLE = """
-    import logging, os, sys, warnings
+    import os, sys, warnings
     sys.path.insert(0, sys.argv[2])
+    if sys.argv[3]:
+        import logging
     from inotify_cffi import TreeWatcher
     if os.getuid() == 0:
         os.setgroups([])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
+import threading
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
+from typing import TYPE_CHECKING, Callable, NamedTuple, Union
 
+from ._awaiting import running_backend
 from ._batching import Batcher, Options
 from ._beginning import Trees, begin
 from ._filters import DEFAULT_IGNORE, Globs, Matcher, exclusion
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_IGNORE", "AsyncBatches", "Batches", "Change", "awatch", "watch"]
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+_LONGEST_WAIT = 3600.0  # seconds
 
 _STRUCTURE = int(
     flags.CREATE | flags.DELETE | masks.MOVE | flags.DELETE_SELF | flags.MOVE_SELF
@@ -250,37 +253,57 @@ class AsyncBatches:
         """Begin, if that was not done; return None when it is closed."""
         if self._begun is None and not self._closed:
             # Listing a tree takes a while, and must not hold up the event loop.
-            self._begun = await _in_thread(self._begin)
+            self._begun = await _Beginning(self._begin).begun()
         if self._closed:
             self.close()
             return None
         return self._begun
 
 
-async def _in_thread(begin: Callable[[], _Watching]) -> _Watching:
-    """Begin in a thread; when this is cancelled, close what comes of it."""
-    trio: Any = sys.modules.get("trio")
-    if trio is not None:
+class _Beginning(threading.Thread):
+    """Begins to watch in a thread, for a task of any event loop."""
+
+    def __init__(self, begin: Callable[[], _Watching]) -> None:
+        super().__init__(name="inotify_cffi.awatch", daemon=True)
+        self._begin = begin
+        self._lock = threading.Lock()
+        self._is_awaited = True
+        self._begun: _Watching | None = None
+        self._error: BaseException | None = None
+        # The one end is the task's, the other the thread's, whose end closes it.
+        self._task_end, self._thread_end = os.pipe()
+
+    def run(self) -> None:
+        begun = None
         try:
-            trio.lowlevel.current_task()
-        except RuntimeError:
-            pass
-        else:
-            begun: _Watching = await trio.to_thread.run_sync(begin)
-            return begun
-    import asyncio
+            begun = self._begin()
+        except BaseException as error:
+            self._error = error
+        with self._lock:
+            self._begun = begun
+            if begun is not None and not self._is_awaited:
+                begun.watcher.close()
+        os.close(self._thread_end)
 
-    future = asyncio.get_running_loop().run_in_executor(None, begin)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        future.add_done_callback(_close)
-        raise
-
-
-def _close(future: Any) -> None:
-    if not future.cancelled() and future.exception() is None:
-        future.result().watcher.close()
+    async def begun(self) -> _Watching:
+        """Begin; when this is cancelled, close what comes of it."""
+        self.start()
+        try:
+            while self.is_alive() and self._begun is None and self._error is None:
+                await running_backend().readable(self._task_end, _LONGEST_WAIT)
+        except BaseException:
+            with self._lock:
+                self._is_awaited = False
+                if self._begun is not None:
+                    self._begun.watcher.close()
+            raise
+        finally:
+            os.close(self._task_end)
+        self.join()
+        if self._error is not None:
+            raise self._error
+        assert self._begun is not None
+        return self._begun
 
 
 def watch(
@@ -345,7 +368,12 @@ def watch(
     **Modified.** A file is modified when its content or attributes changed, or when
     another file took its name. A directory is never modified: changes of its own
     attributes are not reported. After an overflow, a file is modified if its ctime is
-    not earlier than the last batch.
+    not earlier than the last batch, or in the same tick of the clock (some
+    milliseconds).
+
+    **Reading files.** A batch describes a state. The file at a path may change before
+    you read it; then a later batch reports it again. To keep a copy of the content,
+    copy a file again after it has moved.
 
     **Complete.** The kernel refuses a read lease (fcntl(2), F_SETLEASE) while anybody
     has the file open for writing; the file is opened to ask for it. Where no lease can
