@@ -310,6 +310,8 @@ class Scans:
         window = self._window
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
+        if not scans and not batches:
+            return
         # Until something is in the way.
         self._reach = min(2 * self._reach, self._farthest)
         plainly = plainly and self._recursive
