@@ -96,6 +96,7 @@ class flags(_Named):
         >>> flags.from_mask(0x40000100) == [flags.CREATE, flags.ISDIR]
         True
         """
+        _check(mask)
         return [flag for flag in cls if flag & mask]
 
 
@@ -125,6 +126,7 @@ def mask_str(mask: int) -> str:
     >>> mask_str(0x00010100)
     'CREATE | 0x10000'
     """
+    _check(mask)
     words = []
     for flag in flags:
         if mask & flag:
@@ -133,6 +135,11 @@ def mask_str(mask: int) -> str:
     if mask or not words:
         words.append(hex(mask))
     return " | ".join(words)
+
+
+def _check(mask: int) -> None:
+    if not isinstance(mask, int):
+        raise TypeError(f"mask must be an int, such as event.mask, not {mask!r}")
 
 
 def parse_events(data: Any) -> list[Event]:

@@ -139,7 +139,9 @@ def checked_mask(mask: int) -> int:
     try:
         number = index(mask)
     except TypeError:
-        raise TypeError("mask must be an int, such as flags.CREATE") from None
+        raise TypeError(
+            f"mask must be an int, such as flags.CREATE, not {mask!r}"
+        ) from None
     if not 0 <= number < 1 << 32:
         raise OverflowError("mask must be a number of 32 bits")
     return number
