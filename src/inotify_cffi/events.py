@@ -114,7 +114,7 @@ class masks(_Named):
 
     CLOSE = lib.IN_CLOSE  #: CLOSE_WRITE | CLOSE_NOWRITE
     MOVE = lib.IN_MOVE  #: MOVED_FROM | MOVED_TO
-    ALL_EVENTS = lib.IN_ALL_EVENTS  #: All that add_watch can ask to be told
+    ALL_EVENTS = lib.IN_ALL_EVENTS  #: All events that add_watch can ask for
 
 
 def mask_str(mask: int) -> str:

@@ -52,7 +52,7 @@ class INotify(io.FileIO):
             collected.
 
     Raises:
-        OSError: EMFILE, ENFILE or ENOMEM; the text tells which limit it was.
+        OSError: EMFILE, ENFILE or ENOMEM; the text names the limit.
 
     **Threads.** Every method may be called from any thread at any time; each
     event goes to exactly one reader, and each read returns its events in the
@@ -162,7 +162,7 @@ class INotify(io.FileIO):
                 syscalls.raise_add_error(-wd, path, mask)
 
     def rm_watch(self, wd: int) -> None:
-        """Remove a watch: inotify_rm_watch(2). IGNORED tells when it is gone.
+        """Remove a watch: inotify_rm_watch(2). IGNORED is its last event.
 
         Parameters:
             wd: the watch descriptor that `add_watch` returned.
@@ -186,7 +186,7 @@ class INotify(io.FileIO):
         timeout: _hints.Milliseconds = None,
         read_delay: _hints.Milliseconds = None,
     ) -> list[Event]:
-        """Return all events that are queued; wait for one when there is none.
+        """Return all queued events; wait for one if there is none.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds, fractions too.
@@ -198,7 +198,8 @@ class INotify(io.FileIO):
 
         Returns:
             The events in the kernel's order, all that were queued when this
-            was called and perhaps more. None when time ran out, or at `wake`.
+            was called and perhaps more. An empty list if the timeout expires or
+            `wake` is called.
 
         Raises:
             ValueError: this object is closed, or is closed while this waits;
@@ -284,7 +285,8 @@ class INotify(io.FileIO):
                 milliseconds, as for `read`.
 
         Returns:
-            Whether there is one. False when time ran out, or at `wake`.
+            Whether there is one. False if the timeout expires or `wake` is
+            called.
 
         Raises:
             ValueError: as for `read`.
@@ -306,7 +308,8 @@ class INotify(io.FileIO):
             timeout: how long to wait at most, in milliseconds, as for `aread`.
 
         Returns:
-            Whether there is one. False when time ran out, or at `wake`.
+            Whether there is one. False if the timeout expires or `wake` is
+            called.
 
         Raises:
             ValueError: as for `read`.

@@ -212,7 +212,7 @@ def init() -> int:
         The file descriptor; `os.close` closes it.
 
     Raises:
-        OSError: EMFILE, ENFILE or ENOMEM; the text tells which limit it was.
+        OSError: EMFILE, ENFILE or ENOMEM; the text names the limit.
     """
     fd = lib.call_init()
     if fd < 0:
@@ -231,7 +231,7 @@ def init1(flags: int = 0) -> int:
 
     Raises:
         OSError: EINVAL for an unknown flag; EMFILE, ENFILE or ENOMEM, and the
-            text tells which limit it was.
+            text names the limit.
         TypeError, OverflowError: ``flags`` is no int, or none that C can hold.
     """
     fd = lib.call_init1(index(flags))
@@ -250,7 +250,7 @@ def add_watch(fd: int, pathname: _hints.Path, mask: int) -> int:
     Parameters:
         fd: the descriptor of an inotify instance.
         pathname: what to watch; needs permission to read it.
-        mask: what to tell, and how: ``IN_*``, or'ed.
+        mask: which events to report, and how: ``IN_*``, or'ed.
 
     Returns:
         The watch descriptor.
@@ -271,7 +271,7 @@ def add_watch(fd: int, pathname: _hints.Path, mask: int) -> int:
 
 
 def rm_watch(fd: int, wd: int) -> int:
-    """Remove a watch: inotify_rm_watch(2). ``IN_IGNORED`` tells when it is gone.
+    """Remove a watch: inotify_rm_watch(2). ``IN_IGNORED`` is its last event.
 
     Parameters:
         fd: the descriptor of an inotify instance.
