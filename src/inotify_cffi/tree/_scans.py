@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ._batch import Batch
 from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
-from ._model import Directory, FileRoot, Paths, Root, State, Status
+from ._model import Directory, Paths, State, Status
 from ._scanner import Purpose, Reach, Scan, Scanner, Wanted
 
 if TYPE_CHECKING:
@@ -118,7 +118,15 @@ def _is_quiet(scan: Scan) -> bool:
 class Scans:
     """What has to be scanned, what is being scanned, and what cannot be."""
 
-    def __init__(self, scanner: Scanner, watches: Watches, paths: Paths) -> None:
+    def __init__(
+        self,
+        scanner: Scanner,
+        watches: Watches,
+        paths: Paths,
+        *,
+        recursive: bool = True,
+    ) -> None:
+        self._recursive = recursive
         self._scanner = scanner
         self._watches = watches
         self._paths = paths
@@ -145,6 +153,9 @@ class Scans:
     ) -> None:
         """Have a directory scanned, by this call or by the next."""
         self._leave_state(directory)
+        if not self._recursive and directory.parent is not None:
+            directory.status = State.BY_NAME
+            return
         directory.status = State.UNSCANNED
         (self._next_call if next_call else self._now)[directory] = purpose
 
@@ -264,7 +275,6 @@ class Scans:
         if (
             completes_move
             and scan.failure is None
-            and not isinstance(directory, FileRoot)
             and not self._window.will_move(directory, batch, self._watches)
         ):
             scan.reported.add(event.name)
@@ -300,8 +310,11 @@ class Scans:
         window = self._window
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
+        if not scans and not batches:
+            return
         # Until something is in the way.
         self._reach = min(2 * self._reach, self._farthest)
+        plainly = plainly and self._recursive
         plainly = plainly and window.is_whole and not window.moved
         if plainly and self._are_quiet(scans.values(), batches):
             self._adopt(scans, batches)
@@ -310,7 +323,7 @@ class Scans:
             if directory.status is not scan:
                 continue  # it is forgotten, or unmounted
             if window.moves(directory):
-                self._watches.release(scan.wd, directory, remove=False)
+                self._watches.release(scan.wd, directory)
                 self.want(directory, scan.purpose)
             elif scan.failure is not None:
                 yield scan
@@ -383,9 +396,9 @@ class Scans:
         """Take a directory as watched that has been given another's watch."""
         self._enter(directory, wd)
 
-    def enclose(self, root: Root) -> None:
-        """Leave a root to the scan of the tree that it is in."""
-        self._enter(root, State.ENCLOSED)
+    def keep_by_name(self, directory: Directory) -> None:
+        """Know a directory by its name only."""
+        self._enter(directory, State.BY_NAME)
 
     def fail(self, scan: Scan) -> bool:
         """Follow a scan that failed as the directory may not be read.
@@ -428,6 +441,9 @@ class Scans:
     def unmount(self, directory: Directory) -> None:
         """Follow an unmount of what a directory is on: its watch ends next."""
         self._enter(directory, State.UNMOUNTED)
+
+    def unreadable(self) -> Collection[Directory]:
+        return self._groups[State.UNREADABLE]
 
     def unmounted(self) -> Collection[Directory]:
         return self._groups[State.UNMOUNTED]
