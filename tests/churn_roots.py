@@ -193,10 +193,8 @@ class Mirror:
 
     def apply(self, event: TreeEvent) -> None:
         path, mask, old_path, _ = event
-        for each in (path, old_path):
-            if each is not None:
-                name = os.path.basename(each).rstrip("~")
-                self.reported[name] = time.monotonic()
+        for each in filter(None, (path, old_path)):
+            self.reported[os.path.basename(each).rstrip("~")] = time.monotonic()
         if mask & flags.Q_OVERFLOW:
             self._take(path, event, may_be_missing=True, keep=True)
         elif mask & flags.MOVED_TO:
