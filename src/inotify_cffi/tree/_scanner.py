@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 from .._scanning import NOT_REACHED, os_error
 from . import _disk
 from ._batch import Batch
+from ._extent import Reach
 from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
 from ._model import Directory, FileRoot, Kind, Paths, Root, Scanning, join
 
@@ -111,14 +112,6 @@ class Scan(Scanning):
                 self.content.pop(name, None)
         else:
             self.content.setdefault(name, []).append(mask)
-
-
-class Reach(NamedTuple):
-    """How far one call goes."""
-
-    directories: int
-    milliseconds: float
-    descend: bool
 
 
 class Outcome(NamedTuple):

@@ -8,111 +8,19 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ._batch import Batch
-from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
-from ._model import Directory, FileRoot, Paths, Root, State, Status
-from ._scanner import Purpose, Reach, Scan, Scanner, Wanted
+from ._extent import Extent
+from ._model import Directory, Paths, Root, State, Status
+from ._scanner import Purpose, Scan, Scanner, Wanted
+from ._window import Window
 
 if TYPE_CHECKING:
     from ..events import Event
     from ._watches import Watches
 
-# Directories in one batch. The more, the fewer crossings into C and reads of the
-# queue; but the longer the window, the more scans a rename makes invalid. So there are
-# few in the first one, and more as long as nothing is in the way.
-_FEWEST = 16
-_MOST = 1024
-# Where each directory queues up to eight events that say it was listed, these must not
-# fill the queue.
-_MOST_SEEN = 64
-# As most have directories in them, which C goes on with, fewer are given.
-_MOST_GIVEN = 256
-# How long one call into C may take, in milliseconds: an event loop is held for that
-# long, and as long again for what is made in Python of what was found.
-_SILENT_TIME = 8.0
-_REPORT_TIME = 3.0
-
 _GROUPED = (State.UNREADABLE, State.BEYOND_LIMIT, State.WATCH_LOST, State.UNMOUNTED)
-
-
-class Ahead(NamedTuple):
-    """What the events of a window say before they are followed."""
-
-    moved: set[Directory]  # or removed
-    overflow: bool
-
-
-class Window:
-    """The scans of one batch, and what has moved since they began."""
-
-    __slots__ = ("_moved_ahead", "batches", "fence", "is_whole", "moved", "scans")
-
-    def __init__(self, moved: Iterable[Directory] = ()) -> None:
-        self.scans: dict[Directory, Scan] = {}
-        self.batches: list[Batch] = []
-        self.is_whole = True  # what C has scanned is all in the scans
-        self.moved = set(moved)
-        self.fence = 0  # the watch descriptor whose IGNORED ends the window
-        # What the events of the window move, once somebody has asked.
-        self._moved_ahead: Ahead | None = None
-
-    def moves(self, directory: Directory) -> bool:
-        """Return whether a directory, or one above it, has moved so far."""
-        return bool(self.moved) and not self.moved.isdisjoint(directory.ancestors())
-
-    def will_move(
-        self, directory: Directory, batch: Sequence[Event], watches: Watches
-    ) -> bool:
-        """Return whether an event of the window moves or removes a directory.
-
-        Parameters:
-            directory: the directory, which is in this window.
-            batch: the events of the read that ends the window.
-            watches: they say whose events these are.
-        """
-        if self._moved_ahead is None:
-            self._moved_ahead = _look_ahead(batch, self.fence, watches)
-        ahead = self._moved_ahead
-        return (
-            ahead.overflow
-            or self.moves(directory)
-            or not ahead.moved.isdisjoint(directory.ancestors())
-        )
-
-
-def _look_ahead(batch: Sequence[Event], fence: int, watches: Watches) -> Ahead:
-    """Return what the events before a fence say of the whole window."""
-    moved: set[Directory] = set()
-    for wd, mask, _, name in batch:
-        if mask & IGNORED and wd == fence:
-            break
-        if wd == -1:
-            return Ahead(moved, overflow=True)
-        for owner in watches.owners(wd):
-            if not name and mask & (DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED):
-                moved.add(owner)
-            elif mask & STRUCTURAL:
-                child = owner.child(name)
-                if child is not None:
-                    moved.add(child)
-    return Ahead(moved, overflow=False)
-
-
-def _is_quiet(scan: Scan) -> bool:
-    """Return whether a silent scan can be taken as it is."""
-    directory = scan.directory
-    return (
-        scan.batch is not None
-        and scan.purpose is Purpose.SILENT
-        and scan.failure is None
-        and directory.status is scan
-        and scan.wd != 0
-        and not any(event.mask & STRUCTURAL for event in scan.held_back)
-        and not scan.reported
-        and not directory.children
-    )
 
 
 class Scans:
@@ -130,8 +38,7 @@ class Scans:
             state: {} for state in _GROUPED
         }
         self._window = Window()
-        self._reach = _FEWEST
-        self._farthest = _MOST_SEEN if watches.see_scans() else _MOST
+        self._extent = Extent(see_scans=watches.see_scans())
         self._limit_reached: tuple[str, str] | None = None  # what to say, and where
 
     # ---- what has to be scanned ------------------------------------------------
@@ -173,12 +80,13 @@ class Scans:
         """
         self._window = Window(moved)
         if not self._now:
-            self._rest()
+            if self._extent.shrink():
+                self._watches.free_memory()
             return False
         wanted = self._take_wanted()
         silent = wanted[0][1] is Purpose.SILENT
-        time = _SILENT_TIME if silent else _REPORT_TIME
-        outcome = self._scanner.scan_all(wanted, Reach(self._reach, time, descend))
+        reach = self._extent.reach(silent=silent, descend=descend)
+        outcome = self._scanner.scan_all(wanted, reach)
         self._window.batches = outcome.batches
         self._window.is_whole = not outcome.failures
         for scan in outcome.scans:
@@ -195,18 +103,12 @@ class Scans:
         """Take the directories for one batch: the names of files are one's, or not."""
         wanted = [self._now.popitem()]
         silent = wanted[0][1] is Purpose.SILENT
-        while self._now and len(wanted) < min(self._reach, _MOST_GIVEN):
-            directory, purpose = self._now.popitem()
-            if (purpose is Purpose.SILENT) != silent:
-                self._now[directory] = purpose
+        while self._now and len(wanted) < self._extent.given:
+            wanted.append(self._now.popitem())
+            if (wanted[-1][1] is Purpose.SILENT) != silent:
+                self._now.update([wanted.pop()])
                 break
-            wanted.append((directory, purpose))
         return wanted
-
-    def _rest(self) -> None:
-        if self._reach != _FEWEST:
-            self._reach = _FEWEST
-            self._watches.free_memory()
 
     def fence(self) -> None:
         """Queue the event that ends the window."""
@@ -260,18 +162,9 @@ class Scans:
         Returns:
             Whether it was held back. If not, it has to be reported now.
         """
-        scan = self._window.scans[directory]
-        if (
-            completes_move
-            and scan.failure is None
-            and not isinstance(directory, FileRoot)
-            and not self._window.will_move(directory, batch, self._watches)
-        ):
-            scan.reported.add(event.name)
-        if event.name in scan.reported:
-            return False
-        scan.held_back.append(event)
-        return True
+        return self._window.hold(
+            directory, event, batch, self._watches, completes_move=completes_move
+        )
 
     def note_moved(self, directory: Directory) -> None:
         """Let a move invalidate the scans of a directory and of those below it."""
@@ -298,14 +191,13 @@ class Scans:
                 and nothing else comes of it. Then it need not be yielded.
         """
         window = self._window
+        if not window.scans and not window.batches:
+            return
+        self._extent.grow()
+        plainly = plainly and window.is_quiet(self._watches)
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
-        if not scans and not batches:
-            return
-        # Until something is in the way.
-        self._reach = min(2 * self._reach, self._farthest)
-        plainly = plainly and window.is_whole and not window.moved
-        if plainly and self._are_quiet(scans.values(), batches):
+        if plainly:
             self._adopt(scans, batches)
             return
         for directory, scan in scans.items():
@@ -321,17 +213,8 @@ class Scans:
             else:
                 directory.status = scan.wd
                 yield scan
-                yield from self._finish_below(scan)
-
-    def _are_quiet(self, scans: Iterable[Scan], batches: Iterable[Batch]) -> bool:
-        """Return whether nothing happened to what a window has scanned silently."""
-        return (
-            all(map(_is_quiet, scans))
-            and not any(batch.is_touched_anywhere() for batch in batches)
-            and self._watches.are_unassigned(
-                [wd for batch in batches for wd in batch.wds_found()]
-            )
-        )
+                if scan.batch is not None:
+                    yield from self._finish_below(scan.batch, scan)
 
     def _adopt(self, scans: Mapping[Directory, Scan], batches: list[Batch]) -> None:
         for directory, scan in scans.items():
@@ -341,21 +224,19 @@ class Scans:
             self._watches.assign_all(watched)
             self._now.update(dict.fromkeys(unscanned, Purpose.SILENT))
 
-    def _finish_below(self, scan: Scan) -> Iterator[Scan]:
+    def _finish_below(self, batch: Batch, scan: Scan) -> Iterator[Scan]:
         """Yield the scans below a directory that are valid, as it is.
 
         The others are made again: all in whose directory something happened, or in
         one above it, and what seems to be at another place, too, as an event about
         that is still queued.
         """
-        if scan.batch is None:
-            return
         purpose = Purpose.SILENT if scan.purpose is Purpose.SILENT else Purpose.REPORT
-        touched = scan.batch.is_touched
+        touched = batch.is_touched
         places: dict[int, Directory] = {}
         if not touched(scan.index):
             places[scan.index] = scan.directory
-        for index, parent_index, name, wd, names in scan.batch.below(scan.index):
+        for index, parent_index, name, wd, names in batch.below(scan.index):
             parent = places.get(parent_index)
             child = parent.child(name) if parent is not None else None
             if (
@@ -371,12 +252,12 @@ class Scans:
                 yield Scan(child, purpose, wd, names)
             elif wd:
                 self._watches.keep([wd])
-                self._reach = _FEWEST
+                self._extent.shrink()
 
     def _drop_below(self, scan: Scan) -> None:
         """Let the watches go that were added below a scan that is not valid."""
-        self._reach = _FEWEST
         if scan.batch is not None:
+            self._extent.shrink()
             self._watches.keep(scan.batch.wds_below(scan.index))
 
     # ---- states ----------------------------------------------------------------
