@@ -15,7 +15,7 @@ from cffi import FFI
 FOLDER = "src/native"
 # Each is NAME.c and NAME.h, and NAME.cdef, what Python sees of it through cffi.
 PARTS = ["calls", "fork", "instance", "wait", "listing", "pattern", "scan"]
-PARTS_WITHOUT_CDEF = ["descriptor", "guard"]
+PARTS_WITHOUT_CDEF = ["descriptor", "guard", "wakeup"]
 # What gives and takes Python objects. python_module.c makes the module of it.
 PYTHON_PARTS = ["python_instance", "python_parser"]
 

@@ -79,7 +79,7 @@ def circumstances(suites: Suites) -> str:
     dates = sorted(str(run["date"])[:10] for run in runs)
     loads = [float(run["load_avg_1min"]) for run in runs if "load_avg_1min" in run]
     return (
-        f"{facts['interpreter']} ({facts['python_build']}), {facts['libraries']}; "
+        f"{facts['interpreter']} (`{facts['python_build']}`), {facts['libraries']}; "
         f"{facts.get('cpu_model_name', 'unknown CPU')}, {facts['cpu_count']} CPUs, "
         f"{facts['platform']}; {dates[0]} to {dates[-1]}; load average "
         f"{min(loads):.1f} to {max(loads):.1f}."

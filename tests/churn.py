@@ -60,6 +60,7 @@ class Mirror:
 
     def __init__(self, *roots: str) -> None:
         self.trees: dict[str, Tree] = {root: {} for root in roots}
+        self.gone: set[str] = set()  # roots that lead to nothing
         self.unclean: list[str] = []
         self.overflows = 0
         self.events = 0
@@ -71,7 +72,7 @@ class Mirror:
 
     def apply(self, event: TreeEvent) -> None:
         self.events += 1
-        if event.path in self.trees:
+        if event.path in self.trees or event.path in self.gone:
             self._apply_to_root(event)
             return
         above, name = self._find(event, event.path)
@@ -97,10 +98,16 @@ class Mirror:
 
     def _apply_to_root(self, event: TreeEvent) -> None:
         if event.mask & flags.Q_OVERFLOW:
-            self.trees[event.path] = {}
+            if event.path in self.trees:
+                self.trees[event.path] = {}
             self.overflows += 1
         elif event.mask & GONE:
-            del self.trees[event.path]
+            if self.trees.pop(event.path, None) is None:
+                self._note(event, "is gone already")
+            self.gone.add(event.path)
+        elif event.mask & flags.CREATE and event.synthetic and event.path in self.gone:
+            self.gone.discard(event.path)
+            self.trees[event.path] = {}
         elif event.mask & (flags.CREATE | flags.DELETE | masks.MOVE):
             self._note(event, "is a root")
 
@@ -178,12 +185,18 @@ def directories(path: str, tree: Tree) -> list[str]:
 
 
 def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
-    """Device and inode of all that the kernel watches for a watcher."""
+    """Device and inode of all directories that the kernel watches for a watcher.
+
+    What is watched for itself only, and not for what is in it, is on the way to a
+    root.
+    """
     found = []
     with open(f"/proc/self/fdinfo/{watcher._inotify_cffi.inotify.fileno()}") as fdinfo:
         for line in fdinfo:
             if line.startswith("inotify "):
-                _, _, inode, device, *_ = line.split()
+                _, _, inode, device, mask, *_ = line.split()
+                if not int(mask[len("mask:") :], 16) & flags.MOVED_FROM:
+                    continue
                 number = int(device[len("sdev:") :], 16)
                 device_number = os.makedev(number >> 20, number & 0xFFFFF)
                 found.append((device_number, int(inode[len("ino:") :], 16)))

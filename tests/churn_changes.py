@@ -24,7 +24,7 @@ from typing import NamedTuple
 import churn
 import replica
 
-from inotify_cffi import Change, watch
+from inotify_cffi import Batches, Change, watch
 
 MANNERS = ("full", "pauses", "stopped", "overflow")
 
@@ -119,7 +119,13 @@ def one_run(run: Run) -> tuple[list[str], Counter[str]]:
         shutil.rmtree(top, ignore_errors=True)
 
 
-def follow(run, batches, copy, writers, chance):  # type: ignore[no-untyped-def]
+def follow(
+    run: Run,
+    batches: Batches,
+    copy: LiveReplica,
+    writers: list[Writer],
+    chance: random.Random,
+) -> tuple[list[str], Counter[str]]:
     counts: Counter[str] = Counter()
 
     def apply(changes: list[Change]) -> None:
@@ -184,9 +190,7 @@ def main() -> None:
     for manner in options.manner or MANNERS:
         wrongs, total = 0, Counter[str]()
         for seed in range(options.seed, options.seed + options.runs):
-            run = Run(
-                manner, options.writers, options.seconds, seed, options.directory
-            )
+            run = Run(manner, options.writers, options.seconds, seed, options.directory)
             wrong, counts = one_run(run)
             total += counts
             if wrong:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Dict, Union  # noqa: UP035
+from typing import Union
 
 from inotify_cffi import Change
 
-Tree = Dict[str, Union["Tree", bytes]]  # directories are dicts, files their content
+Tree = dict[str, Union["Tree", bytes]]  # directories are dicts, files their content
 
 
 class DoesNotApply(Exception):

@@ -26,14 +26,13 @@ def scan(
     watches: Watches,
     paths: Sequence[str],
     *,
-    follow: bool,
     descend: bool,
     only_directories: bool,
     limit: int,
     milliseconds: float,
 ) -> Found:
     """Do what `Watches.scan` does, without descending."""
-    mask = watches._mask if follow else watches._mask | flags.DONT_FOLLOW
+    mask = watches._mask | flags.DONT_FOLLOW
     found = Found([0] * len(paths), [NOT_REACHED] * len(paths), [], [], [])
     for index, path in enumerate(paths[:limit]):
         try:

@@ -27,7 +27,7 @@ import inotify_cffi
 from inotify_cffi import Batches
 
 if TYPE_CHECKING:
-    from conftest import Start
+    from conftest import RunPython, Start
 
 PAGE = (Path(__file__).parents[1] / "docs" / "cookbook.md").read_text()
 RECIPES = dict(
@@ -337,6 +337,45 @@ def test_huge(run: Run, srv: Path) -> None:
     (srv / "incoming" / "src" / "below" / "file").touch()
     assert running.line() == "/srv/incoming/src/below/file"
     assert running.interrupted() == ""
+
+
+# Mounts that nobody else sees: a bind mount, and an overlay over two layers.
+MOUNTS = """
+    import os, subprocess, sys
+    from inotify_cffi import INotify, flags
+    os.chdir(sys.argv[1])
+    for name in ("lower", "upper", "work", "merged", "bound", "other"):
+        os.mkdir(name)
+    open("lower/file", "w").close()
+    layers = "lowerdir=lower,upperdir=upper,workdir=work"
+    for command in (
+        ["mount", "-t", "overlay", "-o", layers, "none", "merged"],
+        ["mount", "--bind", "bound", "other"],
+    ):
+        if subprocess.run(command, stderr=subprocess.DEVNULL).returncode:
+            sys.exit(print("cannot mount"))
+    with INotify() as inotify:
+        inotify.add_watch("merged", flags.MODIFY | flags.CREATE)
+        file = inotify.add_watch("merged/file", flags.MODIFY)
+        inotify.add_watch("other", flags.CREATE)
+        with open("merged/file", "a") as lower:
+            lower.write("x")
+        print(*sorted(event.wd == file for event in inotify.read(timeout=0)))
+        open("upper/new", "w").close()
+        print(inotify.read(timeout=0))
+        open("bound/new", "w").close()
+        print(*[event.name for event in inotify.read(timeout=0)])
+    """
+
+
+def test_mounts_of_containers(
+    run_python: RunPython, mount_namespace: list[str], tmp_path: Path
+) -> None:
+    """What is seen through an overlay, also at a copy-up, and through a bind mount."""
+    printed = run_python(MOUNTS, tmp_path, prefix=mount_namespace)
+    if printed == "cannot mount\n":
+        pytest.skip("there is no overlayfs here")
+    assert printed == "False True\n[]\nnew\n"
 
 
 def test_unit(tmp_path: Path) -> None:

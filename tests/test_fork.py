@@ -447,30 +447,33 @@ def test_forked_in_a_handler_during_a_read(
     assert [event.name for event in events] == ["file"]
 
 
-def _hidden_descriptors() -> list[str]:
-    kinds = "anon_inode:[eventfd]", "anon_inode:[eventpoll]"
-    found = []
+def _pipes() -> set[str]:
+    found = set()
     for number in os.listdir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):
-            if os.readlink(f"/proc/self/fd/{number}") in kinds:
-                found.append(number)
-    return found
+            found.add(os.readlink(f"/proc/self/fd/{number}"))
+    return {name for name in found if name.startswith("pipe:")}
 
 
 def test_descriptors_of_waits_are_closed_in_a_child(
     holder: Holder[INotify], in_thread: InThread, until: Until
 ) -> None:
-    """A child has none of the descriptors that the waits of its parent use."""
-    before = _hidden_descriptors()
+    """A child has no descriptors that waits of its parent use, or have left."""
+    before = _pipes()
+    assert holder[0].read(timeout=1) == []
     waiting = in_thread(holder[0].read)
     until(lambda: waits(holder[0]))
-    assert len(_hidden_descriptors()) == len(before) + 1
+    with INotify() as waited:
+        assert waited.read(timeout=1) == []
+        of_waits = _pipes() - before
+        assert len(of_waits) == 2
 
-    def use() -> None:
-        assert _hidden_descriptors() == before
-        assert waits(holder[0]) == 0
+        def use() -> None:
+            assert not _pipes() & of_waits
+            assert waits(holder[0]) == 0
+            assert holder[0].read(timeout=1) == waited.read(timeout=1) == []
 
-    _fork(use)()
+        _fork(use)()
     holder[0].wake()
     assert waiting() == []
 
@@ -497,30 +500,45 @@ def test_a_daemon_closes_all_descriptors(
     waiting()
 
 
-def test_descriptors_closed_during_a_wait(run_python: RunPython) -> None:
-    """A wake writes into no file that has the number of what it would have written to;
-    such a wait ends with its time."""
+def test_descriptors_closed_by_number(run_python: RunPython) -> None:
+    """What has become another file is never written to, nor closed, by a wait, its end,
+    wake() or close()."""
     run_python(
         """
         import os, tempfile, threading
         from waiting import waits
         from inotify_cffi import INotify
 
-        with INotify() as inotify, tempfile.TemporaryDirectory() as folder:
-            results = []
-            thread = threading.Thread(
-                target=lambda: results.append(inotify.read(timeout=500))
-            )
-            thread.start()
-            while not waits(inotify):
-                pass
-            os.closerange(inotify.fileno() + 1, 256)
-            files = [open(f"{folder}/{n}", "wb", buffering=0) for n in range(8)]
-            inotify.wake()
-            thread.join()
-            assert results == [[]]
+        def replace(first):
+            os.closerange(first, 256)
+            return [os.open(f"{folder}/{n}", os.O_CREAT | os.O_RDWR) for n in range(8)]
+
+        def check(files):
             for file in files:
-                assert file.tell() == 0
-                file.close()
-        """,
+                assert os.fstat(file).st_size == 0
+                assert os.readlink(f"/proc/self/fd/{file}").startswith(folder)
+
+        with tempfile.TemporaryDirectory() as folder:
+            with INotify() as inotify:
+                inotify.read(timeout=1)
+                files = replace(inotify.fileno() + 1)  # while nothing waits
+                inotify.wake()
+                assert inotify.read() == []
+                check(files)
+                results = []
+                thread = threading.Thread(
+                    target=lambda: results.append(inotify.read(timeout=500))
+                )
+                thread.start()
+                while not waits(inotify):
+                    pass
+                files = replace(inotify.fileno() + 1)  # during a wait
+                inotify.wake()
+                thread.join()
+                assert results == [[]]
+                check(files)
+                inotify.read(timeout=1)
+                files = replace(inotify.fileno() + 1)
+            check(files)
+        """
     )

@@ -86,7 +86,9 @@ WRONG_ARGUMENTS = """
     from inotify_cffi import Event, _inotify
 
     parser = _inotify.Parser(Event, False)
-    instance = _inotify.Instance(parser)  # closed: it was never opened
+    instance = _inotify.Instance(parser)
+    instance.open(0, True)
+    instance.close()  # for good: what is open would be waited for
     wrong = [None, 0, -1, 2**70, 1.5, "", b"", (), [], {}, object(), type, int, Event,
              tuple, list, time.struct_time, parser, instance, 1 << 40, b"x" * 100]
     methods = [

@@ -615,11 +615,19 @@ def test_signals_and_a_read_of_another_thread(
         scene.make()
         scene.tell(result()[0])
         assert scene.all_told_once()
-        result = in_thread(partial(read, 300))
+        ended, go = threading.Event(), threading.Event()
+
+        def read_and_stay() -> tuple[list[Event], float]:
+            outcome = read(300)
+            ended.set()
+            go.wait()  # who has ended cannot be sent a signal
+            return outcome
+
+        result = in_thread(read_and_stay)
         reader = identity.get(timeout=60)
-        until_waiting(scene.inotify)
-        while waits(scene.inotify):
+        while not ended.is_set():
             signal.pthread_kill(reader, signal.SIGUSR1)
+        go.set()
         events, seconds = result()
     assert events == []
     assert 0.3 <= seconds < 10

@@ -61,3 +61,22 @@ def test_on_overlay(tmp_path: Path) -> None:
         pytest.skip("util-linux's unshare is not installed")
     # It adds the directory to the command itself.
     _churn(prefix=["unshare", "--mount", "sh", "-c", OVERLAY, "sh", tmp_path])
+
+
+def _churn_roots(*arguments: str | Path) -> None:
+    script = Path(__file__).with_name("churn_roots.py")
+    command = [sys.executable, script, "--runs", "12", *arguments]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_many_roots(tmp_path: Path) -> None:
+    """Under roots and options drawn at random, nothing is missed and nothing untrue."""
+    _churn_roots("--directory", tmp_path)
+
+
+def test_rights_that_are_taken_and_given() -> None:
+    """What root makes unreadable and readable again is true for an ordinary user."""
+    if os.getuid():
+        pytest.skip("only root may change the rights of what is another's")
+    _churn_roots("--chmod", "--directory", "/dev/shm")

@@ -323,7 +323,7 @@ def test_cancelled_aadd(top: Path) -> None:
         count = _many(top)
         with TreeWatcher(initial=True) as watcher:
             task = asyncio.ensure_future(watcher.aadd(top))
-            while not watcher._inotify_cffi.tracker.has_roots():
+            while not watcher.roots:
                 await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

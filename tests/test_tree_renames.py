@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inotify_cffi import flags
-from inotify_cffi.tree._model import Directory, Root
+from inotify_cffi.tree._model import Directory, Top
 from inotify_cffi.tree._moves import Arrived, Decision, Exchanged, Left, Moved, Unsure
 from inotify_cffi.tree._renames import Renames
 
@@ -26,7 +26,7 @@ class Trees:
 
     def __init__(self) -> None:
         self.renames = Renames()
-        self.root = Root("/root")
+        self.root = Top("/root", "/root")
         self.places = [self.root.add("p"), self.root.add("q")]
         for number, place in enumerate(self.places):
             place.status = number + 1  # a watch

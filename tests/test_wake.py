@@ -301,29 +301,31 @@ def test_closed(inotify: INotify) -> None:
 
 
 def test_descriptors(in_thread: InThread, until_waiting: UntilWaiting) -> None:
-    """Only a wait costs a descriptor, one of a thread, and leaves none behind."""
+    """Only a wait costs descriptors, two, and the next one uses them again."""
     before = _descriptor_count()
     with INotify() as inotify:
         inotify.wake()
         inotify.read(timeout=0)
         assert _descriptor_count() == before + 1
         assert inotify.read() == []
-        assert _descriptor_count() == before + 1
-        waiting = in_thread(inotify.read)
-        until_waiting(inotify)
-        assert _descriptor_count() == before + 2
-        inotify.wake()
-        waiting()
-        assert _descriptor_count() == before + 1
+        for _ in range(3):
+            waiting = in_thread(inotify.read)
+            until_waiting(inotify)
+            assert _descriptor_count() == before + 3
+            inotify.wake()
+            waiting()
+            assert inotify.read(timeout=1) == []
+            assert _descriptor_count() == before + 3
     assert _descriptor_count() == before
 
 
+@pytest.mark.parametrize("left", [0, 1])
 def test_no_descriptor_to_wait_with(
-    watched: INotify, tmp_path: Path, names: Names
+    watched: INotify, tmp_path: Path, names: Names, left: int
 ) -> None:
     """A wait without descriptors is EMFILE, and leaves nothing and loses nothing."""
     count = _descriptor_count()
-    with _descriptors_left(0):
+    with _descriptors_left(left):
         for _ in range(3):
             with pytest.raises(OSError, match=os.strerror(errno.EMFILE)) as refused:
                 watched.read(timeout=1)

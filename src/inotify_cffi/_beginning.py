@@ -32,7 +32,7 @@ class Trees(NamedTuple):
     """Of the files, those alone."""
     recursive: bool = True
 
-    def watch(self, initial: bool) -> TreeWatcher:
+    def watch(self, *, initial: bool) -> TreeWatcher:
         """Begin to watch."""
         options: dict[str, Any] = {} if self.recursive else {"recursive": False}
         return TreeWatcher(
@@ -60,9 +60,9 @@ def begin(trees: Trees) -> tuple[TreeWatcher, Names]:
     names = Names(trees.roots)
     watcher = trees.watch(initial=False)
     try:
-        if fill(names, trees.exclusion, trees.only, trees.recursive):
-            if not watcher.read(timeout=0):
-                return watcher, names
+        filled = fill(names, trees.exclusion, trees.only, recursive=trees.recursive)
+        if filled and not watcher.read(timeout=0):
+            return watcher, names
     except BaseException:
         watcher.close()
         raise

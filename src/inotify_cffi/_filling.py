@@ -21,6 +21,7 @@ def fill(
     names: Names,
     exclude: Exclusion | None,
     only: Matcher | None,
+    *,
     recursive: bool = True,
 ) -> bool:
     """List what is below the roots; return whether all could be listed.
@@ -33,56 +34,47 @@ def fill(
         only: which files are not; None: all are wanted.
         recursive: whether to list more than the roots.
     """
+    stack: list[tuple[Directory, str]] = []
     for root in names.roots:
         if stat.S_ISDIR(os.stat(root).st_mode):
             directory = names.top.had(root)
             assert isinstance(directory, Directory)
-            if not _fill(directory, root, exclude, only, recursive):
-                return False
+            stack.append((directory, root.rstrip("/")))
         else:
             names.set_root_file(root)
-    return True
-
-
-def _fill(
-    top: Directory,
-    path: str,
-    exclude: Exclusion | None,
-    only: Matcher | None,
-    recursive: bool,
-) -> bool:
-    stack = [(top, path.rstrip("/"))]
     while stack:
         directory, path = stack.pop()
         note_inode(directory, path or "/")
-        files = []
-        below = {}
         try:
-            with os.scandir(path or "/") as entries:
-                for entry in entries:
-                    name = entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        below[name] = Directory(directory, name)
-                    else:
-                        files.append(name)
+            below, files = _names_in(path or "/")
         except PermissionError:
             continue
         except OSError:
             return False  # it has moved, or its path is too long
         if exclude is not None:
             files = exclude.remaining(path, files)
+            below = [name for name in below if not exclude(f"{path}/{name}")]
         if only is not None:
             files = only.matching(path, files)
         directory.set_file_names(files)
-        for name, child in below.items():
-            full = f"{path}/{name}"
-            if exclude is None or not exclude(full):
-                if directory.directories is None:
-                    directory.directories = {}
-                directory.directories[name] = child
-                if recursive:
-                    stack.append((child, full))
+        children = {name: Directory(directory, name) for name in below}
+        directory.directories = children or None
+        if recursive:
+            stack += [(child, f"{path}/{name}") for name, child in children.items()]
     return True
+
+
+def _names_in(path: str) -> tuple[list[str], list[str]]:
+    """Return the names of the directories in a directory, and of the files."""
+    directories = []
+    files = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                directories.append(entry.name)
+            else:
+                files.append(entry.name)
+    return directories, files
 
 
 def note_inode(directory: Directory, path: str) -> None:

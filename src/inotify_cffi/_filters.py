@@ -231,7 +231,7 @@ class Exclusion:
 
 
 def exclusion(
-    roots: Sequence[str], ignore: Globs | None, gitignore: bool
+    roots: Sequence[str], ignore: Globs | None, *, gitignore: bool
 ) -> Exclusion | None:
     """Return what says what is left out; None: nothing is."""
     globs = (

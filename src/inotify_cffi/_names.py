@@ -49,6 +49,7 @@ class Names:
 
     def __init__(self, roots: Sequence[str]) -> None:
         self.top = Directory(None, "")
+        self.top.files = set()  # the names of roots have slashes
         self.tracking = False
         self.individually = False  # for each file its last event is kept
         # The events that a file is noted for, and those that say it is modified.
@@ -118,7 +119,7 @@ class Names:
             elif mask & _GONE:
                 self._take_file(directory, name)
             else:
-                self._put_file(directory, name, mask, synthetic)
+                self._put_file(directory, name, mask, synthetic=synthetic)
         elif mask & _OF_ROOTS:
             self._apply_to_root(path, mask)
         elif self.tracking and mask & self.noted and not mask & _ISDIR:
@@ -179,7 +180,7 @@ class Names:
                 file.modified = bool(file.modified or mask & self.modifying)
 
     def _put_file(
-        self, directory: Directory, name: str, mask: int, synthetic: bool
+        self, directory: Directory, name: str, mask: int, *, synthetic: bool
     ) -> None:
         """Let there be a file that was not in the trees."""
         touched = directory.touched
@@ -187,7 +188,8 @@ class Names:
             touched = directory.touched = {}
             self._dirty.append(directory)
         entry = touched.get(name, _MISSING)
-        if entry is _MISSING and (mask & _CREATE or not directory.had(name)):
+        is_free = mask & _CREATE and directory is not self.top  # a root may be a file
+        if entry is _MISSING and (is_free or not directory.had(name)):
             touched[name] = FOUND if synthetic else NEW
         elif entry is NEW or entry is FOUND:
             pass
@@ -323,7 +325,7 @@ class Names:
 
     # ---- the difference --------------------------------------------------------------
 
-    def track_content(self, noted: int, modifying: int, individually: bool) -> None:
+    def track_content(self, noted: int, modifying: int, *, individually: bool) -> None:
         """Begin to note what is touched: by which events, besides those of names."""
         self.noted, self.modifying = noted, modifying
         self.individually = individually

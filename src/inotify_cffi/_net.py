@@ -19,25 +19,26 @@ from typing import Callable, NamedTuple, Union
 from ._nodes import FOUND, MODIFIED, NEW, REPLACED, Directory, File, Place
 
 Node = Union[Directory, File]
+# What has a name: True is a file that nothing is known of, False is nothing.
+Found = Union[Node, bool]
+_NOTHING = False
 
 
 class Change(NamedTuple):
-    """What is different about one path.
-
-    Changes are applied in their order, and each applies to what those before it
-    have left. ``path`` is where it is now, at the end of the batch.
-    """
+    """A change of one path. Apply changes in their order."""
 
     kind: str
-    """``"added"``: a file, or a directory, of which all that it holds is added, too.
-    ``"modified"``: a file has other content or attributes, or is another file.
-    ``"deleted"``: gone, with all that was below it. ``"moved"``: from ``old_path``,
-    with all below it; it replaces a file, if ``path`` and it are files."""
+    """One of ``"added"`` (a file, or a directory, whose content is added by changes of
+    its own), ``"modified"`` (a file has other content or attributes, or is another
+    file), ``"deleted"`` (gone, with everything below it) and ``"moved"`` (from
+    ``old_path``, with everything below it; a file may replace a file)."""
     path: str
-    """The root as it was given, joined with what is below it."""
+    """The path at the end of the batch. It is the root as it was given, joined with
+    what is below it."""
     old_path: str | None
-    """Where it was before this change, for ``"moved"``; else None."""
+    """The path before this change, for ``"moved"``; else None."""
     is_directory: bool
+    """Whether it is a directory."""
 
 
 _new = tuple.__new__  # as Change does, in half of the time
@@ -77,7 +78,7 @@ class Difference:
         self._inside: dict[Directory, dict[Node, None]] = {}
         self._dead_around: dict[Node, list[Directory]] = {}
         # The tree as it is after the changes so far, where that is not what it was.
-        self._now: dict[Directory, dict[str, Node | bool]] = {}
+        self._now: dict[Directory, dict[str, Found]] = {}
         # A directory that another one, at the same path, goes on as.
         self._became: dict[Directory, Directory] = {}
         self._was: dict[Directory, Directory] = {}
@@ -122,41 +123,29 @@ class Difference:
         left = self._left_places(alive) if self._settings.files_moved else set()
         paths = {each: self._path(each, "") for each in alive}
         for directory in sorted(alive, key=paths.__getitem__):  # outer ones first
-            touched = directory.touched or {}
-            before = paths[directory]
-            new = [name for name, entry in touched.items() if entry is NEW]
-            modified = [name for name, entry in touched.items() if entry is MODIFIED]
-            said += [_new(Change, ("added", before + n, None, False)) for n in new]
-            said += [
-                _new(Change, ("modified", before + n, None, False)) for n in modified
-            ]
-            if len(new) + len(modified) == len(touched):
-                continue
-            is_simple = not directory.directories and not left
-            if is_simple:
-                gone = [name for name, entry in touched.items() if entry is None]
-                self._changes += [
-                    _new(Change, ("deleted", before + n, None, False)) for n in gone
-                ]
-                if len(new) + len(modified) + len(gone) == len(touched):
-                    continue
-            for name, entry in touched.items():
-                if (directory, name) in left:
-                    if entry is not None:
-                        return False
-                elif entry is None:
-                    if not is_simple and not self._say_simply_deleted(
-                        directory, name, before + name
-                    ):
-                        return False
-                elif (
-                    entry is not NEW
-                    and entry is not MODIFIED
-                    and not self._say_simply(directory, name, entry, paths, said)
-                ):
+            rest = self._say_plain(directory, paths[directory], said)
+            for name in rest:
+                if not self._say_simply(directory, name, left, paths, said):
                     return False
         self._changes += said
         return True
+
+    def _say_plain(
+        self, directory: Directory, before: str, said: list[Change]
+    ) -> list[str]:
+        """Say what most changes are; return the names that are left."""
+        touched = directory.touched or {}
+        new = [name for name, entry in touched.items() if entry is NEW]
+        modified = [name for name, entry in touched.items() if entry is MODIFIED]
+        said += [_new(Change, ("added", before + n, None, False)) for n in new]
+        said += [_new(Change, ("modified", before + n, None, False)) for n in modified]
+        if len(new) + len(modified) == len(touched):
+            return []
+        return [
+            name
+            for name, entry in touched.items()
+            if entry is not NEW and entry is not MODIFIED
+        ]
 
     def _left_places(self, alive: list[Directory]) -> set[Place]:
         """Return from where files have moved."""
@@ -169,6 +158,33 @@ class Difference:
             and entry.origin != (directory, name)
         }
 
+    def _say_simply(
+        self,
+        directory: Directory,
+        name: str,
+        left: set[Place],
+        paths: dict[Directory, str],
+        said: list[Change],
+    ) -> bool:
+        assert directory.touched is not None
+        node = directory.touched[name]
+        path = paths[directory] + name
+        if left and (directory, name) in left:
+            return node is None
+        if node is None:
+            return self._say_simply_deleted(directory, name, path)
+        if node is FOUND or node is REPLACED:
+            kind = "added" if node is FOUND else "modified"
+            said.append(Change(kind, path, None, is_directory=False))
+            return True
+        if directory.had(name) and node.origin != (directory, name):
+            return False  # something is in the way
+        if isinstance(node, Directory):
+            if node.is_new and not self._settings.files_only:
+                said.append(Change("added", path, None, is_directory=True))
+            return node.is_new
+        return self._say_simply_of_file(node, path, paths, said)
+
     def _say_simply_deleted(self, directory: Directory, name: str, path: str) -> bool:
         gone = directory.directories and directory.directories.get(name)
         if not gone:
@@ -176,39 +192,15 @@ class Difference:
         elif self._settings.files_only or self._is_alive(gone):
             return False
         else:
-            self._changes.append(Change("deleted", path, None, True))
+            self._changes.append(Change("deleted", path, None, is_directory=True))
         return True
 
-    def _say_simply(
-        self,
-        directory: Directory,
-        name: str,
-        node: Node,
-        paths: dict[Directory, str],
-        said: list[Change],
-    ) -> bool:
-        path = paths[directory] + name
-        if node is FOUND:
-            said.append(Change("added", path, None, False))
-        elif node is REPLACED:
-            said.append(Change("modified", path, None, False))
-        elif directory.had(name) and node.origin != (directory, name):
-            return False  # something is in the way
-        elif isinstance(node, Directory):
-            if not node.is_new:
-                return False
-            if not self._settings.files_only:
-                said.append(Change("added", path, None, True))
-        elif node.origin is None:
-            said.append(Change("added", path, None, False))
-        else:
-            return self._say_simply_moved(node, path, paths, said)
-        return True
-
-    def _say_simply_moved(
+    def _say_simply_of_file(
         self, file: File, path: str, paths: dict[Directory, str], said: list[Change]
     ) -> bool:
-        assert file.origin is not None
+        if file.origin is None:
+            said.append(Change("added", path, None, is_directory=False))
+            return True
         above, old_name = file.origin
         if above not in paths:
             return False  # where it was is deleted, or goes on as another directory
@@ -216,7 +208,7 @@ class Difference:
         if old_path != path:
             said.append(_new(Change, ("moved", path, old_path, False)))
         if file.modified:
-            said.append(Change("modified", path, None, False))
+            said.append(Change("modified", path, None, is_directory=False))
         return True
 
     # ---- what there is to do -----------------------------------------------------
@@ -285,7 +277,7 @@ class Difference:
 
     # ---- the tree as it is after the changes so far --------------------------------
 
-    def _get(self, directory: Directory, name: str) -> Node | bool:
+    def _get(self, directory: Directory, name: str) -> Found:
         now = self._now.get(directory)
         if now is not None and name in now:
             return now[name]
@@ -295,7 +287,7 @@ class Difference:
         entry = was.had(name)
         return self._survivors.get((was, name), entry) if entry is True else entry
 
-    def _set(self, directory: Directory, name: str, node: Node | bool) -> None:
+    def _set(self, directory: Directory, name: str, node: Found) -> None:
         self._now.setdefault(directory, {})[name] = node
 
     def _place_now(self, node: Directory) -> Place:
@@ -320,7 +312,7 @@ class Difference:
         names.reverse()
         return join(root, "/".join(names)) if names else root
 
-    def _is_dead(self, directory: Directory, name: str, entry: Node | bool) -> bool:
+    def _is_dead(self, directory: Directory, name: str, entry: Found) -> bool:
         if isinstance(entry, Directory):
             return not self._is_alive(entry)
         if entry is True:
@@ -380,38 +372,46 @@ class Difference:
             self._put_directory(node, directory, name, entry)
 
     def _put_file(
-        self, file: File, directory: Directory, name: str, entry: Node | bool
+        self, file: File, directory: Directory, name: str, entry: Found
     ) -> None:
         if file in self._settings.held:
-            if entry is not file and file.origin is not None:
-                self._forget_file(file)
-            if isinstance(entry, Directory):
-                self._delete(directory, name, entry)
-            elif entry is not False:
-                self.kept.add(file)
+            self._hold(file, directory, name, entry)
             return
         if entry is not file:
             if isinstance(entry, Directory):
                 self._delete(directory, name, entry)
-                entry = False
-            if file.origin is not None:
-                self._move_file(file, directory, name)
-            elif entry is False:
-                self._say("added", self._path(directory, name), False)
-            elif not self._is_as_before(file, directory, name):
-                file.modified = True
+                entry = _NOTHING
+            self._bring_file(file, directory, name, entry)
             self._set(directory, name, file)
         if file.modified and (file.origin is not None or entry is True):
-            self._say("modified", self._path(directory, name), False)
+            self._say("modified", self._path(directory, name))
+
+    def _hold(self, file: File, directory: Directory, name: str, entry: Found) -> None:
+        if entry is not file and file.origin is not None:
+            self._forget_file(file)
+        if isinstance(entry, Directory):
+            self._delete(directory, name, entry)
+        elif entry is not _NOTHING:
+            self.kept.add(file)
+
+    def _bring_file(
+        self, file: File, directory: Directory, name: str, entry: Found
+    ) -> None:
+        if file.origin is not None:
+            self._move_file(file, directory, name)
+        elif entry is _NOTHING:
+            self._say("added", self._path(directory, name))
+        elif not self._is_as_before(file, directory, name):
+            file.modified = True
 
     def _move_file(self, file: File, directory: Directory, name: str) -> None:
         assert file.origin is not None
         old_directory, old_name = file.origin
         old_directory = self._became.get(old_directory, old_directory)
         old_path = self._path(old_directory, old_name)
-        self._set(old_directory, old_name, False)
+        self._set(old_directory, old_name, _NOTHING)
         self._changes.append(
-            Change("moved", self._path(directory, name), old_path, False)
+            Change("moved", self._path(directory, name), old_path, is_directory=False)
         )
 
     def _is_as_before(self, file: File, directory: Directory, name: str) -> bool:
@@ -421,7 +421,7 @@ class Difference:
         return self._settings.is_unchanged(self._path(directory, name), was)
 
     def _put_directory(
-        self, node: Directory, directory: Directory, name: str, entry: Node | bool
+        self, node: Directory, directory: Directory, name: str, entry: Found
     ) -> None:
         if isinstance(entry, Directory) and node.is_new:
             self._go_on_as(entry, node)
@@ -429,7 +429,7 @@ class Difference:
             if entry is not False:
                 self._delete(directory, name, entry)
             if node.is_new:
-                self._say("added", self._path(directory, name), True)
+                self._say_of_directory("added", self._path(directory, name))
             else:
                 self._move_directory(node, directory, name)
         self._set(directory, name, node)
@@ -449,14 +449,14 @@ class Difference:
         above = self._became.get(above, above)
         old_path = self._path(above, old_name)
         path = self._path(directory, name)
-        self._set(above, old_name, False)
+        self._set(above, old_name, _NOTHING)
         if self._settings.files_only:
             for below in self._files_below(node):
                 self._changes.append(
-                    Change("moved", path + below, old_path + below, False)
+                    Change("moved", path + below, old_path + below, is_directory=False)
                 )
         else:
-            self._changes.append(Change("moved", path, old_path, True))
+            self._changes.append(Change("moved", path, old_path, is_directory=True))
 
     def _leave_dead(self, node: Node) -> None:
         for directory in self._dead_around.pop(node, ()):
@@ -471,20 +471,24 @@ class Difference:
             if not (isinstance(now, File) and now in self._settings.held):
                 self._delete(directory, name, entry)
 
-    def _delete(self, directory: Directory, name: str, entry: Node | bool) -> None:
+    def _delete(self, directory: Directory, name: str, entry: Found) -> None:
         path = self._path(directory, name)
         if not isinstance(entry, Directory):
-            self._say("deleted", path, False)
+            self._say("deleted", path)
         elif self._settings.files_only:
             for below in self._files_below(entry):
-                self._say("deleted", path + below, False)
+                self._say("deleted", path + below)
         else:
-            self._say("deleted", path, True)
-        self._set(directory, name, False)
+            self._say_of_directory("deleted", path)
+        self._set(directory, name, _NOTHING)
 
-    def _say(self, kind: str, path: str, is_directory: bool) -> None:
-        if not (is_directory and self._settings.files_only):
-            self._changes.append(Change(kind, path, None, is_directory))
+    def _say(self, kind: str, path: str) -> None:
+        """Say something of a file."""
+        self._changes.append(Change(kind, path, None, is_directory=False))
+
+    def _say_of_directory(self, kind: str, path: str) -> None:
+        if not self._settings.files_only:
+            self._changes.append(Change(kind, path, None, is_directory=True))
 
     def _files_below(self, directory: Directory) -> Iterable[str]:
         """Yield the paths of the files below a directory, as it is at present."""
@@ -539,34 +543,47 @@ class Difference:
             directory, above, name = stack.pop()
             dead = Directory(above, name)
             self._alive[dead] = False
-            if above in self._alive and not self._alive[above]:
-                above.fold(name, dead)
-            else:
+            if self._alive.get(above, True):
                 self._set(above, name, dead)
+            else:
+                above.fold(name, dead)
             for each in self._names_now(directory):
-                entry = self._get(directory, each)
-                survivor = moved.get((directory, each))
-                if entry is False:
-                    continue
-                if survivor is not None:
-                    self._survivors.pop((directory, each), None)
-                    survivor.origin = dead, each
-                    if isinstance(survivor, File):
-                        self._survivors[dead, each] = survivor
-                    dead.fold(each, survivor)
-                elif not isinstance(entry, Directory):
-                    dead.fold(each, File(None))
-                    if directory.get(each) is True:
-                        self._add_again(directory, each)
-                elif self._is_alive(entry):
-                    stack.append((entry, dead, each))
-                else:
-                    entry.origin = dead, each
-                    dead.fold(each, entry)
+                below = self._bury_below(directory, each, dead, moved)
+                if below is not None:
+                    stack.append((below, dead, each))
             self._make_new(directory)
         for node in self._waiting:
             if node.origin is not None and not self._is_alive(node.origin[0]):
                 self._note_survivor(node)
+
+    def _bury_below(
+        self,
+        directory: Directory,
+        name: str,
+        dead: Directory,
+        moved: dict[Place, Node],
+    ) -> Directory | None:
+        """Let what a name was be in a dead directory; return a directory to divide."""
+        entry = self._get(directory, name)
+        survivor = moved.get((directory, name))
+        if entry is _NOTHING:
+            return None
+        if survivor is not None:
+            self._survivors.pop((directory, name), None)
+            survivor.origin = dead, name
+            if isinstance(survivor, File):
+                self._survivors[dead, name] = survivor
+            dead.fold(name, survivor)
+        elif not isinstance(entry, Directory):
+            dead.fold(name, File(None))
+            if directory.get(name) is True:
+                self._add_again(directory, name)
+        elif self._is_alive(entry):
+            return entry
+        else:
+            entry.origin = dead, name
+            dead.fold(name, entry)
+        return None
 
     def _names_now(self, directory: Directory) -> list[str]:
         names = dict.fromkeys(directory.file_names())

@@ -27,7 +27,7 @@ class File:
     __slots__ = ("found", "last", "modified", "origin", "replaced")
 
     def __init__(
-        self, origin: Place | None, modified: bool = False, found: bool = False
+        self, origin: Place | None, *, modified: bool = False, found: bool = False
     ) -> None:
         self.origin = origin
         """Where it was at the last difference; None: it was not there."""
@@ -138,7 +138,7 @@ class Directory:
         entry = self.touched[name]
         if type(entry) is File and entry in SHARED:
             place = (self, name) if entry is MODIFIED else None
-            entry = File(place, entry.modified, entry.found)
+            entry = File(place, modified=entry.modified, found=entry.found)
             self.touched[name] = entry
         return entry
 
@@ -217,7 +217,7 @@ class Directory:
         assert isinstance(left, set)
         left.difference_update(names)
         self.files = left
-        if type(files) is str or len(left) < _FEW:
+        if type(files) is str or (len(left) < _FEW and self.parent is not None):
             self.set_file_names(list(left))
 
 

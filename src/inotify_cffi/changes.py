@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
+import threading
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
+from typing import TYPE_CHECKING, Callable, NamedTuple, Union
 
+from ._awaiting import running_backend
 from ._batching import Batcher, Options
 from ._beginning import Trees, begin
 from ._filters import DEFAULT_IGNORE, Globs, Matcher, exclusion
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_IGNORE", "AsyncBatches", "Batches", "Change", "awatch", "watch"]
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+_LONGEST_WAIT = 3600.0  # seconds
 
 _STRUCTURE = int(
     flags.CREATE | flags.DELETE | masks.MOVE | flags.DELETE_SELF | flags.MOVE_SELF
@@ -62,13 +65,13 @@ class _Watching:
         # their times and modes when they have been closed.
         modifying = _MODIFY if complete else _MODIFY | _ATTRIB
         noted = modifying | (_CLOSE_WRITE if complete else 0)
-        left_out = exclusion(roots, ignore, gitignore)
+        left_out = exclusion(roots, ignore, gitignore=gitignore)
         trees = Trees(roots, _STRUCTURE | noted, left_out, matcher)
         if initial:
             self.watcher, self._names = trees.watch(initial=True), Names(roots)
         else:
             self.watcher, self._names = begin(trees)
-        self._names.track_content(noted, modifying, complete)
+        self._names.track_content(noted, modifying, individually=complete)
         self._batcher = Batcher(
             self._names,
             Options(settle, at_most, timeout, complete, initial, is_wanted),
@@ -113,12 +116,12 @@ class Batches:
 
     @property
     def watcher(self) -> TreeWatcher:
-        """The watcher below, which can be asked, but not be read from."""
+        """The watcher below. Do not read from it."""
         return self._watching.watcher
 
     @property
     def mirror(self) -> Mirror:
-        """What is in the trees now, as far as it was read."""
+        """The names in the trees, as far as events were read."""
         return self._watching.mirror
 
     @property
@@ -127,7 +130,7 @@ class Batches:
         return self._watching.watcher.closed
 
     def close(self) -> None:
-        """End the iteration, also one that waits in another thread. Idempotent.
+        """End the iteration, also if it waits in another thread. Idempotent.
 
         May be called from any thread and from a signal handler.
         """
@@ -148,7 +151,7 @@ class Batches:
         return self
 
     def __next__(self) -> list[Change]:
-        """Return the next batch; wait for it."""
+        """Wait for the next batch, and return it."""
         watching = self._watching
         ended = None
         try:
@@ -177,7 +180,7 @@ class AsyncBatches:
 
     @property
     def watcher(self) -> TreeWatcher:
-        """The watcher below, which can be asked, but not be read from.
+        """The watcher below. Do not read from it.
 
         Raises:
             ValueError: it has not begun.
@@ -186,7 +189,7 @@ class AsyncBatches:
 
     @property
     def mirror(self) -> Mirror:
-        """What is in the trees now, as far as it was read.
+        """The names in the trees, as far as events were read.
 
         Raises:
             ValueError: it has not begun.
@@ -205,13 +208,13 @@ class AsyncBatches:
         return self._closed
 
     def close(self) -> None:
-        """End the iteration, also one that another task waits in. Idempotent."""
+        """End the iteration, also if another task waits in it. Idempotent."""
         self._closed = True
         if self._begun is not None:
             self._begun.watcher.close()
 
     async def __aenter__(self) -> AsyncBatches:
-        """Begin: when this returns, all is watched."""
+        """Begin. When this returns, everything is watched."""
         await self._start()
         return self
 
@@ -227,7 +230,7 @@ class AsyncBatches:
         return self
 
     async def __anext__(self) -> list[Change]:
-        """Return the next batch; wait for it. Cancelling it loses nothing."""
+        """Wait for the next batch, and return it. Cancellation loses nothing."""
         watching = await self._start()
         if watching is None:
             raise StopAsyncIteration
@@ -250,37 +253,57 @@ class AsyncBatches:
         """Begin, if that was not done; return None when it is closed."""
         if self._begun is None and not self._closed:
             # Listing a tree takes a while, and must not hold up the event loop.
-            self._begun = await _in_thread(self._begin)
+            self._begun = await _Beginning(self._begin).begun()
         if self._closed:
             self.close()
             return None
         return self._begun
 
 
-async def _in_thread(begin: Callable[[], _Watching]) -> _Watching:
-    """Begin in a thread; when this is cancelled, close what comes of it."""
-    trio: Any = sys.modules.get("trio")
-    if trio is not None:
+class _Beginning(threading.Thread):
+    """Begins to watch in a thread, for a task of any event loop."""
+
+    def __init__(self, begin: Callable[[], _Watching]) -> None:
+        super().__init__(name="inotify_cffi.awatch", daemon=True)
+        self._begin = begin
+        self._lock = threading.Lock()
+        self._is_awaited = True
+        self._begun: _Watching | None = None
+        self._error: BaseException | None = None
+        # The one end is the task's, the other the thread's, whose end closes it.
+        self._task_end, self._thread_end = os.pipe()
+
+    def run(self) -> None:
+        begun = None
         try:
-            trio.lowlevel.current_task()
-        except RuntimeError:
-            pass
-        else:
-            begun: _Watching = await trio.to_thread.run_sync(begin)
-            return begun
-    import asyncio
+            begun = self._begin()
+        except BaseException as error:
+            self._error = error
+        with self._lock:
+            self._begun = begun
+            if begun is not None and not self._is_awaited:
+                begun.watcher.close()
+        os.close(self._thread_end)
 
-    future = asyncio.get_running_loop().run_in_executor(None, begin)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        future.add_done_callback(_close)
-        raise
-
-
-def _close(future: Any) -> None:
-    if not future.cancelled() and future.exception() is None:
-        future.result().watcher.close()
+    async def begun(self) -> _Watching:
+        """Begin; when this is cancelled, close what comes of it."""
+        self.start()
+        try:
+            while self.is_alive() and self._begun is None and self._error is None:
+                await running_backend().readable(self._task_end, _LONGEST_WAIT)
+        except BaseException:
+            with self._lock:
+                self._is_awaited = False
+                if self._begun is not None:
+                    self._begun.watcher.close()
+            raise
+        finally:
+            os.close(self._task_end)
+        self.join()
+        if self._error is not None:
+            raise self._error
+        assert self._begun is not None
+        return self._begun
 
 
 def watch(
@@ -294,64 +317,69 @@ def watch(
     complete: bool = False,
     initial: bool = False,
 ) -> Batches:
-    """Watch trees, and iterate over what changes, in batches.
+    """Watch trees, and iterate over batches of changes.
 
-    A batch is the net difference between two states of the trees: what was created
-    and deleted again is not in it; what was created and renamed is one ``"added"``,
-    a chain of renames one ``"moved"``, a rename there and back nothing. Who applies
-    the batches in their order, and the changes of each in theirs, to a copy of the
-    trees as they were when this was called has the trees. No change can be left out.
+    A batch is the net difference between two states of the trees. What was created and
+    deleted again is not in it. What was created and then renamed is one ``"added"``. A
+    chain of renames is one ``"moved"``, and a rename there and back is nothing. Apply
+    the batches in order to a copy of the trees as they were at the call, and the copy
+    always matches the disk. No change of a batch can be left out.
 
     Parameters:
-        paths: the roots: str, bytes or PathLike; directories, with all below them, or
-            files, which are followed by their names. Links in them are not followed.
-        only: a glob, or several, of the files asked for. Nothing is said of
-            directories then; of the files in them, instead.
-        ignore: globs of what is left out, a directory with all below it, at no cost.
-            The default leaves out what version control, caches and editors make:
-            `changes.DEFAULT_IGNORE`. None, or ``()``: nothing. A glob without a slash is of a
-            name; one with a slash is of the path below the root, where ``**`` is any
-            number of directories. What is renamed from an ignored name to another is
-            ``"added"``; the reverse is ``"deleted"``.
-        gitignore: leave out what .gitignore files say, too: those in the trees, and
-            those above them in the same repository. Needs pathspec, the extra
-            ``gitignore``. They are read once, when something beside them is first met.
-        settle: a batch ends when nothing has happened for this long: milliseconds.
-        at_most: how long after its first event a batch ends at the latest, when
-            something goes on happening: milliseconds.
-        timeout: give an empty batch when there was none for this long, in
-            milliseconds, and go on. None: never.
-        complete: hold a new or modified file back until nobody has it open for
-            writing. A change of attributes alone is no change then.
-        initial: let the first batch be all that is there, as ``"added"``; it may be
-            empty. Else what is there when this returns is known, and not said.
+        paths: the roots: str, bytes or PathLike. A directory is watched with everything
+            below it; a file is followed by its name. Links in a tree are not followed.
+        only: a glob, or several: report only files whose names match. Batches then have
+            no directories; a directory that comes or goes is reported by its files.
+        ignore: a glob, or several: leave out what matches, a directory with everything
+            below it. That costs no watch. The default, `changes.DEFAULT_IGNORE`, leaves
+            out what version control, caches and editors create. None or ``()`` leaves
+            out nothing. A glob without a slash is matched with the name; one with a
+            slash with the path below the root, where ``**`` matches any number of
+            directories. A rename from an ignored name to another is ``"added"``; the
+            reverse is ``"deleted"``.
+        gitignore: also leave out what .gitignore files say, those in the trees and
+            those above them in the same repository. Each is read once, when something
+            beside it is first met. Needs pathspec, the extra ``gitignore``.
+        settle: a batch ends when nothing has happened for this time, in milliseconds.
+        at_most: a batch ends at the latest this time after its first event, in
+            milliseconds, even if the tree is still busy.
+        timeout: return an empty batch, and continue, if there was none for this time,
+            in milliseconds. None: wait without a limit.
+        complete: hold back a new or modified file while anybody has it open for
+            writing. A change of its attributes alone is then not reported.
+        initial: the first batch is everything that is there, as ``"added"``. It may be
+            empty. Otherwise what is there at the call is known, and not reported.
 
     Returns:
-        An iterator of lists of `Change`. It ends when it is closed, or when no root
-        is left; an exception ends it, too, but for OSError. It is for one thread;
-        `Batches.close` is for any.
+        An iterator of lists of `Change`. It ends when it is closed, when no root is
+        left, or with an exception other than OSError. It is for one thread;
+        `Batches.close` may be called from any.
 
     Raises:
-        OSError: as for `TreeWatcher`, also from the iteration.
-        ValueError: a glob or a length of time is none.
+        OSError: as for `TreeWatcher`, also during the iteration.
+        ValueError: a glob is malformed, or a time is not a number of milliseconds.
         ImportError: pathspec is not installed.
 
-    **Order.** A path is as it is at the end of the batch; an old path as it is after
-    the changes before. A directory is added before what is in it, and deleted with
-    all that is in it. What is moved replaces nothing but a file that replaces a file.
-    Where things have changed places, one of them is said to be added.
+    **Order.** ``path`` is the path at the end of the batch; ``old_path`` is the path
+    after the changes before this one. A directory is added before its content, and
+    deleted with its content. A move replaces nothing, except a file that replaces a
+    file. When two things exchange their places, one of them is reported as added.
 
-    **Same or other.** What has been moved within the trees is the same. Of a file
-    that took a name from another by being created or moved there, ``"modified"`` is
-    said; of a directory, what is different in it. After an overflow a file is
-    ``"modified"`` when its ctime is as late as the last batch. A directory is never
-    modified: its own attributes are not said.
+    **Modified.** A file is modified when its content or attributes changed, or when
+    another file took its name. A directory is never modified: changes of its own
+    attributes are not reported. After an overflow, a file is modified if its ctime is
+    not earlier than the last batch, or in the same tick of the clock (some
+    milliseconds).
 
-    **Complete.** The kernel is asked by a read lease (fcntl(2), F_SETLEASE), for which
-    the file is opened; it is refused while anybody has the file open for writing.
-    Where none can be had, as for another user's file without CAP_LEASE, or on a file
-    system without leases, a file is complete when CLOSE_WRITE came after what was
-    written; when no such event came since it was found, after a second without any.
+    **Reading files.** A batch describes a state. The file at a path may change before
+    you read it; then a later batch reports it again. To keep a copy of the content,
+    copy a file again after it has moved.
+
+    **Complete.** The kernel refuses a read lease (fcntl(2), F_SETLEASE) while anybody
+    has the file open for writing; the file is opened to ask for it. Where no lease can
+    be had, such as for another user's file without CAP_LEASE, or on a file system
+    without leases, a file is complete when CLOSE_WRITE came after the last write; if no
+    such event came since the file was found, after a second without events.
 
     >>> import os, tempfile
     >>> root = tempfile.mkdtemp()
@@ -392,15 +420,16 @@ def awatch(
     """Watch trees for a task, under asyncio, uvloop or trio: see `watch`.
 
     It begins with ``async with``, or with the first step of ``async for``, in a thread
-    of its own, so that listing a large tree does not hold up the event loop; what is
-    there then is known, and not said.
+    of its own, so that listing a large tree does not block the event loop. What is
+    there at that time is known, and not reported.
 
     Parameters:
-        paths: as for `watch`, as all the others.
+        paths: as for `watch`, like all other parameters.
 
     Returns:
-        An asynchronous iterator of lists of `Change`. When its task is cancelled,
-        nothing is lost: it can be gone on with. It is for one task; `AsyncBatches.close` is for any.
+        An asynchronous iterator of lists of `Change`. Cancellation loses nothing; the
+        iteration can be continued. It is for one task; `AsyncBatches.close` may be
+        called from any.
     """
     return AsyncBatches(
         partial(

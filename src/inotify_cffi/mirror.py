@@ -17,17 +17,17 @@ __all__ = ["Change", "Mirror"]
 
 
 class Mirror:
-    """The names of all that is in some trees, kept true by a watcher's events.
+    """The names in trees, kept up to date by the events of a `TreeWatcher`.
 
-    It takes for a file the length of its name and one byte, for a directory some 300
-    bytes, and more for a directory with more than 4096 characters of names (some 100
-    bytes a name) once that has changed.
+    A file takes the length of its name and one byte, a directory some 300 bytes. A
+    directory with more than 4096 characters of names takes some 100 bytes for each name
+    once it has changed.
 
     Parameters:
-        roots: the roots of the `TreeWatcher`: str, bytes or PathLike. Nothing is in
-            the mirror before events have told of it, so let the watcher be made with
-            ``initial=True``, and with a mask that has CREATE, DELETE and MOVE. A
-            root is taken for a directory, unless events tell that it is a file.
+        roots: the roots of the `TreeWatcher`: str, bytes or PathLike. The mirror begins
+            empty, so create the watcher with ``initial=True``, and with a mask that has
+            CREATE, DELETE and MOVE. A root is a directory, unless events say that it is
+            a file.
 
     >>> import os, tempfile
     >>> from inotify_cffi import TreeWatcher
@@ -93,12 +93,11 @@ class Mirror:
     def below(self, path: str) -> Iterator[str]:
         """Yield the paths below a directory: what an event covers.
 
-        A rename, or a deletion, of a directory is one event, and takes all that is
-        below it along. Ask before the event is applied for the old paths, or after it
-        for the new ones.
+        A rename or a deletion of a directory is one event, for everything below it. Ask
+        before the event is applied for the old paths, or after it for the new ones.
 
         Parameters:
-            path: a path in the mirror. Nothing is below a file, or where nothing is.
+            path: a path in the mirror. Below a file, or an unknown path, is nothing.
         """
         entry = self._names.entry(path)
         if isinstance(entry, Directory):
@@ -111,24 +110,24 @@ class Mirror:
             events: what `TreeWatcher.read` returned.
 
         Raises:
-            ValueError: an event is about something that cannot be in these trees:
-                not all events of the watcher were applied, or others were.
+            ValueError: an event does not apply: events of the watcher were left out, or
+                those of another one were applied.
         """
         self._names.apply(events)
 
     def track(self) -> None:
-        """Begin to note what changes, for `changes`.
+        """Begin to record what changes, for `changes`.
 
-        This takes memory for all that is touched, until `changes` is called.
+        This takes memory for everything that changes, until `changes` is called.
         """
         self._names.tracking = True
 
     def changes(self) -> list[Change]:
-        """Return the net difference since `track` was called, and note no more.
+        """Return the net difference since `track` was called, and stop recording.
 
-        After a Q_OVERFLOW that is what was missed, once the events that tell what is
-        there have been applied. A file that is there before and after is not told of
-        then: a name says nothing of content.
+        After a Q_OVERFLOW, that includes what was missed, once the synthetic CREATEs
+        were applied. A file that was there before and after it is not included: names
+        say nothing about content.
 
         Returns:
             The changes, in the order in which they apply. See `Change`.

@@ -1,6 +1,6 @@
 """watchdog's Observer over `TreeWatcher`: one changed import.
 
-    from inotify_cffi.watchdog import Observer  # from watchdog.observers import Observer
+    from inotify_cffi.watchdog import Observer  # not: from watchdog.observers
 
 Handlers, `schedule`, `start`, `stop` and `join` are watchdog's own. What is different
 is what is reported of a tree: every file in new directories, the moves of all that is
@@ -221,13 +221,14 @@ class TreeEmitter(EventEmitter):
     def _gone(self, path: str, mask: int) -> Iterator[FileSystemEvent]:
         is_directory = self._is_directory(path)
         for below in reversed(list(self._mirror.below(path))):
-            yield self._left(below, mask, self._is_directory(below), synthetic=True)
-        yield self._left(path, mask, is_directory, synthetic=False)
+            is_below = self._is_directory(below)
+            yield self._left(below, mask, is_directory=is_below, synthetic=True)
+        yield self._left(path, mask, is_directory=is_directory, synthetic=False)
         if mask & _GONE:
             yield self._above_modified(path)
 
     def _left(
-        self, path: str, mask: int, is_directory: bool, *, synthetic: bool
+        self, path: str, mask: int, *, is_directory: bool, synthetic: bool
     ) -> FileSystemEvent:
         typed = self._typed(path)
         if self.full_events and mask & _MOVED_FROM:
@@ -266,7 +267,7 @@ class TreeEmitter(EventEmitter):
     # ---- after an overflow -----------------------------------------------------------
 
     def _emit_difference(self, watcher: TreeWatcher, events: list[TreeEvent]) -> None:
-        """Queue what was missed: the difference between the mirror and what is there."""
+        """Queue what was missed: how what is there differs from the mirror."""
         before = sorted(self._mirror)
         directories = {path for path in before if self._is_directory(path)}
         self._mirror.track()

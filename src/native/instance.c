@@ -13,6 +13,7 @@ int instance_open(struct instance *instance, int flags, int closefd)
     guard_open(&instance->guard, fd, closefd);
     atomic_store(&instance->blocking, !(flags & IN_NONBLOCK));
     instance->wake_kept = 0;
+    instance->takes_spare = fd >= 0;
     return fd;
 }
 

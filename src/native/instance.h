@@ -5,6 +5,7 @@
 #define INOTIFY_CFFI_INSTANCE_H
 
 #include "guard.h"
+#include "wakeup.h"
 
 #include <sys/types.h>
 
@@ -21,7 +22,11 @@
 struct instance {
     struct guard guard;
     _Atomic int blocking; /* read(2) would wait: ask first */
-    int wake_kept;        /* a wake that found no wait; under fork_lock */
+    int wake_kept;        /* a wake that found no wait; under fork_lock, as is: */
+    int has_spare;        /* `spare`, from the last wait, for the next */
+    int takes_spare;      /* it is open */
+    struct wakeup spare;
+    struct instance *next_spare, *previous_spare;
 };
 
 struct queued {

@@ -3,6 +3,7 @@
 
 #include "fork.h"
 #include "instance.h"
+#include "python_object.h"
 #include "python_parser.h"
 #include "wait.h"
 
@@ -22,7 +23,7 @@ struct batch {
 };
 
 struct python_instance {
-    PyObject_HEAD
+    PYTHON_OBJECT_HEAD
     PyObject *parser;
     struct instance instance;
     int opened;
@@ -32,7 +33,8 @@ struct python_instance {
 
 static struct instance *python_instance_of(PyObject *self)
 {
-    return &((struct python_instance *)self)->instance;
+    struct python_instance *data = python_object_data(self);
+    return &data->instance;
 }
 
 /* ---- batches ------------------------------------------------------------ */
@@ -193,23 +195,20 @@ static int python_instance_build(struct python_instance *self, struct batch *bat
     return result ? 0 : -EIO;
 }
 
-/* Take all that is queued.  As python_instance_build(). */
-static int python_instance_drain(struct python_instance *self, struct batch *batch,
-                                 PyObject *events, Py_ssize_t most)
+/* The first read of a drain, without the GIL. */
+static void python_instance_take(struct python_instance *self, struct batch *batch,
+                                 Py_ssize_t most)
 {
-    if (python_instance_take_kept(self, events, most) == -1)
-        return INT_MIN;
-    if (most == 1) {
-        if (PyList_Size(events) == 1)
-            return 0;
-        Py_BEGIN_ALLOW_THREADS
+    if (most == 1)
         instance_read_one(&self->instance, &batch->queued);
-        Py_END_ALLOW_THREADS
-        return python_instance_build(self, batch, events, most);
-    }
-    Py_BEGIN_ALLOW_THREADS
-    instance_read(&self->instance, &batch->queued, 0);
-    Py_END_ALLOW_THREADS
+    else
+        instance_read(&self->instance, &batch->queued, 0);
+}
+
+/* Build what that took, and take and build what it left. */
+static int python_instance_build_all(struct python_instance *self, struct batch *batch,
+                                     PyObject *events, Py_ssize_t most)
+{
     /* A read that does not empty the queue takes more than INSTANCE_SURELY_EMPTIED
        bytes: so this many are enough, and a writer that is faster than this loop
        cannot keep it going. */
@@ -229,14 +228,41 @@ static int python_instance_drain(struct python_instance *self, struct batch *bat
     return result;
 }
 
+/* Take all that is queued.  As python_instance_build(). */
+static int python_instance_drain(struct python_instance *self, struct batch *batch,
+                                 PyObject *events, Py_ssize_t most)
+{
+    if (python_instance_take_kept(self, events, most) == -1)
+        return INT_MIN;
+    if (most == 1 && PyList_Size(events) == 1)
+        return 0;
+    Py_BEGIN_ALLOW_THREADS
+    python_instance_take(self, batch, most);
+    Py_END_ALLOW_THREADS
+    return python_instance_build_all(self, batch, events, most);
+}
+
+/* What one read or wait was asked for. */
+struct request {
+    PyObject *events; /* NULL: take none, only wait */
+    Py_ssize_t most;
+    double timeout;    /* milliseconds; negative: for ever */
+    double read_delay; /* milliseconds; negative: none */
+};
+
 /* Sleep until there is something; WAIT_... or -errno, or INT_MIN with an exception
-   set, one that the handler of a signal raised. */
-static int python_instance_sleep(struct python_instance *self, struct wait *wait)
+   set, one that the handler of a signal raised.  Reads at once what it woke up for,
+   unless more is to gather: the GIL is taken only when there is work for it. */
+static int python_instance_sleep(struct python_instance *self, struct batch *batch,
+                                 struct wait *wait, const struct request *request)
 {
     int state = WAIT_READABLE;
+    int reads = request->events && request->read_delay < 0;
     while (!batch_any_kept(self)) {
         Py_BEGIN_ALLOW_THREADS
         state = wait_poll(wait);
+        if (state == WAIT_READABLE && reads)
+            python_instance_take(self, batch, request->most);
         Py_END_ALLOW_THREADS
         if (state == -EINTR) {
             if (PyErr_CheckSignals() == -1)
@@ -260,20 +286,14 @@ static int python_instance_gather(struct wait *wait, double milliseconds)
     return state == WAIT_TIMED_OUT ? WAIT_READABLE : state;
 }
 
-/* What one read or wait was asked for. */
-struct request {
-    PyObject *events; /* NULL: take none, only wait */
-    Py_ssize_t most;
-    double timeout;    /* milliseconds; negative: for ever */
-    double read_delay; /* milliseconds; negative: none */
-};
-
 /* 1 when there is something, 0 when not, -errno, or INT_MIN with an exception set. */
 static int python_instance_look(struct python_instance *self, struct batch *batch,
                                 const struct request *request)
 {
     if (request->events) {
-        int result = python_instance_drain(self, batch, request->events, request->most);
+        int result = batch->queued.size /* taken already */
+            ? python_instance_build_all(self, batch, request->events, request->most)
+            : python_instance_drain(self, batch, request->events, request->most);
         return result ? result : PyList_Size(request->events) > 0;
     }
     if (batch_any_kept(self))
@@ -294,7 +314,7 @@ static int python_instance_wait(struct python_instance *self, struct batch *batc
         return result;
     int state;
     do {
-        state = python_instance_sleep(self, &wait);
+        state = python_instance_sleep(self, batch, &wait, request);
         if (state == WAIT_READABLE && request->read_delay >= 0)
             state = python_instance_gather(&wait, request->read_delay);
         if (state == WAIT_READABLE)
@@ -324,7 +344,7 @@ static int python_instance_serve(struct python_instance *self,
 
 static PyObject *python_instance_answer(PyObject *self, const struct request *request)
 {
-    int result = python_instance_serve((struct python_instance *)self, request);
+    int result = python_instance_serve(python_object_data(self), request);
     return result == INT_MIN ? NULL : PyLong_FromLong(result);
 }
 
@@ -357,7 +377,7 @@ static PyObject *python_instance_wait_readable(PyObject *self, PyObject *argumen
 
 static PyObject *python_instance_keep(PyObject *object, PyObject *events)
 {
-    struct python_instance *self = (struct python_instance *)object;
+    struct python_instance *self = python_object_data(object);
     if (!PyList_Check(events)) {
         PyErr_SetString(PyExc_TypeError, "events must be a list");
         return NULL;
@@ -388,17 +408,18 @@ static PyObject *python_instance_new(PyTypeObject *type, PyObject *arguments,
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    struct python_instance *self = (struct python_instance *)allocate(type, 0);
-    if (self) {
+    PyObject *object = allocate(type, 0);
+    if (object) {
+        struct python_instance *self = python_object_data(object);
         Py_INCREF(parser);
         self->parser = parser;
     }
-    return (PyObject *)self;
+    return object;
 }
 
 static void python_instance_dealloc(PyObject *object)
 {
-    struct python_instance *self = (struct python_instance *)object;
+    struct python_instance *self = python_object_data(object);
     PyTypeObject *type = Py_TYPE(object);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     struct batch *batch;
@@ -411,21 +432,22 @@ static void python_instance_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static PyObject *python_instance_open(PyObject *self, PyObject *arguments)
+static PyObject *python_instance_open(PyObject *object, PyObject *arguments)
 {
+    struct python_instance *self = python_object_data(object);
     int flags, closefd;
     if (!PyArg_ParseTuple(arguments, "ip:open", &flags, &closefd))
         return NULL;
     /* Once, since another thread may be inside of what was opened. */
-    if (((struct python_instance *)self)->opened)
+    if (self->opened)
         return PyLong_FromLong(-EBUSY);
-    ((struct python_instance *)self)->opened = 1;
-    return PyLong_FromLong(instance_open(python_instance_of(self), flags, closefd));
+    self->opened = 1;
+    return PyLong_FromLong(instance_open(&self->instance, flags, closefd));
 }
 
 static PyObject *python_instance_close(PyObject *object, PyObject *unused)
 {
-    struct python_instance *self = (struct python_instance *)object;
+    struct python_instance *self = python_object_data(object);
     (void)unused;
     Py_BEGIN_ALLOW_THREADS /* the kernel takes milliseconds to remove many watches */
     wait_close_instance(&self->instance);
@@ -543,7 +565,7 @@ static PyType_Slot python_instance_slots[] = {
 };
 
 static PyType_Spec python_instance_spec = {
-    "inotify_cffi._inotify.Instance", sizeof(struct python_instance), 0,
+    "inotify_cffi._inotify.Instance", PYTHON_OBJECT_SIZE(struct python_instance), 0,
     Py_TPFLAGS_DEFAULT, python_instance_slots,
 };
 

@@ -1,12 +1,14 @@
 #define PY_SSIZE_T_CLEAN
 #include "python_parser.h"
 
+#include "python_object.h"
+
 #include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
 
 struct parser {
-    PyObject_HEAD
+    PYTHON_OBJECT_HEAD
     PyObject *event_type;
     int with_len;
 };
@@ -45,20 +47,22 @@ static PyObject *parser_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     if (parser_check_event_type(event_type, 4 + with_len) == -1)
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    struct parser *parser = (struct parser *)allocate(type, 0);
-    if (parser) {
+    PyObject *object = allocate(type, 0);
+    if (object) {
+        struct parser *parser = python_object_data(object);
         Py_INCREF(event_type);
         parser->event_type = event_type;
         parser->with_len = with_len;
     }
-    return (PyObject *)parser;
+    return object;
 }
 
 static void parser_dealloc(PyObject *self)
 {
+    struct parser *parser = python_object_data(self);
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    Py_XDECREF(((struct parser *)self)->event_type);
+    Py_XDECREF(parser->event_type);
     release(self);
     Py_DECREF(type);
 }
@@ -122,7 +126,7 @@ static int parser_append_event(PyObject *events, PyObject *type, PyObject *argum
 int parser_append(PyObject *self, PyObject *events, const char *data, size_t size,
                   size_t *offset, size_t most)
 {
-    struct parser *parser = (struct parser *)self;
+    struct parser *parser = python_object_data(self);
     struct inotify_event header, previous, *last = NULL;
     /* One tuple of fields serves all events: neighbours share most fields, and only
        what differs is made anew. */
@@ -186,8 +190,8 @@ static PyType_Slot parser_slots[] = {
 };
 
 static PyType_Spec parser_spec = {
-    "inotify_cffi._inotify.Parser", sizeof(struct parser), 0, Py_TPFLAGS_DEFAULT,
-    parser_slots,
+    "inotify_cffi._inotify.Parser", PYTHON_OBJECT_SIZE(struct parser), 0,
+    Py_TPFLAGS_DEFAULT, parser_slots,
 };
 
 /* The stable ABI gives the slots of a static type only from Python 3.10 on: so

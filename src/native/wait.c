@@ -7,13 +7,14 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_LONGEST 86400000.0 /* milliseconds; then it looks at the clock again */
+#define WAIT_LONGEST 86400000.0 /* milliseconds; then it reads the clock again */
 
-static struct wait *wait_list; /* of all instances; under fork_lock */
+/* Of all instances; under fork_lock. */
+static struct wait *wait_list;
+static struct instance *wait_spares;
 
 static double wait_now(void)
 {
@@ -28,25 +29,79 @@ static int wait_join(int epoll, int fd)
     return (int)call_result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
 }
 
+/* Under fork_lock, as is wait_leave_spare(). */
+static int wait_take_spare(struct instance *instance, struct wakeup *wakeup)
+{
+    if (!instance->has_spare)
+        return 0;
+    *wakeup = instance->spare;
+    instance->has_spare = 0;
+    if (instance->previous_spare)
+        instance->previous_spare->next_spare = instance->next_spare;
+    else
+        wait_spares = instance->next_spare;
+    if (instance->next_spare)
+        instance->next_spare->previous_spare = instance->previous_spare;
+    return 1;
+}
+
+static int wait_leave_spare(struct instance *instance, const struct wakeup *wakeup)
+{
+    if (!instance->takes_spare || instance->has_spare)
+        return 0;
+    instance->spare = *wakeup;
+    instance->has_spare = 1;
+    instance->previous_spare = NULL;
+    instance->next_spare = wait_spares;
+    if (wait_spares)
+        wait_spares->previous_spare = instance;
+    wait_spares = instance;
+    return 1;
+}
+
+static void wait_drop_spare(struct instance *instance)
+{
+    struct wakeup spare;
+    fork_lock_acquire();
+    instance->takes_spare = 0;
+    int taken = wait_take_spare(instance, &spare);
+    fork_lock_release();
+    if (taken)
+        wakeup_close(&spare);
+}
+
+static int wait_open_wakeup(struct wait *wait, struct instance *instance)
+{
+    fork_lock_acquire();
+    int taken = wait_take_spare(instance, &wait->wakeup);
+    fork_lock_release();
+    if (taken && wakeup_is_intact(&wait->wakeup))
+        return 0;
+    if (taken)
+        wakeup_close(&wait->wakeup);
+    return wakeup_open(&wait->wakeup);
+}
+
 static int wait_open_epoll(struct wait *wait, struct instance *instance)
 {
     int epoll = descriptor_open(&wait->epoll, epoll_create1(EPOLL_CLOEXEC));
     if (epoll < 0)
         return epoll;
-    int result = wait_join(epoll, wait->wakeup.fd);
+    int result = wait_join(epoll, wait->wakeup.readable.fd);
     return result < 0 ? result : instance_join_epoll(instance, epoll);
 }
 
 /* Open what it needs, and let wakes find it. */
 static int wait_enlist(struct wait *wait, struct instance *instance)
 {
-    int result = descriptor_open(&wait->wakeup, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    int result = wait_open_wakeup(wait, instance);
     wait->epoll.fd = -1;
+    wait->signalled = 0;
     if (result >= 0 && wait->with_epoll)
         result = wait_open_epoll(wait, instance);
     if (result < 0) {
         descriptor_close(&wait->epoll);
-        descriptor_close(&wait->wakeup);
+        wakeup_close(&wait->wakeup);
         return result;
     }
     fork_lock_acquire();
@@ -84,16 +139,19 @@ void wait_end(struct wait *wait, int reported)
 {
     if (!wait->instance)
         return;
+    int left = 0;
+    descriptor_close(&wait->epoll);
     fork_lock_acquire();
     if (wait->listed) {
         wait_unlist(wait);
+        left = !wait->signalled && wait_leave_spare(wait->instance, &wait->wakeup);
         if (wait->woken && !reported)
             wait->instance->wake_kept = 1; /* it came too late for this wait */
     }
     fork_lock_release();
     wait->instance = NULL;
-    descriptor_close(&wait->epoll);
-    descriptor_close(&wait->wakeup);
+    if (!left)
+        wakeup_close(&wait->wakeup);
 }
 
 void wait_drop(struct wait *wait) { wait_end(wait, 0); }
@@ -108,7 +166,7 @@ double wait_remaining(const struct wait *wait)
 
 int wait_epoll_fd(const struct wait *wait) { return wait->epoll.fd; }
 
-int wait_wakeup_fd(const struct wait *wait) { return wait->wakeup.fd; }
+int wait_wakeup_fd(const struct wait *wait) { return wait->wakeup.readable.fd; }
 
 static int wait_is_woken(const struct wait *wait)
 {
@@ -121,7 +179,10 @@ static int wait_is_woken(const struct wait *wait)
 /* Returns as ppoll(2); milliseconds below 0 are for ever. */
 static int wait_ppoll(struct pollfd *files, nfds_t count, double milliseconds)
 {
-    if (milliseconds < 0 || milliseconds > WAIT_LONGEST)
+    /* No timer where none is needed: to stop one costs as much as to build an event. */
+    if (milliseconds < 0)
+        return (int)call_result(ppoll(files, count, NULL, NULL));
+    if (milliseconds > WAIT_LONGEST)
         milliseconds = WAIT_LONGEST;
     time_t seconds = (time_t)(milliseconds / 1e3);
     /* Rounded up: a wait that ends early would only sleep again. */
@@ -130,12 +191,22 @@ static int wait_ppoll(struct pollfd *files, nfds_t count, double milliseconds)
     return (int)call_result(ppoll(files, count, &timeout, NULL));
 }
 
-/* After a sleep: silent again, so that what comes later is seen. */
+/* After a sleep: silent again, so that what comes later is seen.  Readable without a
+   signal is only what was closed meanwhile by its number: it is opened again. */
 static int wait_drain(struct wait *wait)
 {
-    eventfd_t signals;
-    (void)eventfd_read(wait->wakeup.fd, &signals);
-    return wait_is_woken(wait) ? WAIT_WOKEN : WAIT_RECHECK;
+    int result = 0;
+    fork_lock_acquire();
+    int woken = wait->woken, signalled = wait->signalled;
+    if (signalled)
+        wakeup_drain(&wait->wakeup);
+    else if (!wakeup_is_intact(&wait->wakeup)) {
+        wakeup_close(&wait->wakeup);
+        result = wakeup_open(&wait->wakeup);
+    }
+    wait->signalled = 0;
+    fork_lock_release();
+    return result < 0 ? result : woken ? WAIT_WOKEN : WAIT_RECHECK;
 }
 
 /* What can be said without sleeping; WAIT_READABLE if nothing. */
@@ -163,7 +234,7 @@ int wait_poll(struct wait *wait)
     struct guard *guard = &wait->instance->guard;
     if (!guard_acquire(guard))
         return -GUARD_CLOSED;
-    struct pollfd files[] = {{guard->fd, POLLIN, 0}, {wait->wakeup.fd, POLLIN, 0}};
+    struct pollfd files[] = {{guard->fd, POLLIN, 0}, {wait->wakeup.readable.fd, POLLIN, 0}};
     int result = wait_ppoll(files, 2, wait_remaining(wait));
     guard_release(guard);
     if (result > 0 && files[1].revents)
@@ -183,7 +254,7 @@ int wait_gather(struct wait *wait, double *milliseconds)
         struct guard *guard = &wait->instance->guard;
         if (!guard_acquire(guard))
             return -GUARD_CLOSED;
-        struct pollfd file = {wait->wakeup.fd, POLLIN, 0};
+        struct pollfd file = {wait->wakeup.readable.fd, POLLIN, 0};
         int result = wait_ppoll(&file, 1, *milliseconds);
         guard_release(guard);
         *milliseconds = end - wait_now();
@@ -207,10 +278,11 @@ int wait_check(struct wait *wait)
 }
 
 /* Under fork_lock. */
-static void wait_signal(const struct wait *wait)
+static void wait_signal(struct wait *wait)
 {
-    if (descriptor_is_intact(&wait->wakeup))
-        (void)eventfd_write(wait->wakeup.fd, 1); /* EAGAIN: it is readable already */
+    if (!wait->signalled)
+        wakeup_signal(&wait->wakeup);
+    wait->signalled = 1;
 }
 
 void wait_wake(struct instance *instance)
@@ -232,11 +304,13 @@ void wait_close_instance(struct instance *instance)
 {
     instance_close(instance);
     wait_recheck(instance); /* guard_acquire() fails from here on */
+    wait_drop_spare(instance);
 }
 
 void wait_drop_instance(struct instance *instance)
 {
     instance_close(instance);
+    wait_drop_spare(instance);
     fork_lock_acquire();
     for (struct wait **link = &wait_list, *wait; (wait = *link);) {
         if (wait->instance != instance) {
@@ -247,7 +321,7 @@ void wait_drop_instance(struct instance *instance)
         wait->listed = 0;
         wait->instance = NULL;
         descriptor_close(&wait->epoll);
-        descriptor_close(&wait->wakeup);
+        wakeup_close(&wait->wakeup);
     }
     fork_lock_release();
 }
@@ -276,7 +350,13 @@ void wait_lose_all(void)
     for (struct wait *wait = wait_list; wait; wait = wait->next) {
         wait->listed = 0;
         descriptor_close(&wait->epoll);
-        descriptor_close(&wait->wakeup);
+        wakeup_close(&wait->wakeup);
     }
     wait_list = NULL;
+    for (struct instance *instance = wait_spares; instance;
+         instance = instance->next_spare) {
+        instance->has_spare = 0;
+        wakeup_close(&instance->spare);
+    }
+    wait_spares = NULL;
 }

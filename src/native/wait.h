@@ -1,10 +1,11 @@
 /* Waiting for an instance, and ending that from elsewhere: from another thread, from
    a task, from the handler of a signal.
 
-   Each wait has an eventfd of its own, from its begin to its end, and none longer: so
-   no wait can take what was meant for another, and between waits there is nothing
-   open but the instance.  A wait of an event loop has an epoll as well, which joins
-   the instance and the eventfd: one descriptor to register with the loop.
+   Each wait has a pipe of its own, so none can take what was meant for another.  One
+   is left to the next wait, until the instance is closed: to close it would cost a
+   quarter of the time in which a wait ends (2 of 8 us).  A wait of an event loop has
+   an epoll as well, which joins the instance and the pipe: one descriptor to register
+   with the loop.  That one is closed when the wait ends.
 
    What waits do to each other is done under fork_lock.  Handlers written in Python
    do not run inside of a C function, so none can find it held by its own thread. */
@@ -14,6 +15,7 @@
 
 #include "descriptor.h"
 #include "instance.h"
+#include "wakeup.h"
 
 /* What a wait came to; or -errno, or -GUARD_CLOSED. */
 #define WAIT_TIMED_OUT 0
@@ -27,9 +29,10 @@ struct wait {
     struct wait *next;
     int listed;
     int woken;
+    int signalled; /* there is something in `wakeup` */
     int with_epoll;
     double deadline; /* milliseconds of CLOCK_MONOTONIC; negative: never */
-    struct descriptor wakeup;
+    struct wakeup wakeup;
     struct descriptor epoll;
 };
 
@@ -70,7 +73,7 @@ void wait_drop_instance(struct instance *instance);
 /* How many waits there are. */
 int wait_count(struct instance *instance);
 /* In a forked child: no wait of the parent is one of the child; it closes their
-   descriptors.  The wait of the thread that forked begins again at its next call. */
+   descriptors, and those that were left to the next wait.  The wait of the thread that forked begins again at its next call. */
 void wait_lose_all(void);
 
 #endif

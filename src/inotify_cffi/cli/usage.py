@@ -17,14 +17,14 @@ What is watched:
   --initial              with -r: report first, as CREATE, what is there already
 
 What is reported:
-  -e, --event EVENT      only this; again, or a list with commas, for more
-  --exclude PATTERN      not of paths that match this POSIX extended regular
-  --excludei PATTERN     expression; -i: whatever the case of letters
-  --include PATTERN      only of paths that match one of these; all four may be
-  --includei PATTERN     given together, and again
-  --glob GLOB            only of names like '*.py'; with a slash, of paths below
-                         PATH like 'src/**/*.py'; with ! before it: not of these
-  --gitignore            not of what git ignores: needs pathspec
+  -e, --event EVENT      report only these events; repeatable, or with commas
+  --exclude PATTERN      skip paths that match this POSIX extended regular
+  --excludei PATTERN     expression; --excludei ignores case
+  --include PATTERN      report only paths that match; --includei ignores case;
+  --includei PATTERN     all four are repeatable and can be combined
+  --glob GLOB            report only names like '*.py', or, with a slash, paths
+                         below PATH like 'src/**/*.py'; a leading ! skips them
+  --gitignore            skip what git ignores; needs pathspec
   --debounce MS          wait until nothing has happened for so long, or ten
                          times as long in all; then one record for a path
 
@@ -57,13 +57,14 @@ What is run:
   --now                  run it at the start, too
 
 When it starts and ends:
-  -m, --monitor          go on after the first event
+  -m, --monitor          continue after the first event
   -d, --daemon           with -o or --exec: -m in the background, and -s; ends
                          with status 0 when all is watched
   -t, --timeout SECONDS  end when nothing happens for so long; 0: never
   --for SECONDS          end after so long, whatever happens
-  --ready                report a record READY, of no path, when all is watched
-  --ready-fd N           write "ready" to descriptor N, and close it, then
+  --ready                print a READY record (with an empty path) once all
+                         watches are in place
+  --ready-fd N           then write "ready" to descriptor N, and close it
   -h, --help             show this
   --version              show the version
 
@@ -72,9 +73,9 @@ Events: access modify attrib close_write close_nowrite close open moved_to
   Q_OVERFLOW: events are missing. With -r, CREATEs say what is there then.
 
 Exit status:
-  0  an event came that was asked for
+  0  a requested event happened
   1  an error, or nothing is left to watch
-  2  the time of --timeout ran out, or that of --for without an event
+  2  the time of --timeout is over, or that of --for without an event
   A signal (Ctrl-C, SIGTERM, a closed pipe) ends it as it ends any program.
 
 Examples:

@@ -54,6 +54,11 @@ event without a watch says so, and what follows is lost until that is read.
    beginning. Adding a watch that exists gives its old number, so the watches that no
    scan met again are known, and are removed.
 
+5. *A root is a path.* The directories and links that it leads through are watched for
+   themselves (`_ways`), so that the end of a root, and its return, are found there
+   and not in its tree. Their events lie in the same queue: a scan whose root may lead
+   elsewhere is not valid (`_root_tracker`).
+
 One event's way: `_tracker` reads the queue; `_follower` asks `_watches` whose event it
 is and `_scans` whether to hold it back; `_renames` decides what a rename was; `_trees`
 changes the model and gives what is to be reported to `_output`.

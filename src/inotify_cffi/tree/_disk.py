@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,27 +18,8 @@ SURELY_SHORT = _LONGEST_PATH // 4  # characters
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _O_PATH = getattr(os, "O_PATH", 0)  # PyPy 3.9 has it not
 
-# Kinds of file system on which the kernel sees the changes made on this machine
-# alone, or none at all.
-LOCAL_CHANGES_ONLY = frozenset(
-    [
-        "9p",
-        "afs",
-        "ceph",
-        "cifs",
-        "coda",
-        "fuse",
-        "fuseblk",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "smb3",
-        "smbfs",
-        "virtiofs",
-    ]
-)
-NO_CHANGES = frozenset(["proc", "sysfs"])
-
+# errno where there is nothing to be scanned.
+NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
 # errno where nothing is wrong with what was to be looked at.
 NO_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
@@ -126,23 +106,19 @@ def count_directories(places: list[str]) -> int:
     return count
 
 
-def identity(place: str) -> tuple[int, int] | None:
+def is_empty(path: str) -> bool:
+    """Return whether a directory has no names; False where that cannot be seen."""
     try:
-        status = os.stat(place)
+        with reachable(path) as short, os.scandir(short) as entries:
+            return next(entries, None) is None
     except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        return False
 
 
-def kind_of_file_system(place: str) -> str | None:
-    """Return the type of the file system as the list of mounts names it."""
+def same_device(path: str, other: str) -> bool:
+    """Return whether two paths are on one file system; what is not there, is."""
     try:
-        device = os.stat(place).st_dev
-        with open("/proc/self/mountinfo", "rb", buffering=0) as file:
-            mounts = file.readall()
+        with reachable(path) as one, reachable(other) as two:
+            return os.lstat(one).st_dev == os.lstat(two).st_dev
     except OSError:
-        return None
-    # As one search, since this is a fifth of what it takes to watch one directory.
-    of_device = rb"^\d+ \d+ %d:%d .*? - (\S+)" % (os.major(device), os.minor(device))
-    found = re.search(of_device, mounts, re.MULTILINE)
-    return found[1].decode(errors="replace") if found else None
+        return True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Callable
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from .._awaiting import running_backend
 from .._waiting import Deadline, checked_timeout, move
@@ -15,6 +16,9 @@ from ._tracker import Tracker
 from ._turn import Callers, Token
 from ._work import Once, Work, Worker
 from .events import TreeEvent
+
+if TYPE_CHECKING:
+    from ._exclude import ExcludeArgument
 
 
 class _Forks:
@@ -34,11 +38,29 @@ class Engine:
     """A tracker, the events that nobody has taken yet, and those who wait for them."""
 
     def __init__(
-        self, mask: int, exclude: Callable[[str], bool] | None, *, initial: bool
+        self,
+        mask: int,
+        exclude: ExcludeArgument | None,
+        *,
+        initial: bool,
+        recursive: bool = True,
+        one_file_system: bool = False,
+        missing_ok: bool = False,
     ) -> None:
         self._initial = initial
+        self._missing_ok = missing_ok
         self.inotify = INotify(nonblocking=True)
-        self.tracker = Tracker(self.inotify, mask, exclude)
+        try:
+            self.tracker = Tracker(
+                self.inotify,
+                mask,
+                exclude,
+                recursive=recursive,
+                one_file_system=one_file_system,
+            )
+        except BaseException:
+            self.inotify.close()
+            raise
         self._process = _Forks.count
         self._pid = os.getpid()
         self._worker = Worker(
@@ -99,12 +121,13 @@ class Engine:
 
     # ---- roots -----------------------------------------------------------------
 
-    def add(self, path: str) -> None:
-        """Add a root, and scan it to its last directory."""
+    def add(self, paths: Iterable[str]) -> None:
+        """Add roots, and scan them to their last directories."""
         work = Work(Deadline(None), is_barrier=True)
         token = self._worker.take_turn()
         try:
-            self.tracker.add_root(path, silent=not self._initial)
+            for path in paths:
+                self._add_root(path)
             self._worker.work(work)
         finally:
             self._worker.give_back(token)
@@ -116,7 +139,7 @@ class Engine:
         self.check()
         self._worker.refuse_reentry()
         work = Work(Deadline(None), is_barrier=True)
-        begin = Once(lambda: self.tracker.add_root(path, silent=not self._initial))
+        begin = Once(lambda: self._add_root(path))
         await running_backend().checkpoint()
         try:
             await self._worker.work_as_task(work, begin)
@@ -124,11 +147,22 @@ class Engine:
             self._wake_reader()
         self._warn(stacklevel=4)
 
+    def _add_root(self, path: str) -> None:
+        silent, missing_ok = not self._initial, self._missing_ok
+        self.tracker.add_root(path, silent=silent, missing_ok=missing_ok)
+
     def remove(self, path: str) -> bool:
-        """Remove a root; return whether it was one."""
+        """Remove a root, once all is reported that is queued; return whether it was."""
         token = self._worker.take_turn()
         try:
-            return self.tracker.remove_root(path)
+            if path not in self.tracker.roots:
+                return False
+            try:
+                self.tracker.begin()
+                self._worker.work(Work(Deadline(None), is_barrier=True))
+            finally:
+                self.tracker.remove_root(path)
+            return True
         finally:
             self._worker.give_back(token)
             self._wake_reader()
@@ -147,7 +181,7 @@ class Engine:
             done = self._worker.wait_and_work(work)
             events = self._take(most)
             seconds = work.deadline.seconds_left()
-            if events or seconds <= 0 or not self.tracker.has_roots():
+            if events or seconds <= 0:
                 return events
             if done and not self._wait(seconds, read_delay, work):
                 self._worker.wait_and_work(Work.at_wake())
@@ -166,7 +200,7 @@ class Engine:
             done = await self._worker.work_as_task(work, Once(self.tracker.begin))
             events = self._take(most)
             seconds = work.deadline.seconds_left()
-            if events or seconds <= 0 or not self.tracker.has_roots():
+            if events or seconds <= 0:
                 return events
             if done and not await self._wait_as_task(seconds, read_delay, work):
                 await self._worker.work_as_task(
@@ -174,8 +208,8 @@ class Engine:
                 )
                 return self._take(most)
 
-    def next(self) -> TreeEvent | None:
-        """Wait for the next event; None when no root is left."""
+    def next(self) -> TreeEvent:
+        """Wait for the next event."""
         self.check()
         while True:
             event = self._take_one()
@@ -184,11 +218,9 @@ class Engine:
             events = self.read(None, None, 1)
             if events:
                 return events[0]
-            if not self.tracker.has_roots():
-                return None
 
-    async def anext(self) -> TreeEvent | None:
-        """Await the next event; None when no root is left."""
+    async def anext(self) -> TreeEvent:
+        """Await the next event."""
         self.check()
         while True:
             event = self._take_one()
@@ -197,8 +229,6 @@ class Engine:
             events = await self.aread(None, None, 1)
             if events:
                 return events[0]
-            if not self.tracker.has_roots():
-                return None
 
     def _take(self, most: int | None) -> list[TreeEvent]:
         """Take events; what is beyond ``most`` is left to whoever is next."""
@@ -264,10 +294,10 @@ class Engine:
         return readable or work.deadline.seconds_left() <= 0
 
     def _has_something(self) -> bool:
-        return bool(self._worker.events) or not self.tracker.has_roots()
+        return bool(self._worker.events)
 
     def _wake_reader(self) -> None:
-        """End the wait of a read that has something to return, or no root left."""
+        """End the wait of a read that has something to return."""
         if self._waits and self._has_something():
             self.inotify.wake()
 

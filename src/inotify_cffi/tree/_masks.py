@@ -23,6 +23,8 @@ ISDIR = int(flags.ISDIR)
 
 # What changes which names a directory has.
 STRUCTURAL = CREATE | DELETE | MOVED_FROM | MOVED_TO
+# Part of every mask whose events of entries are reported, and of no other.
+NAMES = MOVED_FROM
 # What a listing of a directory causes, ours as everybody's.
 LISTING = int(flags.OPEN | flags.ACCESS | flags.CLOSE_NOWRITE)
 # What comes from the queue itself, and not from the watched directory.
@@ -30,9 +32,14 @@ CONTROL = Q_OVERFLOW | IGNORED
 
 # What `TreeWatcher` reports by default.
 DEFAULT = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | MODIFY | CLOSE_WRITE
+# A scan reports what it finds where the mask asks for any of these.
+DIRECTORY_FOUND = CREATE | MOVED_TO
+FILE_FOUND = DIRECTORY_FOUND | ATTRIB | MODIFY | CLOSE_WRITE
 # What the watcher itself needs, whatever is reported.
 NEEDED = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF
 # MASK_ADD always: without it the kernel clears the mask of a watch that is there
 # already before it sets the new one, and an event of that instant is lost.
+MASK_ADD = int(flags.MASK_ADD)
 HOW = int(flags.ONLYDIR | flags.MASK_ADD | flags.EXCL_UNLINK)
+EXCL_UNLINK = int(flags.EXCL_UNLINK)
 DONT_FOLLOW = int(flags.DONT_FOLLOW)

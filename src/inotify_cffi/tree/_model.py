@@ -9,7 +9,6 @@ same for any size.
 from __future__ import annotations
 
 import enum
-import os
 from collections.abc import Iterator
 from typing import Union
 
@@ -19,7 +18,7 @@ class State(enum.Enum):
 
     WATCHED = "it has a watch; its events are reported as they come"
     UNSCANNED = "it is known by name; it has to be scanned"
-    ENCLOSED = "it is a root in the tree of another root, which is scanned for it"
+    BY_NAME = "it is known by name only: below it, nothing was asked for"
     SCANNING = "it was scanned; the fence of that scan is still in the queue"
     UNREADABLE = "it may not be read; it is scanned again after an ATTRIB"
     BEYOND_LIMIT = "the limit of watches was reached before it was scanned"
@@ -129,57 +128,50 @@ class Directory:
             directory = directory.parent
 
     @property
-    def root(self) -> Root | None:
-        """The root it is below, or None when it has been forgotten."""
+    def top(self) -> Top | None:
+        """The top of the tree it is in, or None when it has been forgotten."""
         if self.status is State.FORGOTTEN:
             return None
-        for top in self.ancestors():
-            if isinstance(top, Root):
-                return top
-        return None  # pragma: no cover - every known directory is below a root
+        *_, top = self.ancestors()
+        assert isinstance(top, Top)
+        return top
 
 
-class Root(Directory):
-    """The top of a tree. It has a parent only while it is part of another's.
+class Top(Directory):
+    """The directory that a root leads to.
 
-    `fs_path` is the absolute path of the directory to watch: which directory the
-    process was in when the root was given must not matter later.
+    It has a parent only when it has become part of another root's tree; then it is a
+    directory like any other.
+
+    `given` is the root as it was given. `fs_path` is the absolute path without links:
+    which directory the process was in when the root was given must not matter later.
     """
 
-    __slots__ = ("fs_path", "given", "identity")
+    __slots__ = ("device", "fs_path", "given")
 
-    def __init__(self, given: str) -> None:
+    def __init__(self, given: str, fs_path: str) -> None:
         super().__init__(None, given)
         self.given = given
-        self.fs_path = os.path.abspath(given)
-        self.identity: tuple[int, int] | None = None  # device and inode
+        self.fs_path = fs_path
+        self.device = 0  # known where it matters
 
-    def stand_alone(self) -> None:
+    def stand_alone(self, given: str, fs_path: str) -> None:
         """Become the top of a tree of its own."""
         self.detach()
-        self.name = self.given
-
-
-class FileRoot(Root):
-    """A file, followed by its name in the directory that it is in."""
-
-    __slots__ = ("base",)
-
-    def __init__(self, given: str) -> None:
-        super().__init__(given)
-        self.fs_path, self.base = os.path.split(self.fs_path)
+        self.name = self.given = given
+        self.fs_path = fs_path
 
 
 def join(path: str, name: str) -> str:
     return f"{path}{name}" if path.endswith("/") else f"{path}/{name}"
 
 
-def _way_up(directory: Directory) -> tuple[Root, str]:
+def _way_up(directory: Directory) -> tuple[Top, str]:
     names = []
     while directory.parent is not None:
         names.append(directory.name)
         directory = directory.parent
-    assert isinstance(directory, Root)
+    assert isinstance(directory, Top)
     return directory, "/".join(reversed(names))
 
 
@@ -200,9 +192,13 @@ class Paths:
 
     def entry_path(self, parent: Directory, name: str) -> str:
         """The path to report of a name in a directory."""
-        if isinstance(parent, FileRoot):
-            return parent.given
         return join(self.report_path(parent), name)
+
+    @staticmethod
+    def below_top(parent: Directory, name: str) -> str:
+        """The path of a name in a directory, below the root."""
+        _, names = _way_up(parent)
+        return f"{names}/{name}" if names else name
 
     @staticmethod
     def fs_path(directory: Directory) -> str:

@@ -1,21 +1,27 @@
-"""The output: what is reported, as the mask and ``exclude`` have it."""
+"""The output: what is reported, as the mask has it."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Callable
 
 from .._waiting import move
-from ._masks import ISDIR, MOVED_FROM, Q_OVERFLOW, UNMOUNT
+from ._masks import (
+    CREATE,
+    DIRECTORY_FOUND,
+    FILE_FOUND,
+    ISDIR,
+    MOVED_FROM,
+    Q_OVERFLOW,
+    UNMOUNT,
+)
 from .events import TreeEvent
 
 
 class Output:
     """The events and warnings that nobody has taken yet."""
 
-    def __init__(self, mask: int, exclude: Callable[[str], bool] | None) -> None:
+    def __init__(self, mask: int) -> None:
         self._mask = mask | Q_OVERFLOW | UNMOUNT
-        self._exclude = exclude
         self._events: deque[TreeEvent] = deque()
         self._warnings: deque[Warning] = deque()
         self.reported = 0  # events since the beginning
@@ -43,13 +49,21 @@ class Output:
     def warn(self, warning: Warning) -> None:
         self._warnings.append(warning)
 
-    def excludes_some(self) -> bool:
-        """Return whether `excluded` has to be asked at all."""
-        return self._exclude is not None
+    def report_found(self, path: str, *, is_directory: bool) -> None:
+        """Report what a scan found, if something that is asked for may be missing.
 
-    def excluded(self, path: str) -> bool:
-        """Return whether a path, and all below it, is left out."""
-        return self._exclude is not None and self._exclude(path)
+        What happened to it before it could be watched is not known. So a file is
+        reported for any mask that asks what happens to files.
+        """
+        if self._mask & (DIRECTORY_FOUND if is_directory else FILE_FOUND):
+            mask = CREATE | ISDIR if is_directory else CREATE
+            self.reported += 1
+            self._events.append(TreeEvent(path, mask, None, synthetic=True))
+
+    def report_always(self, mask: int, path: str) -> None:
+        """Report what every consumer has to know."""
+        self.reported += 1
+        self._events.append(TreeEvent(path, mask, None, synthetic=False))
 
     def move_to(self, events: deque[TreeEvent]) -> None:
         """Move all events, in order; each is always in one of the two."""

@@ -86,8 +86,8 @@ class Renames:
     def came(self, parent: Directory, name: str, mask: int, cookie: int) -> Decision:
         """Follow MOVED_TO: decide where it came from.
 
-        Of several roots on one directory each has a first event: the one of the
-        same root is preferred.
+        Of several trees on one directory each has a first event: the one of the
+        same tree is preferred.
         """
         move = self.take(cookie, parent)
         if move is None or move.source_unknown:
@@ -102,8 +102,8 @@ class Renames:
         moves = self._by_cookie.get(cookie)
         if not moves:
             return None
-        root = parent.root
-        move = next((move for move in moves if move.parent.root is root), moves[0])
+        top = parent.top
+        move = next((move for move in moves if move.parent.top is top), moves[0])
         self.drop(move)
         return move
 
@@ -155,7 +155,7 @@ class Renames:
             Whether the name, which seems to have left, may exist still.
         """
         before = self._arrivals.take(parent)
-        if mask & MOVED_TO and parent.root is not None:
+        if mask & MOVED_TO and parent.top is not None:
             self._arrivals.add(parent, name, over=over)
         elif mask & MOVED_FROM and before is not None and before.name == name:
             move = self._pending.get(parent)
@@ -206,7 +206,7 @@ class Renames:
                 move.settled = found = True
         for ambiguous in self._ambiguous:
             if not ambiguous.settled:
-                if ambiguous.parent.root is not None:
+                if ambiguous.parent.top is not None:
                     wait(ambiguous.parent)
                 ambiguous.settled = found = True
         return self._arrivals.settle(wait) or found
@@ -289,7 +289,7 @@ class Renames:
 
     def _went_on(self, ambiguous: Ambiguous) -> Decision:
         self._ambiguous.remove(ambiguous)
-        if ambiguous.parent.root is None:
+        if ambiguous.parent.top is None:
             return Left(ambiguous.move)
         return Moved(*ambiguous.as_decided())
 

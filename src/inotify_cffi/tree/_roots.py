@@ -1,137 +1,130 @@
-"""The roots: what was asked for, and which root is inside another's tree."""
+"""The roots: the paths that were asked for, and which is inside which."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 
-from . import _disk
-from ._model import Directory, FileRoot, Root, State, join
-from ._scanner import Purpose
-from ._scans import Scans
-from ._watches import Watches
-from .events import LocalChangesOnlyWarning
+from ._model import Top
+from ._ways import Way
+
+
+class Root:
+    """A path that was asked for. It may lead to a directory, a file or nothing.
+
+    A root is either part of the tree of another root, which then reports all that
+    happens to it, or it stands alone: then `top` or `exists` say what is reported of
+    it so far.
+    """
+
+    __slots__ = (
+        "announced",
+        "at",
+        "exists",
+        "fresh",
+        "given",
+        "part_of",
+        "place",
+        "top",
+        "way",
+    )
+
+    def __init__(self, given: str, way: Way) -> None:
+        self.given = given
+        self.place = place_of(given)
+        self.way = way
+        self.fresh = True  # nothing was reported, nor was silence asked for
+        self.announced = False  # whether the path itself was reported as found
+        self.part_of: Root | None = None
+        self.top: Top | None = None  # the directory that it leads to
+        # Whether it leads to a file; None where only the next event can say.
+        self.exists: bool | None = False
+        self.at = (0, "")  # the watch and the name of what was reported
+
+    def owner(self) -> Root:
+        """Return the root that stands alone in whose tree this is."""
+        root = self
+        while root.part_of is not None:
+            root = root.part_of
+        return root
+
+
+def place_of(given: str) -> str:
+    """Return a path with neither a slash at its end nor an idle one or dot within."""
+    first, *rest = given.split("/")
+    names = [first, *(name for name in rest if name not in ("", "."))]
+    return "/".join(names) or "/"
+
+
+def names_below(outer: str, inner: str) -> list[str]:
+    """Return the names that lead from one place down to another."""
+    return [name for name in inner[len(outer) :].split("/") if name]
+
+
+def _above(place: str) -> Iterator[str]:
+    while "/" in place.rstrip("/"):
+        place = place.rpartition("/")[0] or "/"
+        yield place
 
 
 class Roots:
-    """The roots by their paths, as these were given."""
+    """The roots by their paths, in the order in which they were added."""
 
-    def __init__(self, watches: Watches, scans: Scans) -> None:
-        self._watches = watches
-        self._scans = scans
+    def __init__(self) -> None:
         self._roots: dict[str, Root] = {}
+        self._at: dict[str, dict[Root, None]] = {}
+        # So that adding one more costs no walk through all of them.
+        self._inside: dict[str, dict[Root, None]] = {}
 
     def __len__(self) -> int:
         return len(self._roots)
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._roots
+    def __contains__(self, given: str) -> bool:
+        return given in self._roots
 
     def __iter__(self) -> Iterator[Root]:
         return iter(list(self._roots.values()))
 
-    def get(self, path: str) -> Root | None:
-        return self._roots.get(path)
+    def get(self, given: str) -> Root | None:
+        return self._roots.get(given)
 
-    def add(self, path: str, purpose: Purpose) -> Root:
-        """Add a root. It is unscanned, or part of another root's tree.
-
-        Raises:
-            OSError: there is nothing at the path.
-        """
-        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
-        root = Root(path) if is_directory else FileRoot(path)
-        root.identity = _disk.identity(root.fs_path)
-        self._roots[path] = root
-        self._begin(root, purpose)
-        for other in self:
-            if isinstance(other, FileRoot) and self.enclosing(other) is not None:
-                self._watches.release(other.wd, other, remove=False)
-                self._scans.enclose(other)
-        return root
-
-    def remove(self, root: Root) -> bool:
-        """Remove a root; what other roots have of its tree stays theirs.
-
-        Returns:
-            Whether its directories have to be forgotten now. They have not where
-            they are part of another root's tree.
-        """
-        inside = [other for other in self if self.enclosing(other) is root]
-        is_part = root.parent is not None or self.enclosing(root) is not None
-        self.discard(root)
-        if is_part:
-            return False
-        for other in inside:
-            self._take_out(root, other)
-        return True
+    def add(self, root: Root) -> None:
+        self._roots[root.given] = root
+        self._at.setdefault(root.place, {})[root] = None
+        for place in (root.place, *_above(root.place)):
+            self._inside.setdefault(place, {})[root] = None
 
     def discard(self, root: Root) -> None:
-        """Remove a root, if it is one still."""
-        if self._roots.get(root.given) is root:
-            del self._roots[root.given]
-
-    def renew(self) -> None:
-        """Replace each root by one that nothing is known of, and that is unscanned."""
-        for path, root in self._roots.items():
-            new = self._roots[path] = type(root)(path)
-            new.fs_path = root.fs_path  # whatever the working directory is now
-            new.identity = _disk.identity(new.fs_path)
-        for new in self:
-            self._begin(new, Purpose.REPORT)
+        if self._roots.pop(root.given, None) is None:
+            return
+        _remove(self._at, root.place, root)
+        for place in (root.place, *_above(root.place)):
+            _remove(self._inside, place, root)
 
     def clear(self) -> None:
         self._roots.clear()
+        self._at.clear()
+        self._inside.clear()
 
-    def enclosing(self, root: Root) -> Root | None:
-        """Return the root in whose tree a root is, by the words of its path."""
-        for path, other in self._roots.items():
-            if (
-                other is not root
-                and not isinstance(other, FileRoot)
-                and root.given.startswith(join(path, ""))
-            ):
-                return other
-        return None
+    def enclosing(self, root: Root) -> Iterator[Root]:
+        """Yield the roots whose paths lead to a root's, the nearest first."""
+        for place in (root.place, *_above(root.place)):
+            other = next(iter(self._at.get(place, ())), root)
+            if other is not root:
+                yield other
 
-    def _begin(self, root: Root, purpose: Purpose) -> None:
-        if self.enclosing(root) is None:
-            self._scans.want(root, purpose)
-        else:
-            self._scans.enclose(root)
-
-    def _take_out(self, outer: Root, inner: Root) -> None:
-        """Make a tree of its own of a root that is part of another's."""
-        found = _locate(outer, inner)
-        if found is inner:
-            inner.stand_alone()
-        elif found is not None and found.state is State.WATCHED:
-            for child in list((found.children or {}).values()):
-                child.move(inner, child.name)
-            self._watches.assign(found.wd, inner)
-            self._scans.adopt(inner, found.wd)
-        else:
-            self._scans.want(inner)
+    def inside(self, root: Root) -> list[Root]:
+        """Return the roots whose paths lead on from a root's, the nearest first."""
+        inside = self._inside.get(root.place, {})
+        if len(inside) == 1:
+            return []
+        return sorted(
+            (other for other in inside if other is not root),
+            key=lambda other: len(other.place),
+        )
 
 
-def _locate(outer: Root, inner: Root) -> Directory | None:
-    """Return what is known at a root's path in another root's tree."""
-    found: Directory | None = outer
-    for name in inner.given[len(outer.given) :].strip("/").split("/"):
-        found = found.child(name) if found else None
-    return found
-
-
-def file_system_warning(root: Root) -> Warning | None:
-    """Return the warning for a root whose changes the kernel does not all see."""
-    kind = _disk.kind_of_file_system(root.fs_path)
-    if kind in _disk.NO_CHANGES:
-        seen = "no change at all"
-    elif kind is not None and kind.partition(".")[0] in _disk.LOCAL_CHANGES_ONLY:
-        seen = "only the changes that this machine makes"
-    else:
-        return None
-    return LocalChangesOnlyWarning(
-        f"{root.given!r} is on {kind}, where the kernel sees {seen}"
-    )
+def _remove(index: dict[str, dict[Root, None]], place: str, root: Root) -> None:
+    roots = index.get(place, {})
+    roots.pop(root, None)
+    if not roots:
+        index.pop(place, None)

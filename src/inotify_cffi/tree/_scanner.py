@@ -14,7 +14,7 @@ from . import _disk
 from ._batch import Batch
 from ._extent import Reach
 from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
-from ._model import Directory, FileRoot, Kind, Paths, Root, Scanning, join
+from ._model import Directory, Kind, Paths, Scanning, join
 
 if TYPE_CHECKING:
     from ..events import Event
@@ -88,11 +88,7 @@ class Scan(Scanning):
                 continue  # it was before the rename that was reported
             if name in followed:
                 yield event
-            elif (
-                mask & MOVED_TO
-                and not isinstance(self.directory, FileRoot)
-                and completes_move(cookie)
-            ):
+            elif mask & MOVED_TO and completes_move(cookie):
                 followed.add(name)
                 yield event
             else:
@@ -123,23 +119,9 @@ class Outcome(NamedTuple):
     batches: list[Batch]
 
 
-class _Manner(enum.Enum):
-    SINGLE = "a file's directory, or a path that may be too long for the kernel"
-    ROOT = "its path may end in a link"
-    TOGETHER = "any other"
-
-
 class _Located(NamedTuple):
     wanted: Wanted
     fs_path: str
-
-
-def _manner(located: _Located) -> _Manner:
-    directory = located.wanted[0]
-    is_root = isinstance(directory, Root)
-    if isinstance(directory, FileRoot) or len(located.fs_path) > _disk.SURELY_SHORT:
-        return _Manner.SINGLE
-    return _Manner.ROOT if is_root and directory.parent is None else _Manner.TOGETHER
 
 
 def _ends_all(failure: OSError) -> bool:
@@ -148,11 +130,29 @@ def _ends_all(failure: OSError) -> bool:
 
 
 class Scanner:
-    """Asks the disk, in an order that the algorithm can rely on."""
+    """Asks the disk, in an order that the algorithm can rely on.
 
-    def __init__(self, watches: Watches, paths: Paths) -> None:
+    Parameters:
+        watches: adds the watches.
+        paths: know where the directories are.
+        list_files: list files even where nothing is reported: `exclude` is asked
+            about them when they are first met.
+        one_file_system: neither watch nor list what is on another file system than
+            the top of its tree: EXDEV.
+    """
+
+    def __init__(
+        self,
+        watches: Watches,
+        paths: Paths,
+        *,
+        list_files: bool = False,
+        one_file_system: bool = False,
+    ) -> None:
         self._watches = watches
         self._paths = paths
+        self._list_files = list_files
+        self._one_file_system = one_file_system
         # What was listed here since the queue was read: the events of that, OPEN and
         # the like, are queued before the fence.
         self._listed: set[Directory] = set()
@@ -173,15 +173,18 @@ class Scanner:
             reach: how far to go.
         """
         outcome = Outcome([], [], [], [])
-        for manner, group in groupby(self._with_paths(wanted), _manner):
+        for is_single, group in groupby(self._with_paths(wanted), self._is_single):
             if outcome.unreached:
                 outcome.unreached.extend(each.wanted for each in group)
-            elif manner is _Manner.SINGLE:
+            elif is_single:
                 self._scan_singly([*group], outcome)
             else:
-                follow = manner is _Manner.ROOT
-                self._scan_together([*group], outcome, reach, follow=follow)
+                self._scan_together([*group], outcome, reach)
         return outcome
+
+    def _is_single(self, located: _Located) -> bool:
+        """Return whether something is to be done before a directory is watched."""
+        return self._one_file_system or len(located.fs_path) > _disk.SURELY_SHORT
 
     def _with_paths(self, wanted: Iterable[Wanted]) -> Iterator[_Located]:
         above: Directory | None = None
@@ -212,13 +215,10 @@ class Scanner:
         located: Sequence[_Located],
         outcome: Outcome,
         reach: Reach,
-        *,
-        follow: bool,
     ) -> None:
-        silent = located[0].wanted[1] is Purpose.SILENT
+        silent = self._is_silent(located[0].wanted[1])
         found = self._watches.scan(
             [each.fs_path for each in located],
-            follow=follow,
             descend=reach.descend,
             only_directories=silent,
             limit=reach.directories,
@@ -300,12 +300,10 @@ class Scanner:
     def _watch_and_list(
         self, directory: Directory, path: str, purpose: Purpose
     ) -> Scan:
-        follow = isinstance(directory, Root) and directory.parent is None
-        wd = self._watches.add(path, follow=follow)
-        if isinstance(directory, FileRoot):
-            kind = _disk.find(path, directory.base)
-            names = {} if kind is None else {directory.base: kind}
-        elif purpose is Purpose.SILENT:
+        if self._one_file_system:
+            self._refuse_other_file_system(directory, path)
+        wd = self._watches.add(path)
+        if self._is_silent(purpose):
             names = _disk.directories(path)
         else:
             names = _disk.listing(path)
@@ -327,6 +325,19 @@ class Scanner:
             self._wait_for_path(directory)
         self._watches.assign(wd, directory)
         return Scan(directory, purpose, wd, names)
+
+    def _is_silent(self, purpose: Purpose) -> bool:
+        """Return whether nobody asks about files."""
+        return purpose is Purpose.SILENT and not self._list_files
+
+    @staticmethod
+    def _refuse_other_file_system(directory: Directory, path: str) -> None:
+        device = os.lstat(path).st_dev
+        top = directory.top
+        if directory is top:
+            top.device = device
+        elif top is not None and device != top.device:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
 
     def _wait_for_path(self, directory: Directory) -> None:
         """Return when every change of a directory above has queued its events.

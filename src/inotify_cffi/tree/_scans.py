@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from ._batch import Batch
 from ._extent import Extent
-from ._model import Directory, Paths, Root, State, Status
+from ._model import Directory, Paths, State, Status
 from ._scanner import Purpose, Scan, Scanner, Wanted
-from ._window import Window
+from ._window import Window, valid_below
 
 if TYPE_CHECKING:
     from ..events import Event
@@ -26,7 +26,15 @@ _GROUPED = (State.UNREADABLE, State.BEYOND_LIMIT, State.WATCH_LOST, State.UNMOUN
 class Scans:
     """What has to be scanned, what is being scanned, and what cannot be."""
 
-    def __init__(self, scanner: Scanner, watches: Watches, paths: Paths) -> None:
+    def __init__(
+        self,
+        scanner: Scanner,
+        watches: Watches,
+        paths: Paths,
+        *,
+        recursive: bool = True,
+    ) -> None:
+        self._recursive = recursive
         self._scanner = scanner
         self._watches = watches
         self._paths = paths
@@ -52,6 +60,9 @@ class Scans:
     ) -> None:
         """Have a directory scanned, by this call or by the next."""
         self._leave_state(directory)
+        if not self._recursive and directory.parent is not None:
+            directory.status = State.BY_NAME
+            return
         directory.status = State.UNSCANNED
         (self._next_call if next_call else self._now)[directory] = purpose
 
@@ -194,7 +205,7 @@ class Scans:
         if not window.scans and not window.batches:
             return
         self._extent.grow()
-        plainly = plainly and window.is_quiet(self._watches)
+        plainly = plainly and self._recursive and window.is_quiet(self._watches)
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
         if plainly:
@@ -204,7 +215,7 @@ class Scans:
             if directory.status is not scan:
                 continue  # it is forgotten, or unmounted
             if window.moves(directory):
-                self._watches.release(scan.wd, directory, remove=False)
+                self._watches.release(scan.wd, directory)
                 self.want(directory, scan.purpose)
             elif scan.failure is not None:
                 yield scan
@@ -225,34 +236,11 @@ class Scans:
             self._now.update(dict.fromkeys(unscanned, Purpose.SILENT))
 
     def _finish_below(self, batch: Batch, scan: Scan) -> Iterator[Scan]:
-        """Yield the scans below a directory that are valid, as it is.
-
-        The others are made again: all in whose directory something happened, or in
-        one above it, and what seems to be at another place, too, as an event about
-        that is still queued.
-        """
-        purpose = Purpose.SILENT if scan.purpose is Purpose.SILENT else Purpose.REPORT
-        touched = batch.is_touched
-        places: dict[int, Directory] = {}
-        if not touched(scan.index):
-            places[scan.index] = scan.directory
-        for index, parent_index, name, wd, names in batch.below(scan.index):
-            parent = places.get(parent_index)
-            child = parent.child(name) if parent is not None else None
-            if (
-                child is not None
-                and names is not None
-                and child.status is State.UNSCANNED
-                and not touched(index)
-                and self._watches.are_unassigned([wd])
-            ):
-                places[index] = child
-                self._enter(child, wd)
-                self._watches.assign(wd, child)
-                yield Scan(child, purpose, wd, names)
-            elif wd:
-                self._watches.keep([wd])
-                self._extent.shrink()
+        """Yield the scans below a directory that are valid, as it is."""
+        for inner in valid_below(batch, scan, self._watches, self._extent.shrink):
+            self._enter(inner.directory, inner.wd)
+            self._watches.assign(inner.wd, inner.directory)
+            yield inner
 
     def _drop_below(self, scan: Scan) -> None:
         """Let the watches go that were added below a scan that is not valid."""
@@ -266,9 +254,9 @@ class Scans:
         """Take a directory as watched that has been given another's watch."""
         self._enter(directory, wd)
 
-    def enclose(self, root: Root) -> None:
-        """Leave a root to the scan of the tree that it is in."""
-        self._enter(root, State.ENCLOSED)
+    def keep_by_name(self, directory: Directory) -> None:
+        """Know a directory by its name only."""
+        self._enter(directory, State.BY_NAME)
 
     def fail(self, scan: Scan) -> bool:
         """Follow a scan that failed as the directory may not be read.
@@ -311,6 +299,9 @@ class Scans:
     def unmount(self, directory: Directory) -> None:
         """Follow an unmount of what a directory is on: its watch ends next."""
         self._enter(directory, State.UNMOUNTED)
+
+    def unreadable(self) -> Collection[Directory]:
+        return self._groups[State.UNREADABLE]
 
     def unmounted(self) -> Collection[Directory]:
         return self._groups[State.UNMOUNTED]

@@ -8,19 +8,24 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Callable
 
+from ._exclude import Exclude
 from ._follower import Follower, Parts, Reading
+from ._masks import EXCL_UNLINK
 from ._model import Paths
+from ._mounts import MountTable
 from ._output import Output
 from ._renames import Renames
-from ._roots import Roots, file_system_warning
+from ._root_tracker import RootTracker
 from ._scanner import Purpose, Scanner
 from ._scans import Scans
 from ._trees import Trees
 from ._unverified import UnverifiedNames
 from ._watches import Watches
+from ._ways import Ways
 
 if TYPE_CHECKING:
     from ..instance import INotify
+    from ._exclude import ExcludeArgument
     from .events import TreeEvent
 
 
@@ -28,25 +33,45 @@ class Tracker:
     """One tree or several, tracked from one inotify instance. Not thread-safe."""
 
     def __init__(
-        self, inotify: INotify, mask: int, exclude: Callable[[str], bool] | None
+        self,
+        inotify: INotify,
+        mask: int,
+        exclude: ExcludeArgument | None = None,
+        *,
+        recursive: bool = True,
+        one_file_system: bool = False,
     ) -> None:
         self._inotify = inotify
-        self._output = Output(mask, exclude)
+        self._output = Output(mask)
+        self._exclude = Exclude(exclude)
         self._watches = Watches(inotify, mask)
-        paths = Paths()
-        self._scanner = Scanner(self._watches, paths)
-        self._scans = Scans(self._scanner, self._watches, paths)
+        self._paths = paths = Paths()
+        self._scanner = Scanner(
+            self._watches,
+            paths,
+            list_files=bool(self._exclude),
+            one_file_system=one_file_system,
+        )
+        self._scans = Scans(self._scanner, self._watches, paths, recursive=recursive)
         self._renames = Renames()
         self._unverified = UnverifiedNames()
-        self._roots = Roots(self._watches, self._scans)
         self._trees = Trees(
             self._watches,
             self._scans,
             self._renames,
             self._unverified,
-            self._roots,
             paths,
             self._output,
+            self._exclude,
+        )
+        self._roots = RootTracker(
+            Ways(self._watches, mask | EXCL_UNLINK),
+            MountTable(),
+            self._trees,
+            self._scans,
+            self._output,
+            recursive=recursive,
+            one_file_system=one_file_system,
         )
         self._follower = Follower(
             Parts(
@@ -58,8 +83,10 @@ class Tracker:
                 self._renames,
                 self._unverified,
                 self._trees,
+                self._roots,
             )
         )
+        self._descends = recursive and not (one_file_system or self._exclude)
         self._interrupted = False
         self._begins = False
         self._reported_before = 0
@@ -71,10 +98,17 @@ class Tracker:
     @property
     def roots(self) -> list[str]:
         """The paths of the roots, as they were given."""
-        return [root.given for root in self._roots]
+        return [root.given for root in self._roots.roots]
 
-    def has_roots(self) -> bool:
-        return bool(self._roots)
+    @property
+    def missing(self) -> list[str]:
+        """The roots that lead to nothing."""
+        return self._roots.missing()
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The directories that may not be read, by their paths."""
+        return sorted(map(self._paths.report_path, self._scans.unreadable()))
 
     def move_events(self, events: deque[TreeEvent]) -> None:
         """Move what was found out so far to the end of ``events``."""
@@ -84,32 +118,30 @@ class Tracker:
         """Take the next warning that nobody has been given, if there is one."""
         return self._output.take_warning()
 
-    def add_root(self, path: str, *, silent: bool) -> None:
+    def add_root(self, path: str, *, silent: bool, missing_ok: bool = False) -> None:
         """Add a root, and begin to scan it.
 
         Raises:
-            OSError: there is nothing at the path.
+            OSError: there is nothing at the path, or it may not be read; ENOSPC.
         """
-        if path not in self._roots:
+        if path not in self._roots.roots:
             purpose = Purpose.SILENT if silent else Purpose.REPORT
-            root = self._roots.add(path, purpose)
-            warning = file_system_warning(root)
-            if warning is not None:
-                self._output.warn(warning)
+            self._roots.add(path, purpose, missing_ok=missing_ok)
         self.begin()
 
     def remove_root(self, path: str) -> bool:
         """Remove a root; return whether it was one."""
-        root = self._roots.get(path)
+        root = self._roots.roots.get(path)
         if root is None:
             return False
-        if self._roots.remove(root):
-            self._trees.forget(root)
+        self._roots.remove(root)
+        self._watches.remove_some()  # more go when the queue is empty
         return True
 
     def close(self) -> None:
         """Let the memory of the model go: its directories refer to each other."""
-        self._trees.close()
+        self._trees.forget_all(self._roots.tops())
+        self._roots.close()
         self._scanner.forget_listed()
         self._reading = None
 
@@ -135,16 +167,23 @@ class Tracker:
         """
         if self._interrupted:
             self._reading = None
-            self._trees.start_anew()
+            self._roots.start_anew()
         self._interrupted = True  # until the end shows that it was not
         is_done = self._step(is_over)
         while not is_done and not is_over():
             is_done = self._step(is_over)
         self._interrupted = False
-        limit = self._scans.take_limit_error() if is_done else None
-        if limit is not None:
-            raise limit
+        failure = self._take_failure() if is_done else None
+        if failure is not None:
+            raise failure
         return is_done
+
+    def _take_failure(self) -> Exception | None:
+        return (
+            self._roots.take_failure()
+            or self._scans.take_limit_error()
+            or self._exclude.take_failure()
+        )
 
     # ---- one step ------------------------------------------------------------------
 
@@ -162,6 +201,7 @@ class Tracker:
         if not self._follower.follow(reading, is_over):
             return False
         self._reading = None
+        self._follow_roots(reading)
         self._follower.end_window()
         self._trees.show_mount_points()
         if reading.is_first or not self._scans.has_unscanned():
@@ -181,6 +221,17 @@ class Tracker:
         is_tidy = not asked and not self._tidy(quiet=not reading.batch)
         return is_tidy and not self._begins
 
+    def _follow_roots(self, reading: Reading) -> None:
+        """Report what has become of the roots, as far as the queue was read."""
+        if self._trees.take_wrong():
+            self._roots.start_anew()
+            reading.overflowed = True
+        if not reading.overflowed:
+            if reading.is_first:
+                self._roots.follow_mounts()
+            self._roots.settle()
+            self._roots.expect_removals()
+
     def _has_enough(self) -> bool:
         """Return whether the call has reported something, and more is queued."""
         return (
@@ -195,7 +246,8 @@ class Tracker:
         asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified.ask(self._scanner.find, self._renames.concerns):
             asked = True
-        if self._scans.start(between_places, descend=not self._output.excludes_some()):
+        descend = self._descends and not self._roots.has_exceptions()
+        if self._scans.start(between_places, descend=descend):
             asked = True
         if asked:
             self._scans.fence()

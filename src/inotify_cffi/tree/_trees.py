@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import _disk
-from ._masks import (
-    CREATE,
-    DELETE,
-    DELETE_SELF,
-    ISDIR,
-    MOVE_SELF,
-    MOVED_FROM,
-    Q_OVERFLOW,
-)
-from ._model import Directory, FileRoot, Paths, Root, State
+from ._exclude import Exclude
+from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
+from ._model import Directory, Paths, State, Top
 from ._moves import Arrived, Decision, Exchanged, Left, Moved
 from ._output import Output
 from ._renames import Renames
-from ._roots import Roots
 from ._scanner import Purpose, Scan
 from ._scans import Scans
 from ._unverified import UnverifiedNames
 from ._watches import Watches
 from .events import UnreadableDirectoryWarning
 
-_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
 _NO_CONTENT: Mapping[str, list[int]] = {}
 
 
@@ -43,9 +34,9 @@ class Trees:
         scans: Scans,
         renames: Renames,
         unverified: UnverifiedNames,
-        roots: Roots,
         paths: Paths,
         output: Output,
+        exclude: Exclude,
     ) -> None:
         self._watches = watches
         self._scans = scans
@@ -53,14 +44,97 @@ class Trees:
         self._unverified = unverified
         self._paths = paths
         self._output = output
-        self._roots = roots
+        self._exclude = exclude
+        self._is_wrong = False
 
-    # ---- names -----------------------------------------------------------------
+    # ---- trees -----------------------------------------------------------------
 
-    def lose_root(self, root: Root, mask: int) -> None:
-        """The root's own directory is gone, or is elsewhere."""
-        self._output.report(mask & ~ISDIR, root.given)
-        self.forget(root)
+    def attach(self, top: Top, parent: Directory, name: str) -> None:
+        """Make a tree part of another one."""
+        if parent.child(name) is not None:
+            self.forget(top)
+            return
+        top.move(parent, name)
+        self._scans.note_moved(top)
+        self._paths.changed()
+
+    def take_out(self, found: Directory, given: str, fs_path: str) -> Top:
+        """Make a tree of its own of a directory of another one."""
+        self._paths.changed()
+        self._scans.note_moved(found)
+        if isinstance(found, Top):
+            found.stand_alone(given, fs_path)
+            return found
+        top = Top(given, fs_path)
+        if found.state is State.WATCHED:
+            self.end_moves_below(found)
+            for child in list((found.children or {}).values()):
+                child.move(top, child.name)
+            self._watches.assign(found.wd, top)
+            self._scans.adopt(top, found.wd)
+        else:
+            self._scans.want(top)
+        self._exclude.inherit(top, found)
+        self.forget(found)
+        return top
+
+    def vanish(self, parent: Directory, name: str) -> None:
+        """Report a directory deleted that is not there, though no event said so."""
+        self._make_room(parent, name)
+
+    def verify_name(self, parent: Directory, name: str) -> None:
+        """Have the disk asked what has a name, when the queue is empty."""
+        self._unverified.add(parent, name)
+
+    def remount(self, top: Top, names: Sequence[str]) -> None:
+        """A mount came or went at a directory of a tree: scan what is there now."""
+        found: Directory | None = top
+        for name in names:
+            found = found.child(name) if found else None
+        if found is None or found.parent is None:
+            return
+        self._scans.note_moved(found)
+        if found.state is State.BY_NAME:
+            self._scans.want(found, next_call=True)
+        elif found.state is State.WATCHED and not self._is_at_its_path(found):
+            parent, name = found.parent, found.name
+            self._make_room(parent, name)
+            self._appear(parent, name, CREATE | ISDIR, synthetic=True)
+
+    def _is_at_its_path(self, directory: Directory) -> bool:
+        try:
+            with _disk.reachable(self._paths.fs_path(directory)) as path:
+                return self._watches.add(path) == directory.wd
+        except OSError:
+            return False
+
+    # ---- exclude ---------------------------------------------------------------
+
+    def excludes(self, parent: Directory, name: str, mask: int) -> bool:
+        """Return whether an event is of a name that is left out.
+
+        It is decided when the name is first met: when it comes.
+        """
+        if not self._exclude:
+            return False
+        if mask & (CREATE | MOVED_TO):
+            return self._decide(parent, name, is_directory=bool(mask & ISDIR))
+        if mask & (DELETE | MOVED_FROM):
+            return self._exclude.forget_name(parent, name)
+        return self._exclude.is_out(parent, name)
+
+    def excludes_root(self, path: str, below: str, *, is_directory: bool) -> bool:
+        """Return whether a path on the way from one root to another is left out."""
+        return self._exclude.decide_on_way(path, below, is_directory=is_directory)
+
+    def _decide(self, parent: Directory, name: str, *, is_directory: bool) -> bool:
+        return self._exclude.decide(
+            parent,
+            name,
+            self._paths.entry_path(parent, name),
+            self._paths.below_top(parent, name),
+            is_directory=is_directory,
+        )
 
     def create(self, parent: Directory, name: str, mask: int) -> None:
         """Something was created."""
@@ -91,6 +165,11 @@ class Trees:
         elif isinstance(decision, Exchanged):
             self._stay(decision)
 
+    def take_wrong(self) -> bool:
+        """Return whether an event showed that the model is wrong, once."""
+        is_wrong, self._is_wrong = self._is_wrong, False
+        return is_wrong
+
     def end_moves_below(self, top: Directory) -> None:
         """Before a directory goes, end what waits in it: nothing can follow."""
         for left in self._renames.below(top):
@@ -98,7 +177,7 @@ class Trees:
 
     def adds_plainly(self) -> bool:
         """Return whether nothing can come of what is found silently but directories."""
-        return not self._output.excludes_some() and len(self._roots) == 1
+        return not self._exclude
 
     def found(
         self,
@@ -116,44 +195,32 @@ class Trees:
             content: masks of what happened to the names since.
             silent: whether the consumer is not to be given the names.
         """
+        purpose = Purpose.SILENT if silent else Purpose.REPORT
         for name, is_directory in names.items():
             self._unverified.take(directory, name)
-            if silent and not is_directory:
-                continue
-            path = self._paths.entry_path(directory, name)
-            if self._output.excluded(path):
+            if self._exclude and self._decide(
+                directory, name, is_directory=is_directory
+            ):
                 continue
             if not silent:
-                mask = CREATE | ISDIR if is_directory else CREATE
-                self._output.report(mask, path, synthetic=True)
-            if is_directory and not isinstance(directory, FileRoot):
-                self._attach(directory, name, path, silent=silent)
-            for mask in content.get(name, ()):
-                self._output.report(mask, path)
+                path = self._paths.entry_path(directory, name)
+                self._output.report_found(path, is_directory=is_directory)
+                for mask in content.get(name, ()):
+                    self._output.report(mask, path)
+            if is_directory:
+                self._scans.want(directory.add(name), purpose)
 
     def scan_failed(self, scan: Scan, failure: OSError) -> None:
-        """A directory could not be scanned, though no event says why."""
-        directory = scan.directory
-        path = self._paths.report_path(directory)
-        if failure.errno not in _NOT_THERE:
-            if self._scans.fail(scan):
-                warning = UnreadableDirectoryWarning(
-                    f"waiting to read {path!r}: {failure.strerror}; "
-                    "nothing in it is reported until then"
-                )
-                self._output.warn(warning)
-            return
-        # All above it is where it should be, and yet it is not there: either the
-        # root is at that path no longer, or the file system reports no events.
-        root = directory.root
-        assert root is not None
-        if directory is root:
-            self.lose_root(root, DELETE_SELF)
-        elif _disk.identity(root.fs_path) != root.identity:
-            self.lose_root(root, MOVE_SELF)
-        else:
-            self._output.report(DELETE | ISDIR, path, synthetic=True)
-            self.forget(directory)
+        """A directory is there, but could not be scanned."""
+        if failure.errno == errno.EXDEV:
+            self._scans.keep_by_name(scan.directory)
+        elif self._scans.fail(scan):
+            path = self._paths.report_path(scan.directory)
+            warning = UnreadableDirectoryWarning(
+                f"waiting to read {path!r}: {failure.strerror}; "
+                "nothing in it is reported until then"
+            )
+            self._output.warn(warning)
 
     def show_mount_points(self) -> None:
         """After an unmount, show what the mount had hidden."""
@@ -183,19 +250,9 @@ class Trees:
         if mask & ISDIR:
             self._scans.want(parent.add(name), next_call=True)
 
-    def _attach(self, parent: Directory, name: str, path: str, *, silent: bool) -> None:
-        """Add a directory that was found, which may be a root already."""
-        root = self._roots.get(path)
-        if root is not None and root.parent is None and root.wd:
-            root.move(parent, name)
-            self._paths.changed()
-        else:
-            purpose = Purpose.SILENT if silent else Purpose.REPORT
-            self._scans.want(parent.add(name), purpose)
-
     def _leave(self, decision: Left) -> None:
         move = decision.move
-        if move.source_unknown or move.parent.root is None:
+        if move.source_unknown or move.parent.top is None:
             return
         if move.child is not None:
             self.end_moves_below(move.child)
@@ -208,7 +265,7 @@ class Trees:
         move, parent, name, mask, content = decision
         child, victim = move.child, parent.child(name)
         if child is not None and child in parent.ancestors():
-            self.start_anew()  # cannot be: what it is based on is wrong
+            self._is_wrong = True  # cannot be
             return
         old_path = self._paths.entry_path(move.parent, move.name)
         if victim is not None and victim is not child:
@@ -226,7 +283,7 @@ class Trees:
         """Another directory moved; the one that came stays, and gets its name."""
         move, parent, name, mask, content = decision
         self._unverified.take(move.parent, move.name)
-        if parent.root is None or parent.child(name) is not None:
+        if parent.top is None or parent.child(name) is not None:
             return
         path = self._paths.entry_path(parent, name)
         self._output.report(mask, path)
@@ -242,31 +299,20 @@ class Trees:
             wd = directory.wd
             self._scans.forget(directory)
             self._renames.forget(directory)
-            self._watches.release(wd, directory, remove=True)
-            if isinstance(directory, Root):
-                self._roots.discard(directory)
+            self._exclude.forget(directory)
+            self._watches.release(wd, directory)
         top.detach()
         self._paths.changed()
 
-    def start_anew(self) -> None:
-        """After an overflow: report it, forget everything, scan all roots again."""
-        self._forget_all()
-        self._roots.renew()
-        for root in self._roots:
-            self._output.report(Q_OVERFLOW, root.given)
-
-    def close(self) -> None:
-        """Let the memory of the model go."""
-        self._forget_all()
-        self._roots.clear()
-
-    def _forget_all(self) -> None:
-        for root in self._roots:
-            for directory in list(root.walk()):
+    def forget_all(self, tops: Iterable[Top]) -> None:
+        """Forget everything; the watches stay until it is known who needs them."""
+        for top in tops:
+            for directory in list(top.walk()):
                 self._scans.forget(directory)
                 directory.isolate()
         self._watches.forget_all()
         self._scans.forget_all()
         self._renames.forget_all()
         self._unverified.forget_all()
+        self._exclude.forget_all()
         self._paths.changed()

@@ -7,10 +7,20 @@ owners: roots that overlap, or a directory that is mounted at two places.
 from __future__ import annotations
 
 import enum
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .._scanning import BulkScanner, Found
-from ._masks import DELETE_SELF, DONT_FOLLOW, HOW, IGNORED, LISTING, NEEDED
+from ._masks import (
+    DELETE_SELF,
+    DONT_FOLLOW,
+    HOW,
+    IGNORED,
+    LISTING,
+    MASK_ADD,
+    NAMES,
+    NEEDED,
+)
 from ._model import Directory
 
 if TYPE_CHECKING:
@@ -47,16 +57,18 @@ class Watches:
         self._strays: set[int] = set()
         self._awaiting_ignored: set[int] = set()
         self._fence = 0
+        # Watches that the ways to the roots need, each with the mask for that.
+        self._held: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._owners)
+        return len(self._owners.keys() | self._held.keys())
 
-    def add(self, path: str, *, follow: bool) -> int:
+    def add(self, path: str) -> int:
         """Watch a directory; until it is assigned to one, the watch is a stray.
 
         Parameters:
-            path: a path that the kernel takes.
-            follow: whether to follow a symbolic link at the end of the path.
+            path: a path that the kernel takes. A symbolic link at its end is not
+                followed.
 
         Returns:
             The watch descriptor: an old one when the directory is watched already.
@@ -64,8 +76,7 @@ class Watches:
         Raises:
             OSError: as inotify_add_watch(2).
         """
-        mask = self._mask if follow else self._mask | DONT_FOLLOW
-        wd = self._inotify.add_watch(path, mask)
+        wd = self._inotify.add_watch(path, self._mask | DONT_FOLLOW)
         if wd not in self._owners:
             self._strays.add(wd)
         return wd
@@ -74,7 +85,6 @@ class Watches:
         self,
         paths: Sequence[str],
         *,
-        follow: bool,
         descend: bool,
         only_directories: bool,
         limit: int,
@@ -86,7 +96,7 @@ class Watches:
         """
         return self._bulk.scan(
             paths,
-            follow=follow,
+            follow=False,
             descend=descend,
             only_directories=only_directories,
             limit=limit,
@@ -122,14 +132,15 @@ class Watches:
         else:
             self._owners[wd] = directory
 
-    def release(self, wd: int, directory: Directory, *, remove: bool) -> None:
-        """Take a watch from a directory.
+    def release(self, wd: int, directory: Directory) -> None:
+        """Take a watch from a directory; without an owner it is a stray.
+
+        It is not removed at once: of a big tree that would queue so many IGNORED
+        that the queue overflows.
 
         Parameters:
             wd: the watch; 0 where there is none.
             directory: one of its owners.
-            remove: when this was the last owner, whether to remove the watch at
-                once. If not, it stays as a stray until the queue is empty.
         """
         if not wd:
             return
@@ -138,10 +149,32 @@ class Watches:
             self._owners[wd] = left if len(left) > 1 else left[0]
             return
         self._owners.pop(wd, None)
-        if remove:
-            self._remove(wd)
+        if wd in self._held:
+            self._narrow(wd)
         else:
             self._strays.add(wd)
+
+    def hold(self, path: str, mask: int) -> int:
+        """Add a watch for the way to a root, or add to one: see `WayWatches`."""
+        wd = self._inotify.add_watch(path, mask | MASK_ADD)
+        self._held[wd] = self._held.get(wd, 0) | mask
+        return wd
+
+    def let_go(self, wd: int) -> None:
+        """Follow that no way needs a watch any more."""
+        known = self._held.pop(wd, None)
+        if known is not None and wd not in self._owners and wd not in self._strays:
+            self._remove(wd)
+
+    def _narrow(self, wd: int) -> None:
+        """Have a watch that only ways need made anew, for no more than they need.
+
+        Its IGNORED lets them verify all that leads through it. Where they watch for
+        names, an event would be lost; so that watch stays as it is.
+        """
+        if not self._held[wd] & NAMES:
+            with suppress(OSError):  # EINVAL: it is gone already
+                self._inotify.rm_watch(wd)
 
     def owners(self, wd: int) -> tuple[Directory, ...]:
         """Return the directories that have a watch."""
@@ -174,6 +207,7 @@ class Watches:
         if wd == self._fence:
             return Control.FENCE
         self._strays.discard(wd)
+        self._held.pop(wd, None)
         return Control.LOST
 
     def forget(self, wd: int) -> tuple[Directory, ...]:
@@ -193,9 +227,22 @@ class Watches:
             Whether there are more.
         """
         self._awaiting_ignored.clear()  # an overflow may have swallowed their IGNORED
+        return self.remove_some()
+
+    def remove_some(self) -> bool:
+        """Remove so many strays that the queue does not overflow with their IGNORED.
+
+        Returns:
+            Whether there are more.
+        """
         for _ in range(min(len(self._strays), _AT_ONCE)):
-            self._remove(self._strays.pop())
-        return bool(self._strays)
+            wd = self._strays.pop()
+            if wd not in self._held:
+                self._remove(wd)
+        if self._strays:
+            return True
+        self._strays.clear()  # what is popped to the last keeps its table
+        return False
 
     def forget_all(self) -> None:
         """Take their watches from all directories; keep them as strays."""

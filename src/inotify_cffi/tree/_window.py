@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from ._batch import Batch
 from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
-from ._model import Directory, FileRoot
+from ._model import Directory, State
 from ._scanner import Purpose, Scan
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ class Window:
         if (
             completes_move
             and scan.failure is None
-            and not isinstance(directory, FileRoot)
             and not self.will_move(directory, batch, watches)
         ):
             scan.reported.add(event.name)
@@ -126,3 +125,39 @@ def _is_quiet(scan: Scan) -> bool:
         and not scan.reported
         and not directory.children
     )
+
+
+def valid_below(
+    batch: Batch, scan: Scan, watches: Watches, made_again: Callable[[], object]
+) -> Iterator[Scan]:
+    """Yield the scans below a directory that are valid, as that directory's own is.
+
+    The others have to be made again: of each directory that an event touched, or one
+    above it, and of what seems to be at another place, too, as an event about that is
+    still queued. Their watches become strays.
+
+    Parameters:
+        batch: what has the scan of the directory.
+        scan: that scan; what it found is part of the model.
+        watches: all watches; each that is yielded is to be assigned at once.
+        made_again: is called for each of the others.
+    """
+    purpose = Purpose.SILENT if scan.purpose is Purpose.SILENT else Purpose.REPORT
+    places: dict[int, Directory] = {}
+    if not batch.is_touched(scan.index):
+        places[scan.index] = scan.directory
+    for entry, parent_entry, name, wd, names in batch.below(scan.index):
+        parent = places.get(parent_entry)
+        child = parent.child(name) if parent is not None else None
+        if (
+            child is not None
+            and names is not None
+            and child.status is State.UNSCANNED
+            and not batch.is_touched(entry)
+            and watches.are_unassigned([wd])
+        ):
+            places[entry] = child
+            yield Scan(child, purpose, wd, names)
+        elif wd:
+            watches.keep([wd])
+            made_again()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _masks
 from ._arguments import check_paths, checked_mask, known_root
 from ._engine import Engine
 from .events import TreeEvent
+
+if TYPE_CHECKING:
+    from ..instance import Watch
+    from ._exclude import ExcludeArgument as Exclude
 
 _T = TypeVar("_T", bound="TreeWatcher")
 
@@ -18,25 +22,58 @@ class TreeWatcher:
     """Watch whole trees: who applies its events to a mirror has the true trees.
 
     Parameters:
-        paths: the roots: str, bytes or PathLike; directories, or files, which
-            are followed by their names. More can be added.
+        paths: the roots: str, bytes or PathLike; directories or files, or links to
+            them. More can be added.
         mask: what is reported: `flags`, or'ed. By default CREATE, DELETE, MOVE,
             MODIFY, ATTRIB, CLOSE_WRITE, DELETE_SELF and MOVE_SELF.
-        exclude: is given a path and returns whether to leave it out, with all
-            below it. Asked when a path is first met; costs no watch.
+        exclude: what to leave out, with all below it; it costs no watch. A function
+            of a path, such as ``re.compile(...).search``; the path is a str with
+            the attribute ``is_directory``. Or a ``pathspec.PathSpec``, or its
+            ``match_file``: these get the path below the root. It is asked once, when
+            a name is first met, and not about roots. What was decided holds while a
+            directory above is renamed; what is renamed itself is a new name, so to
+            an excluded name it leaves the trees, and from one it comes from outside.
+            What it raises leaves the next `read`, the first of several; the path is
+            not left out.
         initial: report what the roots hold already, as synthetic CREATEs.
+        recursive: if False, the names in a root are reported, and nothing below.
+        one_file_system: leave out what is below a directory on another file system
+            than its root, as ``find -xdev`` does. The directory is reported.
+        missing_ok: let a root lead to nothing for now, or to what may not be read.
 
     Raises:
-        OSError: a root does not exist or cannot be watched; ENOSPC, the limit
-            of watches, with the sysctl, its value and how many are wanted.
+        OSError: a root leads to nothing, or may not be read: `FileNotFoundError`,
+            `PermissionError` and so on, with its path, unless ``missing_ok``.
+            ENOSPC, the limit of watches, with the sysctl, its value and how many are
+            wanted.
         ValueError: ``mask`` is empty, or asks for what cannot be reported.
-        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike.
+        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike;
+            ``exclude`` cannot be called.
 
     Warns:
-        LocalChangesOnlyWarning: a root is on a file system such as NFS or FUSE.
-        UnreadableDirectoryWarning: a directory may not be read.
+        LocalChangesOnlyWarning: a root, or a mount below one, is on a file system
+            that is not known to be local, such as NFS or FUSE.
+        UnreadableDirectoryWarning: a directory may not be read: see `unreadable`.
 
-    What the events mean:
+    **Roots.** A root is a path, followed by its name: it is resolved as the kernel
+    resolves it, through links and "..", and what changes on the way is noticed. So a
+    root may be deleted and made again, or be a link that is pointed elsewhere. Its
+    events have the path as it was given, whatever that leads to:
+
+    * DELETE_SELF, MOVE_SELF or UNMOUNT of a root: the path leads there no longer, so
+      all below it is gone. It is reported once, for every mask, and the root is
+      `missing` then, or leads to something else. The name of a root that is a file
+      is reported instead, as DELETE or MOVED_FROM, also for every mask.
+    * A synthetic CREATE of a root, and of all below it: it leads to that now.
+
+    `read` waits and iteration goes on, whatever becomes of the roots.
+
+    A root inside another one, reached by names alone, is part of that one's tree:
+    what happens there is reported once. Behind a link, "..", an excluded directory
+    or another file system, it is a tree of its own. Two roots that lead to one
+    directory by different paths are two trees.
+
+    **Events.**
 
     * CREATE, DELETE, MODIFY and so on: as inotify(7) has them.
     * MOVED_TO with ``old_path``: renamed inside the trees, with all below it. It
@@ -46,16 +83,18 @@ class TreeWatcher:
       synthetic CREATE for each thing in it follows.
     * Q_OVERFLOW, one for each root: events are missing. Forget what was known
       below ``path``; synthetic CREATEs report all that is there.
-    * DELETE_SELF, MOVE_SELF or UNMOUNT of a root: the tree is not watched any
-      more. When no root is left, `read` returns at once, and iteration ends.
+    * A synthetic CREATE: found by a scan. What a scan finds is reported when
+      something may have been missed that the mask asks for: a file for any of
+      CREATE, MOVED_TO, MODIFY, CLOSE_WRITE and ATTRIB, a directory for CREATE or
+      MOVED_TO. So the mask need not have CREATE.
 
     **Threads.** Every method may be called from any thread. **Signals.** `wake`
     and `close` may be called from a signal handler. **Forks.** In a forked child,
     every method but `close` raises RuntimeError, as the watcher is the parent's;
     `close` closes the copies of its descriptors.
 
-    **Descriptors.** One for the inotify instance, one more while a read waits, and
-    two from the first call of `fileno` on.
+    **Descriptors.** One for the inotify instance, one for the mount table, one more
+    while a read waits, and two from the first call of `fileno` on.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as root, TreeWatcher(root) as watcher:
@@ -68,15 +107,24 @@ class TreeWatcher:
         self,
         *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
         mask: int = _masks.DEFAULT,
-        exclude: Callable[[str], bool] | None = None,
+        exclude: Exclude | None = None,
         initial: bool = False,
+        recursive: bool = True,
+        one_file_system: bool = False,
+        missing_ok: bool = False,
     ) -> None:
         check_paths(paths)
         # The only attribute, so that a subclass may have all other names.
-        self._inotify_cffi = Engine(checked_mask(mask), exclude, initial=initial)
+        self._inotify_cffi = Engine(
+            checked_mask(mask),
+            exclude,
+            initial=initial,
+            recursive=recursive,
+            one_file_system=one_file_system,
+            missing_ok=missing_ok,
+        )
         try:
-            for path in paths:
-                self._inotify_cffi.add(os.fsdecode(path))
+            self._inotify_cffi.add(map(os.fsdecode, paths))
         except BaseException:
             self._inotify_cffi.close()
             raise
@@ -128,7 +176,7 @@ class TreeWatcher:
             LocalChangesOnlyWarning: as for the class.
             UnreadableDirectoryWarning: as for the class.
         """
-        self._inotify_cffi.add(os.fsdecode(path))
+        self._inotify_cffi.add([os.fsdecode(path)])
 
     async def aadd(
         self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -229,6 +277,32 @@ class TreeWatcher:
         self._inotify_cffi.close()
 
     @property
+    def roots(self) -> list[str]:
+        """The roots, as they were given, in the order in which they were added."""
+        return self._inotify_cffi.tracker.roots
+
+    @property
+    def missing(self) -> list[str]:
+        """The roots that lead to nothing, as of the events that were read."""
+        return self._inotify_cffi.tracker.missing
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The directories below the roots that may not be read, by their paths."""
+        return self._inotify_cffi.tracker.unreadable
+
+    def watches(self) -> list[Watch]:
+        """Return what the kernel watches for this watcher: see `INotify.watches`.
+
+        Besides the directories of the trees, that are the directories and links on
+        the ways to the roots.
+
+        Raises:
+            ValueError: the watcher is closed.
+        """
+        return self._inotify_cffi.inotify.watches()
+
+    @property
     def closed(self) -> bool:
         """Whether it is closed."""
         return self._inotify_cffi.inotify.closed
@@ -267,27 +341,21 @@ class TreeWatcher:
         return self
 
     def __next__(self) -> TreeEvent:
-        """Return the next event; wait for it. Ends when closed, or without a root."""
+        """Return the next event; wait for it. Ends when it is closed."""
         try:
-            event = self._inotify_cffi.next()
+            return self._inotify_cffi.next()
         except ValueError:
             if self.closed:
                 raise StopIteration from None
             raise
-        if event is None:
-            raise StopIteration
-        return event
 
     def __aiter__(self: _T) -> _T:
         return self
 
     async def __anext__(self) -> TreeEvent:
         try:
-            event = await self._inotify_cffi.anext()
+            return await self._inotify_cffi.anext()
         except ValueError:
             if self.closed:
                 raise StopAsyncIteration from None
             raise
-        if event is None:
-            raise StopAsyncIteration
-        return event

@@ -1,0 +1,214 @@
+"""Roots inside each other: each event once, none missing, no watch left.
+
+All orders of adding, removing, renaming, deleting and making four nested roots are
+enumerated: by default those of up to two operations, and a sample of the longer ones.
+
+    ENUMERATE=5 python -m pytest tests/test_tree_nested_roots.py
+
+enumerates up to five.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from churn import kernel_watches
+
+from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str
+
+ROOTS = ("a", "a/b", "a/b/c", "a/b/c/d")
+ALL_UP_TO = int(os.environ.get("ENUMERATE", "2"))
+LONGEST = 5
+SAMPLE = 400
+OPERATIONS = [
+    (kind, root)
+    for kind in ("add or remove", "move away or back", "delete or make")
+    for root in range(len(ROOTS))
+]
+GONE = flags.DELETE_SELF | flags.MOVE_SELF
+Steps = Sequence[tuple[str, int]]
+
+
+class Scene:
+    """A tree, a watcher with some roots in it, and a strict mirror of its events."""
+
+    def __init__(self, top: Path, recursive: bool = True) -> None:
+        self.top = top
+        self.watcher = TreeWatcher(missing_ok=True, recursive=recursive)
+        self.recursive = recursive
+        self.known: dict[str, bool] = {}
+        self.wrong: list[str] = []
+        self._make(0)
+
+    def path(self, root: int) -> str:
+        return f"{self.top}/{ROOTS[root]}"
+
+    def step(self, kind: str, root: int) -> None:
+        path = self.path(root)
+        if kind == "add or remove":
+            self.read()
+            if path in self.watcher.roots:
+                self.watcher.remove(path)
+                self.read()
+                real = self.real()
+                self.known = {
+                    known: is_directory
+                    for known, is_directory in self.known.items()
+                    if known in real
+                }
+            else:
+                self.watcher.add(path)
+                self.read()
+                self.known = {**self.real(), **self.known}
+        elif kind == "move away or back":
+            if os.path.isdir(path):
+                self._remove(f"{path}-moved")
+                os.rename(path, f"{path}-moved")
+            elif os.path.isdir(f"{path}-moved"):
+                os.rename(f"{path}-moved", path)
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        elif os.path.isdir(os.path.dirname(path)):
+            self._make(root)
+
+    def _make(self, root: int) -> None:
+        for each in ROOTS[root:]:
+            os.mkdir(f"{self.top}/{each}")
+            Path(f"{self.top}/{each}/file").touch()
+
+    def _remove(self, path: str) -> None:
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+
+    def real(self) -> dict[str, bool]:
+        """What is at the roots and below them, each with whether it is a directory."""
+        found = {}
+        for root in self.watcher.roots:
+            if os.path.isdir(root):
+                found[root] = True
+                for directory, directories, files in os.walk(root):
+                    found.update({f"{directory}/{name}": True for name in directories})
+                    found.update({f"{directory}/{name}": False for name in files})
+                    if not self.recursive:
+                        break
+        return found
+
+    def read(self) -> list[TreeEvent]:
+        events = self.watcher.read(timeout=0)
+        for event in events:
+            self._apply(event)
+        return events
+
+    def _apply(self, event: TreeEvent) -> None:
+        path, mask, old_path, _ = event
+        if mask & flags.MOVED_TO:
+            self._take(path, event, may_be_missing=True)
+            moved = {path: bool(mask & flags.ISDIR)}
+            if old_path is not None:
+                for known, is_directory in self._take(old_path, event).items():
+                    moved[path + known[len(old_path) :]] = is_directory
+            self.known.update(moved)
+        elif mask & (flags.DELETE | flags.MOVED_FROM | GONE):
+            self._take(path, event)
+        elif mask & flags.CREATE:
+            if path in self.known:
+                self._note(event, "is there already")
+            self.known[path] = bool(mask & flags.ISDIR)
+        elif path not in self.known:
+            self._note(event, "is not there")
+
+    def _take(
+        self, path: str, event: TreeEvent, *, may_be_missing: bool = False
+    ) -> dict[str, bool]:
+        if path not in self.known and not may_be_missing:
+            self._note(event, "is not there")
+        taken = {
+            known: is_directory
+            for known, is_directory in self.known.items()
+            if known == path
+            or (known.startswith(path + "/") and self._is_of(path, known))
+        }
+        for known in taken:
+            del self.known[known]
+        return taken
+
+    def _is_of(self, path: str, below: str) -> bool:
+        """Whether what is below a path goes with it, and is not another root's."""
+        roots = self.watcher.roots
+        return self.recursive or (
+            path in roots and os.path.dirname(below) == path and below not in roots
+        )
+
+    def _note(self, event: TreeEvent, why: str) -> None:
+        self.wrong.append(
+            f"{mask_str(event.mask)} {event.path[len(str(self.top)) :]} {why}"
+        )
+
+    def check(self) -> None:
+        self.read()
+        real = self.real()
+        assert not self.wrong
+        assert self.known == real
+        directories = [path for path, is_directory in real.items() if is_directory]
+        if not self.recursive:
+            directories = [path for path in directories if path in self.watcher.roots]
+        identities = {
+            (status.st_dev, status.st_ino) for status in map(os.stat, directories)
+        }
+        assert kernel_watches(self.watcher) == sorted(identities)
+        assert set(self.watcher.missing) == {
+            root for root in self.watcher.roots if not os.path.isdir(root)
+        }
+        for directory in directories:
+            Path(f"{directory}/probe").touch()
+        created = [
+            event.path
+            for event in self.watcher.read(timeout=0)
+            if event.mask & flags.CREATE
+        ]
+        assert sorted(created) == sorted(f"{one}/probe" for one in directories)
+
+
+def run(top: Path, steps: Steps, *, recursive: bool = True) -> None:
+    top.mkdir()
+    scene = Scene(top, recursive)
+    try:
+        with scene.watcher:
+            for kind, root in steps:
+                scene.step(kind, root)
+            scene.check()
+    except AssertionError:
+        print("steps:", *[f"{kind} {ROOTS[root]}" for kind, root in steps], sep="\n ")
+        raise
+    finally:
+        shutil.rmtree(top)
+
+
+def orders(length: int) -> Iterator[Steps]:
+    """All orders that begin with a root: without one nothing can be wrong."""
+    for first in range(len(ROOTS)):
+        for steps in itertools.product(OPERATIONS, repeat=length - 1):
+            yield [("add or remove", first), *steps]
+
+
+@pytest.mark.parametrize("length", range(1, ALL_UP_TO + 1))
+def test_all_orders(tmp_path: Path, length: int) -> None:
+    """Whatever is done to nested roots, the mirror is the truth, and clean."""
+    for number, steps in enumerate(orders(length)):
+        run(tmp_path / str(number), steps)
+
+
+@pytest.mark.parametrize("recursive", [True, False], ids=["recursive", "flat"])
+def test_some_longer_orders(tmp_path: Path, *, recursive: bool) -> None:
+    """As above, drawn from the orders of three to five operations."""
+    chance = random.Random(f"nested roots {recursive}")
+    for number in range(SAMPLE):
+        steps = [("add or remove", chance.randrange(len(ROOTS)))]
+        steps += chance.choices(OPERATIONS, k=chance.randint(2, LONGEST - 1))
+        run(tmp_path / str(number), steps, recursive=recursive)
