@@ -642,6 +642,8 @@ def test_close_from_another_task(root: Path, run: Run) -> None:
         async with awatch(root) as batches:
             timer = threading.Timer(0.2, batches.close)
             timer.start()
-            return [changes async for changes in batches]
+            found = [changes async for changes in batches]
+        timer.join()
+        return found
 
     assert run(main) == []
