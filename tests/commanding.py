@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -111,3 +112,25 @@ def inotifywait() -> str:
     if not _version_of(found).startswith("inotifywait 3.22."):
         pytest.skip(f"{_version_of(found)} is not 3.22, which is compared with")
     return found
+
+
+def watches_needed(*arguments: Argument, cwd: Path) -> int:
+    """Return how many watches the command needs until all is watched."""
+    running = Running([*COMMAND, *arguments, "--ready-fd=2"], cwd)
+    running.until_said(b"ready\n")
+    count = 0
+    for fdinfo in Path(f"/proc/{running.process.pid}/fdinfo").iterdir():
+        count += fdinfo.read_text().count("inotify wd:")
+    running.ended(signal.SIGTERM)
+    return count
+
+
+def watched_below(process: int, top: Path) -> set[Path]:
+    """Return which directories a process watches, of ``top`` and all below it."""
+    watched: set[int] = set()
+    for fdinfo in Path(f"/proc/{process}/fdinfo").iterdir():
+        lines = fdinfo.read_text().splitlines()
+        fields = [line.split() for line in lines if line.startswith("inotify wd:")]
+        watched |= {int(inode[4:], 16) for _, _, inode, *_ in fields}
+    found = {Path(directory) for directory, _, _ in os.walk(top)}
+    return {directory for directory in found if directory.stat().st_ino in watched}

@@ -65,13 +65,13 @@ def run(
         return CAME
     except BrokenPipeError:
         raise
-    except (UsageError, Failure, OSError) as failure:
-        text = (
-            f"{PROGRAM}: {_describe(failure)}"
-            if isinstance(failure, OSError)
-            else str(failure)
-        )
-        (command.complain if command else say)(text)
+    except (UsageError, Failure) as failure:
+        text = str(failure)
+    except OSError as error:
+        text = f"{PROGRAM}: {_describe(error)}"
+    except ImportError as error:  # where no more descriptors may be open
+        text = f"{PROGRAM}: {error}"
+    (command.complain if command else say)(text)
     return FAILED
 
 
@@ -210,17 +210,17 @@ class _Command:
             beware = "  Beware: since -r was given, this may take a while!"
             self._say(f"Setting up watches.{beware if options.recursive else ''}")
         try:
-            source = self._open_source()
-        except OSError as error:
-            raise Failure(f"Couldn't initialize inotify: {error.strerror}") from None
-        self._source = source
-        try:
+            source = self._source = self._open_source()
             if isinstance(source, Trees) and self._shows_progress():
                 self._establish_with_progress(source)
             else:
                 source.establish()
         except OSError as error:
-            if error.filename is None or error.errno in (errno.EMFILE, errno.ENFILE):
+            if error.filename is None:
+                raise Failure(
+                    f"Couldn't initialize inotify: {error.strerror}"
+                ) from None
+            if error.errno in (errno.EMFILE, errno.ENFILE):
                 raise
             raise Failure(f"Couldn't watch {_describe(error)}") from None
         if options.stats:
@@ -247,7 +247,8 @@ class _Command:
             options.passes,
             options.initial,
             whole_renames=options.json,
-            counted=self._shows_progress(),
+            recursive=options.max_depth != 1,
+            one_file_system=options.one_file_system,
         )
 
     def _shows_progress(self) -> bool:

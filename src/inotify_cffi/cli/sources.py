@@ -131,10 +131,8 @@ class Trees:
         initial: report first what is there.
         whole_renames: report a rename inside the trees as one record with
             ``old_path``, not as the two that inotifywait has.
-        counted: whether `establish` will be given a ``go_on``.
-
-    Raises:
-        OSError: EMFILE, ENFILE or ENOMEM; the text says which limit it was.
+        recursive: watch what is below directories, too.
+        one_file_system: watch nothing that is mounted below a root.
     """
 
     def __init__(
@@ -144,44 +142,36 @@ class Trees:
         passes: Filter,
         initial: bool,
         whole_renames: bool,
-        counted: bool = False,
+        recursive: bool = True,
+        one_file_system: bool = False,
     ) -> None:
         from .. import TreeWatcher
 
+        self._make_watcher = TreeWatcher
         self._paths = _different(paths)
         self._asked = mask
         self._asked_of_files = mask
         self._passes = passes
         self._initial = initial
         self._whole_renames = whole_renames
+        self._recursive = recursive
+        self._one_file_system = one_file_system
         self._renames = 0
         self._directories: dict[str, str] = {}
         self._files: set[str] = set()
+        self._lost = False  # a root, which may have come back
         self._go_on: Callable[[], None] | None = None
         self._failure: OSError | None = None
+        self._watcher: TreeWatcher | None = None
         # A file is followed by its name: what inotifywait reports of the file
         # itself is there reported of the name.
         if mask & _DELETE_SELF:
             self._asked_of_files |= _DELETE
         if mask & _MOVE_SELF:
             self._asked_of_files |= _MOVED_FROM
-        needed = mask & ALL_EVENTS | _DELETE_SELF | _MOVE_SELF
-        # A directory below a root is followed by its name as well.
-        if mask & _DELETE_SELF:
-            needed |= _DELETE
-        if mask & (_MOVE | _MOVE_SELF):
-            needed |= _MOVE
-        if any(not os.path.isdir(path) for path in paths):
-            needed |= self._asked_of_files & ALL_EVENTS
-        if initial:
-            needed |= _CREATE
-        # Without an exclude the watcher starts faster.
-        asks = counted or passes.may_prune
-        self._watcher: TreeWatcher = TreeWatcher(
-            mask=needed, exclude=self._excludes if asks else None, initial=initial
-        )
 
     def fileno(self) -> int:
+        assert self._watcher is not None
         return self._watcher.fileno()
 
     def establish(self, go_on: Callable[[], None] | None = None) -> None:
@@ -191,17 +181,41 @@ class Trees:
             go_on: called again and again while that goes on.
 
         Raises:
-            OSError: one cannot be watched; with its path.
+            OSError: one cannot be watched, with its path; or, without a path,
+                EMFILE, ENFILE or ENOMEM: the text says which limit it was.
         """
-        self._go_on = go_on
-        self._passes.refresh()
         for path in self._paths:
             if os.path.isdir(path):
                 self._directories[path] = _with_slash(path)
             else:
                 self._files.add(path)
-            self._watcher.add(path)
+        self._go_on = go_on
+        self._passes.refresh()
+        # Without an exclude the watcher starts faster.
+        asks = go_on is not None or self._passes.may_prune
+        self._watcher = self._make_watcher(
+            *self._paths,
+            mask=self._needed(),
+            exclude=self._excludes if asks else None,
+            initial=self._initial,
+            recursive=self._recursive,
+            one_file_system=self._one_file_system,
+        )
         self._go_on = None
+
+    def _needed(self) -> int:
+        """Return what has to be known for what was asked for."""
+        needed = self._asked & ALL_EVENTS | _DELETE_SELF | _MOVE_SELF
+        # A directory below a root is followed by its name as well.
+        if self._asked & _DELETE_SELF:
+            needed |= _DELETE
+        if self._asked & (_MOVE | _MOVE_SELF):
+            needed |= _MOVE
+        if self._files:
+            needed |= self._asked_of_files & ALL_EVENTS
+        if self._initial:
+            needed |= _CREATE
+        return needed
 
     def _excludes(self, path: str) -> bool:
         is_directory = getattr(path, "is_directory", True)
@@ -211,8 +225,19 @@ class Trees:
 
     @property
     def alive(self) -> bool:
-        """Whether anything is left to watch."""
-        return bool(self._directories or self._files)
+        """Whether anything is left to watch.
+
+        What was lost may come back, if something else is watched meanwhile. A file
+        may be made again in its directory.
+        """
+        if self._watcher is None or not self._lost:
+            return True
+        missing = self._watcher.missing
+        return len(missing) < len(self._watcher.roots) or any(
+            os.path.isdir(os.path.dirname(path) or ".")
+            for path in missing
+            if path in self._files
+        )
 
     def read(self) -> list[Record] | None:
         """Return what happened, without waiting; None when nothing did.
@@ -235,6 +260,7 @@ class Trees:
         return records
 
     def _read_events(self) -> list[TreeEvent]:
+        assert self._watcher is not None
         self._passes.refresh()
         if self._failure is None:
             try:
@@ -257,9 +283,8 @@ class Trees:
         if event.synthetic and self._initial:
             asked = True
         ends = mask & _ENDS_ROOT and (is_file or path in self._directories)
-        if ends:
-            self._directories.pop(path, None)
-            self._files.discard(path)
+        if ends or is_file:
+            self._lost = True
         if not asked and not ends and not mask & Q_OVERFLOW:
             self._append_self(records, path, mask)
         elif mask & Q_OVERFLOW or self._passes(watched + name, mask & ISDIR != 0):
@@ -322,11 +347,14 @@ class Trees:
             return path, ""
         if path in self._directories and not mask & _OF_NAMES:
             return self._directories[path], ""
+        if mask & _UNMOUNT:  # only a watch of its own says so
+            return _with_slash(path), ""
         above, slash, name = path.rpartition("/")
         return above + slash, name
 
     def close(self) -> None:
-        self._watcher.close()
+        if self._watcher is not None:
+            self._watcher.close()
 
 
 def _different(paths: Sequence[str]) -> list[str]:
