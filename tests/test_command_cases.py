@@ -60,11 +60,10 @@ def test_overflow_does_not_look_like_a_path(
     running.until_said(b"inotify-cffi: d: the queue was full, events are missing\n")
     told, _, _ = running.ended(signal.SIGTERM)
     end = b"\0" if form == ["-0"] else b"\n"
-    lost = {b"d"} if form == ["-0"] else {b"d/"}
     paths = told.split(end)[:-1]
-    # (ATTRIB of d itself has that path as well.)
-    assert {*paths} <= {b"d/sub", *lost}
-    assert paths.count(*lost) <= limit
+    # ATTRIB of d itself has the path d/ as well; but the two take turns.
+    assert {*paths} <= {b"d/sub", b"d/"}
+    assert paths.count(b"d/") <= paths.count(b"d/sub") + 1
 
 
 def test_timeout_counts_what_was_asked_for(root: Path) -> None:
@@ -360,7 +359,8 @@ def test_daemon(root: Path, until: Callable[[Callable[[], object]], None]) -> No
         if process.isdigit() and _works_in(process, root.parent)
     ]
     for process in processes:
-        os.kill(process, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # one that --exec ran
+            os.kill(process, signal.SIGTERM)
     assert processes
     until(lambda: not any(_works_in(str(each), root.parent) for each in processes))
 
