@@ -53,7 +53,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(os|io|select|collections|asyncio|typing|pathlib)\..*"),
     (
         r"py:.*",
-        r"inotify_cffi\..*\b_\w+.*|.*Globs",
+        r"inotify_cffi\..*\b_\w+.*|.*Globs|Exclude",
     ),  # of a constructor that is not called
     (r"py:.*", r"watchdog\..*"),
     (r"py:.*", r"(syscalls\.)?Path"),  # str, bytes or PathLike

@@ -39,6 +39,8 @@ TABLE = [("full", 1), ("pauses", 1), ("full", 3), ("stopped", 2), ("overflow", 2
 MAX_QUEUED_EVENTS = "/proc/sys/fs/inotify/max_queued_events"
 GONE = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT
 
+SHOWS_EXCL_UNLINK = tuple(map(int, os.uname().release.split(".")[:2])) >= (5, 19)
+
 Tree = dict[str, Optional["Tree"]]  # directories are dicts, files None
 Path = Union[str, "os.PathLike[str]"]
 
@@ -195,7 +197,12 @@ def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
         for line in fdinfo:
             if line.startswith("inotify "):
                 _, _, inode, device, mask, *_ = line.split()
-                if not int(mask[len("mask:") :], 16) & flags.MOVED_FROM:
+                bits = int(mask[len("mask:") :], 16)
+                if not bits & flags.MOVED_FROM:
+                    continue
+                # A way watches so for the name of what may not be read. From Linux
+                # 5.19 on, EXCL_UNLINK tells the two apart.
+                if SHOWS_EXCL_UNLINK and not bits & flags.EXCL_UNLINK:
                     continue
                 number = int(device[len("sdev:") :], 16)
                 device_number = os.makedev(number >> 20, number & 0xFFFFF)

@@ -184,8 +184,10 @@ class Writer:
 class Mirror:
     """What a consumer knows: the paths, each with whether it is a directory."""
 
-    def __init__(self, roots: list[str], *, is_strict: bool) -> None:
-        self.roots = roots
+    def __init__(self, draw: Draw) -> None:
+        is_strict = draw.mask & ALL == ALL
+        self.roots = draw.roots
+        self.recursive = draw.recursive
         self.is_strict = is_strict
         self.known: dict[str, bool] = {}
         self.wrong: list[str] = []
@@ -193,10 +195,8 @@ class Mirror:
 
     def apply(self, event: TreeEvent) -> None:
         path, mask, old_path, _ = event
-        for each in (path, old_path):
-            if each is not None:
-                name = os.path.basename(each).rstrip("~")
-                self.reported[name] = time.monotonic()
+        for each in filter(None, (path, old_path)):
+            self.reported[os.path.basename(each).rstrip("~")] = time.monotonic()
         if mask & flags.Q_OVERFLOW:
             self._take(path, event, may_be_missing=True, keep=True)
         elif mask & flags.MOVED_TO:
@@ -229,11 +229,20 @@ class Mirror:
         taken = {
             known: is_directory
             for known, is_directory in self.known.items()
-            if (known == path and not keep) or known.startswith(path + "/")
+            if (known == path and not keep)
+            or (known.startswith(path + "/") and self._is_of(path, known))
         }
         for known in taken:
             del self.known[known]
         return taken
+
+    def _is_of(self, path: str, below: str) -> bool:
+        """Whether what is below a path goes with it, and is not another root's."""
+        return self.recursive or (
+            path in self.roots
+            and os.path.dirname(below) == path
+            and below not in self.roots
+        )
 
     def _note(self, event: TreeEvent, why: str) -> None:
         if self.is_strict:
@@ -341,7 +350,7 @@ def one_run(seed: int, seconds: float, directory: str | None, *, chmod: bool) ->
         finally:
             os._exit(0)
     os.waitpid(child, os.WUNTRACED)
-    mirror = Mirror(draw.roots, is_strict=draw.mask & ALL == ALL)
+    mirror = Mirror(draw)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -181,15 +181,24 @@ def until_watching(
 
 
 def _waits(process: int) -> int:
-    """Count the waits of a process: each has an epoll with the instance in it."""
+    """Count the waits of a process for its instances.
+
+    Those of threads sleep in poll(2); those of an event loop have an epoll with the
+    instance in it.
+    """
     found = 0
     fds = Path(f"/proc/{process}/fd")
-    for fd in fds.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            if "eventpoll" in os.readlink(fd):
-                info = Path(f"/proc/{process}/fdinfo/{fd.name}").read_text()
-                watched = [fds / each for each in re.findall(r"tfd:\s*(\d+)", info)]
-                found += any("inotify" in os.readlink(each) for each in watched)
+    with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        opened = {fd.name: os.readlink(fd) for fd in fds.iterdir()}
+        if "anon_inode:inotify" not in opened.values():
+            return 0
+        for name, path in opened.items():
+            if "eventpoll" in path:
+                info = Path(f"/proc/{process}/fdinfo/{name}").read_text()
+                watched = re.findall(r"tfd:\s*(\d+)", info)
+                found += any("inotify" in opened.get(each, "") for each in watched)
+        for task in Path(f"/proc/{process}/task").iterdir():
+            found += "poll_schedule_timeout" in (task / "wchan").read_text()
     return found
 
 

@@ -8,7 +8,7 @@ import pickle
 import re
 import subprocess
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 from hypothesis import given
@@ -174,3 +174,11 @@ def test_event_of_syscalls_can_be_pickled() -> None:
     """The event with ``len`` is a type of its own, and can be pickled too."""
     event = syscalls.Event(1, 256, 0, 16, "file")
     assert type(pickle.loads(pickle.dumps(event))) is syscalls.Event
+
+
+@pytest.mark.parametrize("function", [mask_str, flags.from_mask])
+@pytest.mark.parametrize("mask", ["CREATE", 1.0, None])
+def test_masks_that_are_no_int(function: Callable[[Any], object], mask: Any) -> None:
+    """A mask that is no int is refused, with what it is."""
+    with pytest.raises(TypeError, match=f"mask must be an int, .*, not {mask!r}"):
+        function(mask)

@@ -7,7 +7,10 @@ import contextlib
 import errno
 import fcntl
 import gc
+import importlib.metadata
+import inspect
 import io
+import math
 import os
 import select
 import selectors
@@ -18,8 +21,10 @@ import sys
 import tempfile
 import time
 import types
+import typing
 import weakref
 from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +33,17 @@ from typing import TYPE_CHECKING, Any, Callable
 import pytest
 from waiting import put_another_file_in_place_of
 
-from inotify_cffi import Event, INotify, Watch, flags, masks, parse_events
+import inotify_cffi
+from inotify_cffi import (
+    Event,
+    INotify,
+    Watch,
+    flags,
+    mask_str,
+    masks,
+    parse_events,
+    syscalls,
+)
 
 if TYPE_CHECKING:
     from conftest import InThread, RunPython
@@ -37,6 +52,7 @@ Names = Callable[[Iterable[Event]], list[str]]
 
 # Longer than any test may take: what waits so long has not been ended.
 FOR_EVER = 3_600_000
+WRONG: Any = "CREATE"
 
 
 @pytest.fixture
@@ -88,17 +104,133 @@ def test_exec(inheritable: bool) -> None:
 
 
 def test_raw_reads(watching: INotify, tmp_path: Path) -> None:
-    """The descriptor can be read by hand, also through FileIO's own methods."""
+    """The descriptor can be read by hand."""
     (tmp_path / "a").touch()
     (tmp_path / "b").touch()
-    buffer = bytearray(4096)
-    size = watching.readinto(buffer)
-    assert parse_events(memoryview(buffer)[:size]) == [
+    assert parse_events(os.read(watching.fd, 4096)) == [
         (1, flags.CREATE, 0, "a"),
         (1, flags.CREATE, 0, "b"),
     ]
     (tmp_path / "c").touch()
     assert parse_events(os.read(watching.fd, 4096)) == [(1, flags.CREATE, 0, "c")]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("readline", ()),
+        ("readlines", ()),
+        ("readall", ()),
+        ("readinto", (bytearray(10),)),
+        ("seek", (0,)),
+        ("tell", ()),
+        ("truncate", ()),
+        ("write", (b"",)),
+        ("writelines", ([],)),
+    ],
+)
+def test_what_a_file_can_and_events_cannot(
+    watching: INotify, tmp_path: Path, name: str, arguments: tuple[Any, ...]
+) -> None:
+    """What makes no sense of FileIO's methods is refused, and loses no event."""
+    (tmp_path / "a").touch()
+    with pytest.raises(io.UnsupportedOperation):
+        getattr(watching, name)(*arguments)
+    assert [event.name for event in watching.read(timeout=0)] == ["a"]
+
+
+def test_a_path_in_place_of_inheritable(tmp_path: Path) -> None:
+    """INotify() takes no path, and says so."""
+    for path in (tmp_path, str(tmp_path), bytes(tmp_path)):
+        with pytest.raises(TypeError, match="add_watch"):
+            INotify(path)  # type: ignore[arg-type]
+
+
+def test_names_that_a_subclass_may_have(inotify: INotify) -> None:
+    """There is one private name, mangled; no other can be overwritten by chance."""
+    ours = set(vars(INotify)) | set(vars(inotify))
+    private = {name for name in ours if name.startswith("_") and name[1] != "_"}
+    assert private == {"_INotify__instance"}
+
+
+def test_a_singleton(tmp_path: Path) -> None:
+    """A subclass may keep its only object in a name of its own choice."""
+
+    class Shared(INotify):
+        _instance = None
+        _wait = _read = _queue = _events = _fd = _closefd = "the subclass's own"
+
+        def __new__(cls) -> Shared:
+            if cls._instance is None:
+                cls._instance = super().__new__(cls)
+            return cls._instance
+
+    with Shared() as shared:
+        shared.add_watch(tmp_path, flags.CREATE)
+        (tmp_path / "x").touch()
+        assert [event.name for event in shared.read()] == ["x"]
+
+
+def test_type_hints() -> None:
+    """typing.get_type_hints() works of classes and functions, on every Python."""
+
+    class Mine(INotify):
+        count: int = 0
+
+    assert typing.get_type_hints(Mine) == {"count": int}
+    refused = {"readline", "readlines", "readall", "readinto", "seek", "tell"}
+    refused |= {"truncate", "write", "writelines"}
+    public = {name for name in vars(INotify) if not name.startswith("_")} - refused
+    functions = [
+        function
+        for name in public
+        if inspect.isfunction(function := getattr(INotify, name))
+    ]
+    assert INotify.add_watch in functions
+    for function in [*functions, parse_events, mask_str, syscalls.add_watch]:
+        assert typing.get_type_hints(function)
+
+
+def test_version() -> None:
+    """__version__ is that of the distribution."""
+    assert inotify_cffi.__version__ == importlib.metadata.version("inotify-cffi")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda i, d: i.read("5"), TypeError, "timeout must be a number of mill.*str"),
+        (lambda i, d: i.read(b"5"), TypeError, "timeout must be a number"),
+        (lambda i, d: i.read(timedelta(1)), TypeError, "timeout.*, not timedelta"),
+        (lambda i, d: i.read(1, []), TypeError, "read_delay must be a number.*list"),
+        (lambda i, d: i.read(math.nan), ValueError, "milliseconds, not nan"),
+        (lambda i, d: i.read(1, -1), ValueError, "read_delay must not be negative"),
+        (lambda i, d: i.add_watch(d, "CREATE"), TypeError, "mask must be an int"),
+        (lambda i, d: i.add_watch(d, None), TypeError, "mask must be an int"),
+        (lambda i, d: i.add_watch(d, 0), OSError, "mask 0x0 asks for no event"),
+        (
+            lambda i, d: i.add_watch(d, flags.MASK_ADD | flags.MASK_CREATE | 1),
+            OSError,
+            "mask 0x30000001 has both MASK_ADD and MASK_CREATE",
+        ),
+        (lambda i, d: i.rm_watch(99), OSError, "no watch 99"),
+        (lambda i, d: mask_str(WRONG), TypeError, "mask must be an int"),
+        (lambda i, d: flags.from_mask(WRONG), TypeError, "mask must be an int"),
+        (lambda i, d: parse_events("text"), TypeError, "bytes-like"),
+    ],
+)
+def test_messages(
+    inotify: INotify,
+    tmp_path: Path,
+    call: Callable[[INotify, Path], Any],
+    error: type[Exception],
+    text: str,
+) -> None:
+    """An error names the argument, what was given and what is wanted."""
+    with pytest.raises(error, match=text) as raised:
+        call(inotify, tmp_path)
+    if isinstance(raised.value, OSError):
+        assert raised.value.errno == errno.EINVAL
 
 
 def test_nonblocking_raw_read() -> None:
@@ -585,6 +717,7 @@ FASTER = r"""
 """
 
 
+@pytest.mark.queue(8000)
 def test_read_beside_a_faster_writer(
     tmp_path: Path, compile_c: Callable[..., Path], run_python: RunPython
 ) -> None:

@@ -63,9 +63,10 @@ def example(
         code = code.replace("/srv/incoming", str(folder))
         command = [sys.executable, "-u", *(options or ["-W", "error"]), "-c", code]
         running = Example(start(*command), folder)
-        until_watching(running.process.pid, watches)
         if "TreeWatcher" in code or "inotify_cffi import watch" in code:
-            until_process_waits(running.process.pid, 1)  # it is made, then
+            until_process_waits(running.process.pid, 1)  # it watches the way, too
+        else:
+            until_watching(running.process.pid, watches)
         return running
 
     return example
@@ -387,8 +388,8 @@ CLAIMS = {
         "test_tree_limits.py::test_overflow",
         "test_tree_limits.py::test_overflow_of_several_roots",
     ],
-    "That costs no watch": ["test_tree.py::test_exclude"],
-    "it is followed by its name, through atomic saves, deletion and re-creation": [
+    "below it; that costs no watch": ["test_tree.py::test_exclude"],
+    "A root is a path, followed by its name: it is resolved as the kernel": [
         "test_tree.py::test_atomic_save",
         "test_tree.py::test_file_root_comes_and_goes",
     ],

@@ -118,7 +118,11 @@ def test_barrier_in_a_scan(top: Path) -> None:
 
 def test_deadline_in_what_was_read(top: Path) -> None:
     """Also of what was read from the queue, the rest is left to the next read."""
-    with TreeWatcher(top, mask=flags.CREATE | flags.DELETE) as watcher:
+    if int(Path(churn.MAX_QUEUED_EVENTS).read_text()) < 6000:
+        pytest.skip("the queues of this machine are short")
+    with churn.short_queue(None):  # nobody else's short one
+        watcher = TreeWatcher(top, mask=flags.CREATE | flags.DELETE)
+    with watcher:
         for number in range(5000):
             os.mknod(top / f"{number}")
         told = watcher.read(timeout=0.001)
@@ -180,7 +184,7 @@ def test_storm_of_overflows(top: Path) -> None:
             patch.setattr(_disk, "listing", overflow_again)
             overflow_again(str(top))
             reads = [watcher.read(timeout=1) for _ in range(3)]
-        assert count > 3
+        assert count >= 3
         assert any(event.mask & flags.Q_OVERFLOW for read in reads for event in read)
         watcher.read(timeout=0)
         (top / "last").mkdir()
@@ -339,14 +343,14 @@ def test_read_delay_of_aread(run: Callable[..., Any], top: Path) -> None:
     async def main() -> None:
         backend = asyncio if run is not trio.run else trio
         with TreeWatcher(top, mask=flags.CREATE) as watcher:
-            gathering = watcher._inotify_cffi._gathering
+            gathering = watcher._inotify_cffi._waits.gathering
             events: list[TreeEvent] = []
 
             async def read() -> None:
                 events.extend(await watcher.aread(read_delay=PATIENCE))
 
             async def write() -> None:
-                while not watcher._inotify_cffi._waits:
+                while not watcher._inotify_cffi._waits.of_queue:
                     await backend.sleep(0)
                 os.mknod(top / "a")
                 while not gathering:

@@ -77,8 +77,9 @@ def test_mounts_that_come_and_go_are_found(table: MountTable, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "kind",
     [
-        "nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "fuse.sshfs", "fuseblk", "virtiofs",
-        "afs", "ceph", "lustre", "gfs2", "gpfs", "ocfs2", "vboxsf", "vmhgfs", "prl_fs",
+        "nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "fuse.sshfs", "fuseblk",
+        "virtiofs", "afs", "ceph",
+        "lustre", "gfs2", "gpfs", "ocfs2", "vboxsf", "vmhgfs", "prl_fs",
         "beegfs", "panfs", "orangefs", "aufs", "of-the-future", "proc", "sysfs",
     ],
 )  # fmt: skip

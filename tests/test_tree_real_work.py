@@ -10,13 +10,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import churn
 import pytest
-
-from .conftest import PATIENCE
+from conftest import PATIENCE
 
 QUIET_GIT = {
     **os.environ,
@@ -69,7 +67,7 @@ def git(root: Path, *arguments: str) -> None:
 
 
 @pytest.fixture
-def commits(root: Path) -> Iterator[list[str]]:
+def commits(root: Path) -> list[str]:
     """Two commits that have little in common."""
     git(root, "init", "-b", "one")
     fill(root, offset=0)
@@ -83,7 +81,7 @@ def commits(root: Path) -> Iterator[list[str]]:
     fill(root / "more", offset=200)
     git(root, "add", "-A")
     git(root, "commit", "-m", "two")
-    yield ["one", "two"]
+    return ["one", "two"]
 
 
 def test_checkout_of_far_commits(root: Path, commits: list[str]) -> None:

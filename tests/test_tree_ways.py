@@ -143,7 +143,8 @@ def test_nothing_is_where_the_kernel_finds_nothing(
 
 
 def keep_the_link(top: Path) -> None:
-    os.link(top / "link", top / "kept", follow_symlinks=False)
+    # PyPy 3.9 has no os.link() of a link itself.
+    subprocess.run(["ln", "-P", top / "link", top / "kept"], check=True)
     replace_link(top / "link", "real/b")
 
 

@@ -3,6 +3,8 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import syscalls
+
+    __version__: str
     from .changes import AsyncBatches, Batches, awatch, watch
     from .events import Event, flags, mask_str, masks, parse_events
     from .instance import INotify, Watch
@@ -57,10 +59,16 @@ def __getattr__(name: str) -> object:
             found = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
             globals()[name] = found
             return found
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("inotify-cffi")
     if name == "syscalls":
         return __import__(f"{__name__}.syscalls", fromlist=[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name[:2] == "__")})
+    return sorted(
+        {"__version__", *__all__, *(name for name in globals() if name[:2] == "__")}
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._filling import fill
 from ._names import Names
@@ -34,13 +34,12 @@ class Trees(NamedTuple):
 
     def watch(self, *, initial: bool) -> TreeWatcher:
         """Begin to watch."""
-        options: dict[str, Any] = {} if self.recursive else {"recursive": False}
         return TreeWatcher(
             *self.roots,
             mask=self.mask,
             exclude=self.exclusion if self.only is None else self._is_left_out,
             initial=initial,
-            **options,
+            recursive=self.recursive,
         )
 
     def _is_left_out(self, path: str) -> bool:

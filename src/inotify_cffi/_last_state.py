@@ -30,7 +30,7 @@ class LastState:
         self._moment = moment
         self._inodes.clear()
         for directory in new:
-            if directory.parent is not None:
+            if self._names.is_there(directory):
                 note_inode(directory, self._names.path(directory))
 
     def is_unchanged(self, path: str, was_in: Directory) -> bool:

@@ -340,7 +340,7 @@ class Names:
         return [
             (entry, self._path(directory, name))
             for directory in self._dirty
-            if self._is_there(directory)
+            if self.is_there(directory)
             for name, entry in (directory.touched or {}).items()
             if type(entry) is File and (entry.origin is None or entry.modified)
         ]
@@ -361,9 +361,10 @@ class Names:
         difference = Difference(self.top, self._dirty, settings)
         changes = difference.find()
         new = self._fold(settings.held, difference.kept)
-        return changes, [each for each in new if self._is_there(each)]
+        return changes, [each for each in new if self.is_there(each)]
 
-    def _is_there(self, directory: Directory | None) -> bool:
+    def is_there(self, directory: Directory | None) -> bool:
+        """Whether a directory is in the trees, and not in what has left them."""
         while directory is not None:
             if directory is self.top:
                 return True

@@ -14,7 +14,11 @@ from ._inotify import ffi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    # What freezes programs finds imports in the bytecode, also those that are never
+    # run, but not in a compiled module, which imports this.
     from typing import Any
+
+    import _cffi_backend  # noqa: F401
 
 HEADER_SIZE = ffi.sizeof("struct inotify_event")
 

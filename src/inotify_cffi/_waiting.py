@@ -114,7 +114,8 @@ class Wait:
         """
         milliseconds = -1 if timeout is None else timeout
         pointer = pointer_of(self._instance)
-        result = lib.wait_begin(self._wait, pointer, milliseconds, 1)
+        with_epoll = True
+        result = lib.wait_begin(self._wait, pointer, milliseconds, with_epoll)
         if result == -lib.GUARD_CLOSED:
             raise_error(result)
         if result < 0:

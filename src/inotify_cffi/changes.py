@@ -104,8 +104,7 @@ class _Watching:
         return None
 
     def _is_over(self) -> bool:
-        roots = getattr(self.watcher, "roots", None)
-        return not (any(self._names.top.entries()) if roots is None else roots)
+        return not self.watcher.roots
 
 
 class Batches:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections import namedtuple
 from enum import IntEnum
+from operator import index
 
-from . import _parsing
+from . import _hints, _parsing
 from ._inotify import ffi, lib
 
 TYPE_CHECKING = False  # typing takes longer to import than all of this package
 if TYPE_CHECKING:
-    from typing import Any, NamedTuple
+    from typing import NamedTuple
 
     class Event(NamedTuple):
         wd: int
@@ -40,6 +41,14 @@ else:
 
 
 PARSER = _parsing.Parser(Event, False)
+
+
+def _checked(mask: int) -> int:
+    try:
+        return index(mask)
+    except TypeError:
+        given = type(mask).__name__
+        raise TypeError(f"mask must be an int, not {given}") from None
 
 
 class _Named(IntEnum):
@@ -96,6 +105,7 @@ class flags(_Named):
         >>> flags.from_mask(0x40000100) == [flags.CREATE, flags.ISDIR]
         True
         """
+        mask = _checked(mask)
         return [flag for flag in cls if flag & mask]
 
 
@@ -104,7 +114,7 @@ class masks(_Named):
 
     CLOSE = lib.IN_CLOSE  #: CLOSE_WRITE | CLOSE_NOWRITE
     MOVE = lib.IN_MOVE  #: MOVED_FROM | MOVED_TO
-    ALL_EVENTS = lib.IN_ALL_EVENTS  #: All that add_watch can ask to be told
+    ALL_EVENTS = lib.IN_ALL_EVENTS  #: All events that add_watch can ask for
 
 
 def mask_str(mask: int) -> str:
@@ -125,6 +135,7 @@ def mask_str(mask: int) -> str:
     >>> mask_str(0x00010100)
     'CREATE | 0x10000'
     """
+    mask = _checked(mask)
     words = []
     for flag in flags:
         if mask & flag:
@@ -135,7 +146,7 @@ def mask_str(mask: int) -> str:
     return " | ".join(words)
 
 
-def parse_events(data: Any) -> list[Event]:
+def parse_events(data: _hints.BytesLike) -> list[Event]:
     """Parse what was read from an inotify descriptor.
 
     Parameters:
@@ -153,6 +164,8 @@ def parse_events(data: Any) -> list[Event]:
     >>> parse_events(bytes.fromhex("01000000 00010000 00000000 04000000 61620000"))
     [Event(wd=1, mask=256, cookie=0, name='ab')]
     """
+    if isinstance(data, str):
+        raise TypeError("data must be bytes-like, not str")
     if type(data) is not bytes:  # __class__ may say so of anything
         # A copy costs a hundredth of the events, and does not change meanwhile.
         with ffi.from_buffer(data) as memory:

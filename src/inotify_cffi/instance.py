@@ -10,7 +10,7 @@ import warnings
 from collections import namedtuple
 from functools import partial
 
-from . import _awaiting, syscalls
+from . import _awaiting, _hints, syscalls
 from ._inotify import ffi, lib
 from ._instance import Instance, pointer_of
 from ._waiting import CLOSED_MESSAGE, checked_timeout, raise_error
@@ -18,7 +18,7 @@ from .events import PARSER, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, NamedTuple
+    from typing import Any, Callable, NamedTuple, NoReturn
 
     class Watch(NamedTuple):
         wd: int
@@ -52,7 +52,7 @@ class INotify(io.FileIO):
             collected.
 
     Raises:
-        OSError: EMFILE, ENFILE or ENOMEM; the text tells which limit it was.
+        OSError: EMFILE, ENFILE or ENOMEM; the text names the limit.
 
     **Threads.** Every method may be called from any thread at any time; each
     event goes to exactly one reader, and each read returns its events in the
@@ -82,7 +82,7 @@ class INotify(io.FileIO):
 
     # The only private name, and one that no subclass has by chance. The class has it
     # for objects whose __init__ did not run, or failed.
-    __instance: Any = None
+    __instance = None  # type: Any
 
     def __init__(
         self,
@@ -90,6 +90,8 @@ class INotify(io.FileIO):
         nonblocking: bool = False,
         closefd: bool = True,
     ) -> None:
+        if isinstance(inheritable, (str, bytes, os.PathLike)):
+            raise TypeError("INotify() takes no path; add_watch(path, mask) does")
         # Not close(): PyPy's io.FileIO cannot be opened again after that.
         if self.__instance is not None:
             self.__instance.close()
@@ -123,7 +125,7 @@ class INotify(io.FileIO):
         except ValueError:
             return f"<{name} [closed]>"
 
-    def add_watch(self, path: syscalls.Path, mask: int) -> int:
+    def add_watch(self, path: _hints.Path, mask: int) -> int:
         """Watch ``path``, or change its watch: inotify_add_watch(2).
 
         Watching what is watched already returns the same watch descriptor and
@@ -160,7 +162,7 @@ class INotify(io.FileIO):
                 syscalls.raise_add_error(-wd, path, mask)
 
     def rm_watch(self, wd: int) -> None:
-        """Remove a watch: inotify_rm_watch(2). IGNORED tells when it is gone.
+        """Remove a watch: inotify_rm_watch(2). IGNORED is its last event.
 
         Parameters:
             wd: the watch descriptor that `add_watch` returned.
@@ -180,9 +182,11 @@ class INotify(io.FileIO):
             raise_error(result)
 
     def read(  # type: ignore[override]  # inotify_simple's signature
-        self, timeout: float | None = None, read_delay: float | None = None
+        self,
+        timeout: _hints.Milliseconds = None,
+        read_delay: _hints.Milliseconds = None,
     ) -> list[Event]:
-        """Return all events that are queued; wait for one when there is none.
+        """Return all queued events; wait for one if there is none.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds, fractions too.
@@ -194,7 +198,8 @@ class INotify(io.FileIO):
 
         Returns:
             The events in the kernel's order, all that were queued when this
-            was called and perhaps more. None when time ran out, or at `wake`.
+            was called and perhaps more. An empty list if the timeout expires or
+            `wake` is called.
 
         Raises:
             ValueError: this object is closed, or is closed while this waits;
@@ -220,7 +225,9 @@ class INotify(io.FileIO):
             raise
 
     async def aread(
-        self, timeout: float | None = None, read_delay: float | None = None
+        self,
+        timeout: _hints.Milliseconds = None,
+        read_delay: _hints.Milliseconds = None,
     ) -> list[Event]:
         """Await events: `read` for a task, under asyncio, uvloop or trio.
 
@@ -266,7 +273,9 @@ class INotify(io.FileIO):
             raise
 
     def wait_readable(
-        self, timeout: float | None = None, read_delay: float | None = None
+        self,
+        timeout: _hints.Milliseconds = None,
+        read_delay: _hints.Milliseconds = None,
     ) -> bool:
         """Wait until there is an event, without taking it.
 
@@ -276,7 +285,8 @@ class INotify(io.FileIO):
                 milliseconds, as for `read`.
 
         Returns:
-            Whether there is one. False when time ran out, or at `wake`.
+            Whether there is one. False if the timeout expires or `wake` is
+            called.
 
         Raises:
             ValueError: as for `read`.
@@ -291,14 +301,15 @@ class INotify(io.FileIO):
             raise_error(result)
         return bool(result)
 
-    async def await_readable(self, timeout: float | None = None) -> bool:
+    async def await_readable(self, timeout: _hints.Milliseconds = None) -> bool:
         """Await an event, without taking it: `wait_readable` for a task.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds, as for `aread`.
 
         Returns:
-            Whether there is one. False when time ran out, or at `wake`.
+            Whether there is one. False if the timeout expires or `wake` is
+            called.
 
         Raises:
             ValueError: as for `read`.
@@ -357,7 +368,8 @@ class INotify(io.FileIO):
                 lines = fdinfo.readlines()
         except FileNotFoundError:
             if not self.closed:
-                raise
+                text = "/proc is not mounted, where the kernel lists watches"
+                raise OSError(errno.ENOENT, text, "/proc/self/fdinfo") from None
         if self.closed:  # then the number may be another file's
             raise ValueError(CLOSED_MESSAGE)
         return [_watch(line) for line in lines if line.startswith("inotify wd:")]
@@ -407,6 +419,15 @@ class INotify(io.FileIO):
         finally:
             if events:
                 instance.keep(events)
+
+    def _refuse(self, *arguments: object, **keywords: object) -> NoReturn:
+        """Raise `io.UnsupportedOperation`: events are no stream of bytes to seek in,
+        to write to, or to divide into lines."""
+        raise io.UnsupportedOperation("INotify has no such method: read() gives events")
+
+    readline = readlines = readall = readinto = _refuse
+    seek = tell = truncate = write = writelines = _refuse
+    del _refuse
 
     def __del__(self) -> None:
         if self.__instance is None or self.closed:

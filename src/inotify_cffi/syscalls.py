@@ -14,14 +14,14 @@ import sys
 from collections import namedtuple
 from operator import index
 
-from . import _parsing
+from . import _hints, _parsing
 from ._inotify import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple, NoReturn, Union
+    from typing import NamedTuple, NoReturn
 
-    Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    from ._hints import Path as Path
 
     class Event(NamedTuple):
         wd: int
@@ -139,7 +139,8 @@ def checked_mask(mask: int) -> int:
     try:
         number = index(mask)
     except TypeError:
-        raise TypeError("mask must be an int, such as flags.CREATE") from None
+        given = type(mask).__name__
+        raise TypeError(f"mask must be an int, not {given}") from None
     if not 0 <= number < 1 << 32:
         raise OverflowError("mask must be a number of 32 bits")
     return number
@@ -211,7 +212,7 @@ def init() -> int:
         The file descriptor; `os.close` closes it.
 
     Raises:
-        OSError: EMFILE, ENFILE or ENOMEM; the text tells which limit it was.
+        OSError: EMFILE, ENFILE or ENOMEM; the text names the limit.
     """
     fd = lib.call_init()
     if fd < 0:
@@ -230,7 +231,7 @@ def init1(flags: int = 0) -> int:
 
     Raises:
         OSError: EINVAL for an unknown flag; EMFILE, ENFILE or ENOMEM, and the
-            text tells which limit it was.
+            text names the limit.
         TypeError, OverflowError: ``flags`` is no int, or none that C can hold.
     """
     fd = lib.call_init1(index(flags))
@@ -239,7 +240,7 @@ def init1(flags: int = 0) -> int:
     return fd
 
 
-def add_watch(fd: int, pathname: Path, mask: int) -> int:
+def add_watch(fd: int, pathname: _hints.Path, mask: int) -> int:
     """Watch ``pathname``, or change its watch: inotify_add_watch(2).
 
     Changing an existing watch without ``IN_MASK_ADD`` loses events that
@@ -249,7 +250,7 @@ def add_watch(fd: int, pathname: Path, mask: int) -> int:
     Parameters:
         fd: the descriptor of an inotify instance.
         pathname: what to watch; needs permission to read it.
-        mask: what to tell, and how: ``IN_*``, or'ed.
+        mask: which events to report, and how: ``IN_*``, or'ed.
 
     Returns:
         The watch descriptor.
@@ -270,7 +271,7 @@ def add_watch(fd: int, pathname: Path, mask: int) -> int:
 
 
 def rm_watch(fd: int, wd: int) -> int:
-    """Remove a watch: inotify_rm_watch(2). ``IN_IGNORED`` tells when it is gone.
+    """Remove a watch: inotify_rm_watch(2). ``IN_IGNORED`` is its last event.
 
     Parameters:
         fd: the descriptor of an inotify instance.

@@ -1,4 +1,3 @@
-#define PY_SSIZE_T_CLEAN
 #include "python_instance.h"
 
 #include "fork.h"
@@ -485,8 +484,11 @@ static int python_mask(PyObject *object, uint32_t *mask)
 {
     PyObject *number = PyNumber_Index(object);
     if (!number) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_SetString(PyExc_TypeError, "mask must be an int, such as flags.CREATE");
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Clear(); /* repr() must not run with an exception set */
+            PyErr_Format(PyExc_TypeError,
+                         "mask must be an int, such as flags.CREATE, not %R", object);
+        }
         return -1;
     }
     unsigned long long value = PyLong_AsUnsignedLongLong(number);

@@ -1,4 +1,3 @@
-#define PY_SSIZE_T_CLEAN
 #include "python_parser.h"
 
 #include "python_object.h"
@@ -28,8 +27,12 @@ int parser_check(PyObject *object)
    such as those that keep more than their length says (time.struct_time). */
 static int parser_check_event_type(PyObject *type, int length)
 {
-    PyObject *event = PyObject_CallMethod((PyObject *)&PyTuple_Type, "__new__", "Os#",
-                                          type, "     ", (Py_ssize_t)length);
+    PyObject *fields = PyUnicode_FromStringAndSize("     ", length);
+    if (!fields)
+        return -1;
+    PyObject *event = PyObject_CallMethod((PyObject *)&PyTuple_Type, "__new__", "OO",
+                                          type, fields);
+    Py_DECREF(fields);
     Py_XDECREF(event);
     return event ? 0 : -1;
 }
@@ -164,11 +167,14 @@ int parser_append(PyObject *self, PyObject *events, const char *data, size_t siz
 
 static PyObject *parser_append_bytes(PyObject *self, PyObject *arguments)
 {
-    PyObject *events;
-    const char *data;
+    PyObject *events, *bytes;
+    char *data;
     Py_ssize_t size;
     size_t offset = 0;
-    if (!PyArg_ParseTuple(arguments, "O!y#:append", &PyList_Type, &events, &data, &size))
+    /* Not "y#": what that means differs between the versions of Python that are built
+       with and run on. */
+    if (!PyArg_ParseTuple(arguments, "O!O:append", &PyList_Type, &events, &bytes)
+        || PyBytes_AsStringAndSize(bytes, &data, &size) == -1)
         return NULL;
     if (parser_append(self, events, data, (size_t)size, &offset, SIZE_MAX) == -1)
         return NULL;

@@ -180,9 +180,13 @@ def _split(arguments: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
         modules["gettext"] = None
     try:
         import getopt
+    except ImportError:  # from Python 3.15 on it cannot do without
+        pass
     finally:
         if without_gettext:
             del modules["gettext"]
+    import getopt
+
     try:
         return getopt.gnu_getopt(arguments, _SHORT, _LONG)
     except getopt.GetoptError as error:

@@ -13,7 +13,8 @@ from ..instance import INotify
 from ._logging import log
 from ._readiness import Readiness
 from ._tracker import Tracker
-from ._turn import Callers, Token
+from ._turn import Token
+from ._waits import Waits
 from ._work import Once, Work, Worker
 from .events import TreeEvent
 
@@ -66,8 +67,7 @@ class Engine:
         self._worker = Worker(
             self.tracker, self.check, lambda: self.inotify.closed, self._show_readiness
         )
-        self._waits: set[object] = set()  # those who wait for the queue, or begin to
-        self._gathering = Callers()
+        self._waits = Waits(self.inotify, self._has_something)
         self._readiness: dict[None, Readiness] = {}
 
     # ---- state -----------------------------------------------------------------
@@ -98,18 +98,14 @@ class Engine:
     def wake(self) -> None:
         if not self.inotify.closed:
             self.check()
-        # Who gathers waits for no queue, and would leave the wake to the next wait.
-        gathered = bool(self._gathering)
-        self._gathering.call()
-        if self._waits or not gathered:
-            self.inotify.wake()
+        self._waits.wake()
 
     def close(self) -> None:
         self.inotify.close()
         readiness = self._readiness.get(None)
         if readiness is not None:
             readiness.close()
-        self._gathering.call()
+        self._waits.close()
         self._worker.turn.callers.call()
         # Whoever has the turn, perhaps the code that a signal handler interrupts with
         # this, lets the model go when it gives the turn back.
@@ -183,7 +179,7 @@ class Engine:
             seconds = work.deadline.seconds_left()
             if events or seconds <= 0:
                 return events
-            if done and not self._wait(seconds, read_delay, work):
+            if done and not self._waits.wait(seconds, read_delay, work.deadline):
                 self._worker.wait_and_work(Work.at_wake())
                 return self._take(most)
 
@@ -202,7 +198,9 @@ class Engine:
             seconds = work.deadline.seconds_left()
             if events or seconds <= 0:
                 return events
-            if done and not await self._wait_as_task(seconds, read_delay, work):
+            if done and not await self._waits.wait_as_task(
+                seconds, read_delay, work.deadline
+            ):
                 await self._worker.work_as_task(
                     Work.at_wake(), Once(self.tracker.begin)
                 )
@@ -262,44 +260,13 @@ class Engine:
             log(warning)  # first: the filters may make an exception of the other
             warnings.warn(warning, stacklevel=stacklevel)
 
-    # ---- waiting ---------------------------------------------------------------
-
-    def _wait(self, seconds: float, read_delay: float | None, work: Work) -> bool:
-        """Wait for the queue; return False at a wake."""
-        wait = object()
-        self._waits.add(wait)
-        try:
-            if self._has_something():
-                return True
-            readable = self.inotify.wait_readable(seconds * 1000, read_delay)
-        finally:
-            self._waits.discard(wait)
-        return readable or work.deadline.seconds_left() <= 0
-
-    async def _wait_as_task(
-        self, seconds: float, read_delay: float | None, work: Work
-    ) -> bool:
-        wait = object()
-        self._waits.add(wait)
-        try:
-            if self._has_something():
-                return True
-            readable = await self.inotify.await_readable(seconds * 1000)
-        finally:
-            self._waits.discard(wait)
-        if readable and read_delay:
-            await self._gathering.wait_as_task(
-                read_delay / 1000, lambda: self.inotify.closed
-            )
-        return readable or work.deadline.seconds_left() <= 0
-
     def _has_something(self) -> bool:
         return bool(self._worker.events)
 
     def _wake_reader(self) -> None:
-        """End the wait of a read that has something to return."""
-        if self._waits and self._has_something():
-            self.inotify.wake()
+        """End the wait of a read that has something to return, or no root left."""
+        if self._has_something():
+            self._waits.end_queue_waits()
 
     def _show_readiness(self) -> None:
         readiness = self._readiness.get(None)

@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Callable
 
 from . import _disk
+from ._entries import Entries, Parts
 from ._masks import (
     ATTRIB,
     CONTROL,
-    CREATE,
-    DELETE,
     DELETE_SELF,
     ISDIR,
     LISTING,
     MOVE_SELF,
-    MOVED_FROM,
     MOVED_TO,
     STRUCTURAL,
     UNMOUNT,
 )
-from ._model import Directory, Paths, Scanning, State
-from ._moves import Arrived, Left
-from ._output import Output
-from ._renames import Renames
-from ._root_tracker import RootTracker
+from ._model import Directory, Scanning, State
 from ._roots import Root
-from ._scanner import Purpose, Scan, Scanner
-from ._scans import Scans
-from ._trees import Trees
-from ._unverified import UnverifiedNames
-from ._watches import Control, Watches
+from ._scanner import Purpose, Scan
+from ._watches import Control
 
 if TYPE_CHECKING:
     from ..events import Event
 
-_NO_CONTENT: Mapping[str, list[int]] = {}
 # Events between two looks at the clock.
 _CHUNK = 256
-
-
-class Parts(NamedTuple):
-    """All that an event can concern."""
-
-    paths: Paths
-    output: Output
-    watches: Watches
-    scanner: Scanner
-    scans: Scans
-    renames: Renames
-    unverified: UnverifiedNames
-    trees: Trees
-    roots: RootTracker
 
 
 class Reading:
@@ -79,6 +55,7 @@ class Follower:
         self._unverified = parts.unverified
         self._trees = parts.trees
         self._roots = parts.roots
+        self._entries = Entries(parts)
 
     def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
         """Follow the events of a read; return whether all of them were followed."""
@@ -135,7 +112,7 @@ class Follower:
             self._finish_scan(scan)
         self._renames.window_ended()
         for found in self._unverified.finish(self._scans.has_moved):
-            self._found(found.parent, {found.name: found.is_directory})
+            self._entries.found(found.parent, {found.name: found.is_directory})
         for decision in self._renames.settled():
             self._trees.apply(decision)
 
@@ -148,11 +125,11 @@ class Follower:
         waiting = self._waiting_in(directory)
         scan.reported.update(waiting)
         for _, mask, cookie, name in scan.replay(self._renames.is_pending):
-            self._follow_entry(directory, mask, cookie, name)
+            self._entries.follow(directory, mask, cookie, name)
             if directory.status is State.FORGOTTEN:
                 return
         silent = scan.purpose is Purpose.SILENT
-        self._found(directory, scan.names, scan.content, silent=silent)
+        self._entries.found(directory, scan.names, scan.content, silent=silent)
         self._roots.adopt(waiting, directory, silent=silent)
 
     def _follow_failure(
@@ -175,26 +152,6 @@ class Follower:
         if not self._roots.has_exceptions():
             return {}
         return self._roots.waiting_in(self._paths.report_path(directory))
-
-    def _found(
-        self,
-        directory: Directory,
-        names: dict[str, bool],
-        content: Mapping[str, list[int]] = _NO_CONTENT,
-        *,
-        silent: bool = False,
-    ) -> None:
-        if self._roots.has_exceptions():
-            names = {
-                name: is_directory
-                for name, is_directory in names.items()
-                if not self._is_root_of_its_own(directory, name)
-            }
-        self._trees.found(directory, names, content, silent=silent)
-
-    def _is_root_of_its_own(self, directory: Directory, name: str) -> bool:
-        path = self._paths.entry_path(directory, name)
-        return self._roots.is_root_of_its_own(path)
 
     def _adds_plainly(self) -> bool:
         return self._trees.adds_plainly() and not self._roots.has_exceptions()
@@ -251,91 +208,9 @@ class Follower:
                 if second:
                     self._renames.hold_second(cookie)
             else:
-                self._follow_entry(directory, mask, cookie, name)
+                self._entries.follow(directory, mask, cookie, name)
                 over = True  # for all that is known
         else:
-            over = self._follow_entry(directory, mask, cookie, name)
+            over = self._entries.follow(directory, mask, cookie, name)
         if mask & STRUCTURAL and self._renames.note(directory, mask, name, over=over):
             self._unverified.add(directory, name)
-
-    def _follow_entry(
-        self, parent: Directory, mask: int, cookie: int, name: str
-    ) -> bool:
-        """Follow what happened to a name.
-
-        Returns:
-            Whether a rename came over something that an exchange could have put
-            elsewhere.
-        """
-        if mask & STRUCTURAL:
-            self._end_move(parent, mask, cookie)
-        if self._is_left_out(parent, mask, name):
-            move = self._renames.take(cookie, parent) if mask & MOVED_TO else None
-            if move is not None:
-                self._trees.apply(Left(move))
-        elif mask & MOVED_TO:
-            return self._follow_second_half(parent, mask, cookie, name)
-        elif mask & MOVED_FROM:
-            self._follow_first_half(parent, mask, cookie, name)
-        elif mask & CREATE:
-            self._trees.create(parent, name, mask)
-        elif mask & DELETE:
-            self._trees.delete(parent, name, mask)
-        else:
-            self._follow_content(parent, mask, name)
-        return False
-
-    def _end_move(self, parent: Directory, mask: int, cookie: int) -> None:
-        """Follow what a structural event of a directory proves."""
-        left = self._renames.interrupts(parent, mask, cookie)
-        if left is not None:
-            self._trees.apply(left)
-        if mask & (DELETE | MOVED_FROM):
-            self._roots.removed_name(parent)
-
-    def _is_left_out(self, parent: Directory, mask: int, name: str) -> bool:
-        if self._roots.has_exceptions() and self._is_root_of_its_own(parent, name):
-            return True
-        return self._trees.excludes(parent, name, mask)
-
-    def _follow_first_half(
-        self, parent: Directory, mask: int, cookie: int, name: str
-    ) -> None:
-        move = self._renames.left(
-            parent,
-            name,
-            cookie,
-            is_directory=bool(mask & ISDIR),
-            unverified=self._unverified.take(parent, name),
-        )
-        if move.child is not None:
-            self._scans.note_moved(move.child)
-
-    def _follow_second_half(
-        self, parent: Directory, mask: int, cookie: int, name: str
-    ) -> bool:
-        over = self._unverified.take(parent, name)
-        decision = self._renames.came(parent, name, mask, cookie)
-        victim = parent.child(name)
-        if victim is not None and (
-            isinstance(decision, Arrived) or victim is not decision.move.child
-        ):
-            over = True
-            self._trees.end_moves_below(victim)
-        self._trees.apply(decision)
-        return over
-
-    def _follow_content(self, parent: Directory, mask: int, name: str) -> None:
-        """Follow an event that leaves the names as they are."""
-        if self._unverified and self._is_there(parent, name):
-            self._found(parent, {name: bool(mask & ISDIR)})
-        if not self._renames.content(parent, name, mask):
-            self._output.report(mask, self._paths.entry_path(parent, name))
-        if mask & ATTRIB and mask & ISDIR:
-            self._scans.retry_unreadable()
-
-    def _is_there(self, parent: Directory, name: str) -> bool:
-        """Let an event of something's content prove that an unverified name exists."""
-        if parent.child(name) is not None or self._renames.is_source(parent, name):
-            return False  # the consumer still has it
-        return self._unverified.take(parent, name)

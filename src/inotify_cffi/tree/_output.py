@@ -10,6 +10,7 @@ from ._masks import (
     DIRECTORY_FOUND,
     FILE_FOUND,
     ISDIR,
+    LISTING,
     MOVED_FROM,
     Q_OVERFLOW,
     UNMOUNT,
@@ -59,6 +60,10 @@ class Output:
             mask = CREATE | ISDIR if is_directory else CREATE
             self.reported += 1
             self._events.append(TreeEvent(path, mask, None, synthetic=True))
+
+    def reports_listings(self) -> bool:
+        """Return whether OPEN and the like are asked for."""
+        return bool(self._mask & LISTING)
 
     def report_always(self, mask: int, path: str) -> None:
         """Report what every consumer has to know."""

@@ -189,7 +189,7 @@ class RootTracker:
         """Watch the directories above roots that are empty, which could be removed."""
         for top in self._perhaps_empty:
             root = self._root_of_top.get(top)
-            if root is not None and _disk.is_empty(top.fs_path):
+            if root is not None and self._scans.is_empty(top):
                 self._ways.expect_removal(root.way)
         self._perhaps_empty.clear()
 

@@ -284,6 +284,11 @@ class Scanner:
             return Kind.NOTHING
         return Kind.DIRECTORY if is_directory else Kind.OTHER
 
+    def is_empty(self, directory: Directory) -> bool:
+        """Return whether there are no names in a directory."""
+        self._listed.add(directory)
+        return _disk.is_empty(self._paths.fs_path(directory))
+
     def wait_for_changes(self, directory: Directory) -> None:
         """Return when every change of a directory so far has queued its events."""
         self._listed.add(directory)

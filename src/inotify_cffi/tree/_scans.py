@@ -1,19 +1,17 @@
-"""The scans: which directories have to be scanned, and which are in their window.
-
-Each directory is in one state (`State`); this module alone changes it, and keeps
-the directories of a state together where somebody has to find them.
-"""
+"""The scans: one batch of directories at a time, from its window to what is valid."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ._batch import Batch
-from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
-from ._model import Directory, Paths, State, Status
+from ._masks import STRUCTURAL
+from ._model import Directory, Paths, Scanning, State
 from ._scanner import Purpose, Reach, Scan, Scanner, Wanted
+from ._states import States
+from ._window import Window
 
 if TYPE_CHECKING:
     from ..events import Event
@@ -34,71 +32,6 @@ _MOST_GIVEN = 256
 _SILENT_TIME = 8.0
 _REPORT_TIME = 3.0
 
-_GROUPED = (State.UNREADABLE, State.BEYOND_LIMIT, State.WATCH_LOST, State.UNMOUNTED)
-
-
-class Ahead(NamedTuple):
-    """What the events of a window say before they are followed."""
-
-    moved: set[Directory]  # or removed
-    overflow: bool
-
-
-class Window:
-    """The scans of one batch, and what has moved since they began."""
-
-    __slots__ = ("_moved_ahead", "batches", "fence", "is_whole", "moved", "scans")
-
-    def __init__(self, moved: Iterable[Directory] = ()) -> None:
-        self.scans: dict[Directory, Scan] = {}
-        self.batches: list[Batch] = []
-        self.is_whole = True  # what C has scanned is all in the scans
-        self.moved = set(moved)
-        self.fence = 0  # the watch descriptor whose IGNORED ends the window
-        # What the events of the window move, once somebody has asked.
-        self._moved_ahead: Ahead | None = None
-
-    def moves(self, directory: Directory) -> bool:
-        """Return whether a directory, or one above it, has moved so far."""
-        return bool(self.moved) and not self.moved.isdisjoint(directory.ancestors())
-
-    def will_move(
-        self, directory: Directory, batch: Sequence[Event], watches: Watches
-    ) -> bool:
-        """Return whether an event of the window moves or removes a directory.
-
-        Parameters:
-            directory: the directory, which is in this window.
-            batch: the events of the read that ends the window.
-            watches: they say whose events these are.
-        """
-        if self._moved_ahead is None:
-            self._moved_ahead = _look_ahead(batch, self.fence, watches)
-        ahead = self._moved_ahead
-        return (
-            ahead.overflow
-            or self.moves(directory)
-            or not ahead.moved.isdisjoint(directory.ancestors())
-        )
-
-
-def _look_ahead(batch: Sequence[Event], fence: int, watches: Watches) -> Ahead:
-    """Return what the events before a fence say of the whole window."""
-    moved: set[Directory] = set()
-    for wd, mask, _, name in batch:
-        if mask & IGNORED and wd == fence:
-            break
-        if wd == -1:
-            return Ahead(moved, overflow=True)
-        for owner in watches.owners(wd):
-            if not name and mask & (DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED):
-                moved.add(owner)
-            elif mask & STRUCTURAL:
-                child = owner.child(name)
-                if child is not None:
-                    moved.add(child)
-    return Ahead(moved, overflow=False)
-
 
 def _is_quiet(scan: Scan) -> bool:
     """Return whether a silent scan can be taken as it is."""
@@ -115,58 +48,20 @@ def _is_quiet(scan: Scan) -> bool:
     )
 
 
-class Scans:
+class Scans(States):
     """What has to be scanned, what is being scanned, and what cannot be."""
 
     def __init__(
-        self,
-        scanner: Scanner,
-        watches: Watches,
-        paths: Paths,
-        *,
-        recursive: bool = True,
+        self, scanner: Scanner, watches: Watches, paths: Paths, *, recursive: bool
     ) -> None:
-        self._recursive = recursive
+        super().__init__(recursive=recursive)
         self._scanner = scanner
         self._watches = watches
         self._paths = paths
-        # Unscanned directories. The present call need not wait for those that
-        # were created after it began.
-        self._now: dict[Directory, Purpose] = {}
-        self._next_call: dict[Directory, Purpose] = {}
-        self._groups: dict[State, dict[Directory, None]] = {
-            state: {} for state in _GROUPED
-        }
         self._window = Window()
         self._reach = _FEWEST
         self._farthest = _MOST_SEEN if watches.see_scans() else _MOST
         self._limit_reached: tuple[str, str] | None = None  # what to say, and where
-
-    # ---- what has to be scanned ------------------------------------------------
-
-    def want(
-        self,
-        directory: Directory,
-        purpose: Purpose = Purpose.REPORT,
-        *,
-        next_call: bool = False,
-    ) -> None:
-        """Have a directory scanned, by this call or by the next."""
-        self._leave_state(directory)
-        if not self._recursive and directory.parent is not None:
-            directory.status = State.BY_NAME
-            return
-        directory.status = State.UNSCANNED
-        (self._next_call if next_call else self._now)[directory] = purpose
-
-    def has_unscanned(self) -> bool:
-        """Return whether this call has to scan anything more."""
-        return bool(self._now)
-
-    def promote(self) -> None:
-        """Let this call scan what was left for the next one."""
-        self._now.update(self._next_call)
-        self._next_call.clear()
 
     def start(self, moved: Iterable[Directory], *, descend: bool) -> bool:
         """Open a window and scan a batch of directories.
@@ -255,33 +150,10 @@ class Scans:
         *,
         completes_move: bool,
     ) -> bool:
-        """Hold an event of a directory that is being scanned back.
-
-        A rename from a known directory into this one is reported at once if nothing
-        later in this window invalidates the scan. From then on, the events of that
-        name are reported directly.
-
-        Parameters:
-            directory: the directory, which is SCANNING.
-            event: its event, which names an entry.
-            batch: the events of the same read.
-            completes_move: whether it is the second event of a rename from a
-                directory that the consumer knows.
-
-        Returns:
-            Whether it was held back. If not, it has to be reported now.
-        """
-        scan = self._window.scans[directory]
-        if (
-            completes_move
-            and scan.failure is None
-            and not self._window.will_move(directory, batch, self._watches)
-        ):
-            scan.reported.add(event.name)
-        if event.name in scan.reported:
-            return False
-        scan.held_back.append(event)
-        return True
+        """Hold an event back, as `Window.hold` has it."""
+        window, watches = self._window, self._watches
+        is_sure = completes_move and not window.will_move(directory, batch, watches)
+        return window.hold(directory, event, is_sure=is_sure)
 
     def note_moved(self, directory: Directory) -> None:
         """Let a move invalidate the scans of a directory and of those below it."""
@@ -390,34 +262,17 @@ class Scans:
         if scan.batch is not None:
             self._watches.keep(scan.batch.wds_below(scan.index))
 
-    # ---- states ----------------------------------------------------------------
-
-    def adopt(self, directory: Directory, wd: int) -> None:
-        """Take a directory as watched that has been given another's watch."""
-        self._enter(directory, wd)
-
-    def keep_by_name(self, directory: Directory) -> None:
-        """Know a directory by its name only."""
-        self._enter(directory, State.BY_NAME)
-
-    def fail(self, scan: Scan) -> bool:
-        """Follow a scan that failed as the directory may not be read.
-
-        Returns:
-            Whether this is new: nobody knows of it yet.
-        """
-        if scan.retry:
-            self.want(scan.directory, Purpose.RETRY, next_call=True)
-        else:
-            self._enter(scan.directory, State.UNREADABLE)
-        return scan.purpose is not Purpose.RETRY
-
     def retry_unreadable(self) -> None:
         """Have those scanned again that may have become readable."""
         for directory in list(self._groups[State.UNREADABLE]):
             self.want(directory, Purpose.RETRY, next_call=True)
         for scan in self._window.scans.values():
             scan.retry = True
+
+    def _leave_window(self, directory: Directory, status: Scanning) -> None:
+        self._window.scans.pop(directory, None)
+        if isinstance(status, Scan):
+            self._drop_below(status)
 
     def lose_watch(self, directory: Directory) -> None:
         """Follow the end of a directory's watch."""
@@ -427,30 +282,9 @@ class Scans:
         elif directory.status is not State.UNMOUNTED:
             self._enter(directory, State.WATCH_LOST)
 
-    def has_lost(self) -> bool:
-        """Return whether the watch of some directory ended, and no DELETE followed."""
-        return bool(self._groups[State.WATCH_LOST])
-
-    def rescan_lost(self) -> bool:
-        """Have those scanned again whose watch ended, and no DELETE followed."""
-        lost = list(self._groups[State.WATCH_LOST])
-        for directory in lost:
-            self.want(directory, next_call=True)
-        return bool(lost)
-
-    def unmount(self, directory: Directory) -> None:
-        """Follow an unmount of what a directory is on: its watch ends next."""
-        self._enter(directory, State.UNMOUNTED)
-
-    def unreadable(self) -> Collection[Directory]:
-        return self._groups[State.UNREADABLE]
-
-    def unmounted(self) -> Collection[Directory]:
-        return self._groups[State.UNMOUNTED]
-
-    def forget(self, directory: Directory) -> None:
-        """Let a directory leave the model."""
-        self._enter(directory, State.FORGOTTEN)
+    def is_empty(self, directory: Directory) -> bool:
+        """Return whether the disk has no names in a directory."""
+        return self._scanner.is_empty(directory)
 
     def forget_all(self) -> None:
         """Let go of everything; the directories have left the model."""
@@ -461,23 +295,3 @@ class Scans:
         for batch in self._window.batches:
             self._watches.keep(batch.wds_found())
         self._window = Window()
-
-    def _enter(self, directory: Directory, status: Status) -> None:
-        self._leave_state(directory)
-        directory.status = status
-        if isinstance(status, State) and status in self._groups:
-            self._groups[status][directory] = None
-
-    def _leave_state(self, directory: Directory) -> None:
-        status = directory.status
-        if isinstance(status, int):
-            return
-        if status is State.UNSCANNED:
-            self._now.pop(directory, None)
-            self._next_call.pop(directory, None)
-        elif isinstance(status, State):
-            if status in self._groups:
-                self._groups[status].pop(directory, None)
-        elif isinstance(status, Scan):
-            self._window.scans.pop(directory, None)
-            self._drop_below(status)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Callable
 
+from ._entries import Parts
 from ._exclude import Exclude
-from ._follower import Follower, Parts, Reading
+from ._follower import Follower, Reading
 from ._masks import EXCL_UNLINK
 from ._model import Paths
 from ._mounts import MountTable
@@ -204,6 +205,8 @@ class Tracker:
         self._follow_roots(reading)
         self._follower.end_window()
         self._trees.show_mount_points()
+        if not reading.overflowed:
+            self._roots.expect_removals()
         if reading.is_first or not self._scans.has_unscanned():
             if not (reading.is_first or self._begins) and self._has_enough():
                 return True  # the rest is the next call's
@@ -230,7 +233,6 @@ class Tracker:
             if reading.is_first:
                 self._roots.follow_mounts()
             self._roots.settle()
-            self._roots.expect_removals()
 
     def _has_enough(self) -> bool:
         """Return whether the call has reported something, and more is queued."""

@@ -19,7 +19,7 @@ _T = TypeVar("_T", bound="TreeWatcher")
 
 
 class TreeWatcher:
-    """Watch whole trees: who applies its events to a mirror has the true trees.
+    """Watch whole trees. Apply its events to a copy, and the copy matches the disk.
 
     Parameters:
         paths: the roots: str, bytes or PathLike; directories or files, or links to
@@ -135,7 +135,7 @@ class TreeWatcher:
         *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
         **options: Any,
     ) -> _T:
-        """Make a watcher in a task, which lets other tasks run meanwhile.
+        """Create a watcher in a task, and let other tasks run meanwhile.
 
         Parameters:
             paths: as for the class.
@@ -181,7 +181,7 @@ class TreeWatcher:
     async def aadd(
         self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]
     ) -> None:
-        """Add a root in a task: `add`, which lets other tasks run meanwhile.
+        """Add a root in a task, and let other tasks run meanwhile: see `add`.
 
         Cancelling it leaves the root added; whoever reads goes on with its scan.
 
@@ -212,20 +212,19 @@ class TreeWatcher:
     def read(
         self, timeout: float | None = None, read_delay: float | None = None
     ) -> list[TreeEvent]:
-        """Return what happened; wait until something has when nothing did.
+        """Return what happened; wait for an event if there is none.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds. None or a
-                negative number: until there is an event. 0: not at all; all
-                that was caused by operations which had returned before this
-                was called is reported.
-            read_delay: when it had to wait, how long to go on waiting after
-                the first event, in milliseconds, for more to gather.
+                negative number: until there is an event. 0: do not wait, and
+                return every event caused by operations that completed before
+                the call.
+            read_delay: after a wait, how long to wait for more events to
+                gather after the first one, in milliseconds.
 
         Returns:
-            The events, in order. None when time ran out, at `wake`, when no
-            root is left, or when another thread took what an `add` or an
-            iteration had left to whoever waits.
+            The events, in order. An empty list if the timeout expires, `wake` is
+            called, or another thread takes the events first.
 
         Raises:
             OSError: ENOSPC, the limit of watches, once for what is beyond it;
@@ -238,7 +237,7 @@ class TreeWatcher:
     async def aread(
         self, timeout: float | None = None, read_delay: float | None = None
     ) -> list[TreeEvent]:
-        """Await what happens: `read` for a task, under asyncio, uvloop or trio.
+        """Await events: `read` for a task, under asyncio, uvloop or trio.
 
         It works in slices of some milliseconds, between which other tasks run, and
         never waits for a thread. Cancelling it loses nothing.

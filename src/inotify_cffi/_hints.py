@@ -1,0 +1,31 @@
+"""Names for the annotations of public functions.
+
+`typing` takes longer to import than all else that watching needs, and ``float | None``
+cannot be evaluated before Python 3.10. So annotations name what is here, and it is
+made when `typing.get_type_hints` asks for it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from typing import Any, Optional, Union
+
+    Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    Milliseconds = Optional[float]
+    BytesLike = Any
+else:
+
+    def __getattr__(name: str) -> object:
+        import os
+        import typing
+
+        made = {
+            "Path": typing.Union[str, bytes, os.PathLike],
+            "Milliseconds": typing.Optional[float],
+            "BytesLike": typing.Any,
+        }
+        if name not in made:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return made[name]

@@ -1,0 +1,298 @@
+"""A root is a path: what a consumer sees of what it leads to."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import churn
+import pytest
+from conftest import RunPython
+
+from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str, masks
+
+TESTS = os.path.dirname(__file__)
+
+
+def words(events: list[TreeEvent], top: Path) -> list[str]:
+    return [churn.in_words(event, str(top)) for event in events]
+
+
+def point(link: Path, target: str) -> None:
+    new = link.with_name("new-link")
+    new.symlink_to(target)
+    new.replace(link)
+
+
+@pytest.mark.parametrize("path", ["no", "file/", "dangling", "d/no"])
+def test_a_root_that_leads_to_nothing_is_refused(tmp_path: Path, path: str) -> None:
+    """What stat(2) refuses is refused at once, with its path."""
+    (tmp_path / "file").touch()
+    (tmp_path / "d").mkdir()
+    (tmp_path / "dangling").symlink_to("no")
+    given = f"{tmp_path}/{path}"
+    with pytest.raises(OSError, match=re.escape(given)) as refused:
+        TreeWatcher(given)
+    with pytest.raises(OSError, match=r".") as expected:
+        os.stat(given)
+    assert type(refused.value) is type(expected.value)
+    assert refused.value.filename == given
+    with TreeWatcher() as watcher:
+        with pytest.raises(OSError, match=r"."):
+            watcher.add(given)
+        assert (watcher.roots, watcher.watches()) == ([], [])
+
+
+@pytest.mark.parametrize("path", ["a/b/root", "link/root", "a/../c/root"])
+def test_a_root_may_come_later(tmp_path: Path, path: str) -> None:
+    """With missing_ok, a root is reported, with all below it, when it is there."""
+    given = f"{tmp_path}/{path}"
+    with TreeWatcher(given, missing_ok=True) as watcher:
+        assert watcher.missing == [given]
+        for above in ("a", "b", "c", "d"):
+            (tmp_path / above).mkdir()
+        (tmp_path / "a" / "b").mkdir()
+        (tmp_path / "link").symlink_to("d")
+        assert watcher.read(timeout=0) == []
+        os.makedirs(f"{given}/inner")
+        assert words(watcher.read(), Path(given)) == [
+            "CREATE | ISDIR, synthetic",
+            "CREATE | ISDIR /inner, synthetic",
+        ]
+        assert watcher.missing == []
+
+
+UNREADABLE = """
+import os, sys, tempfile
+sys.path.insert(0, sys.argv[1])
+import churn, logging, traceback
+from inotify_cffi import TreeWatcher
+top = tempfile.mkdtemp()
+os.chmod(top, 0o777)
+if not os.getuid():
+    os.setgid(65534)
+    os.setuid(65534)
+root = f"{top}/root"
+os.mkdir(root, 0)
+try:
+    TreeWatcher(root)
+except PermissionError as error:
+    assert error.filename == root, error
+else:
+    raise AssertionError("not refused")
+with TreeWatcher(root, missing_ok=True) as watcher:
+    assert watcher.missing == [root]
+    os.chmod(root, 0o700)
+    os.mkdir(f"{root}/x")
+    paths = [event.path for event in watcher.read(timeout=0)]
+    assert paths == [root, f"{root}/x"], paths
+    os.mkdir(f"{root}/y", 0)
+    open(f"{root}/file", "w").close()
+    os.chmod(root, 0o300)
+with TreeWatcher(f"{root}/file") as watcher:
+    with open(f"{root}/file", "w") as file:
+        file.write("x")
+    assert watcher.read(timeout=0), "its own inode is watched"
+    os.unlink(f"{root}/file")
+    assert watcher.read(timeout=0)
+    assert watcher.missing == watcher.roots
+"""
+
+
+def test_a_root_that_may_not_be_read(run_python: RunPython) -> None:
+    """It is refused, or waited for; a file may be where nothing can be listed."""
+    run_python(UNREADABLE, TESTS)
+
+
+def test_a_link_that_is_pointed_elsewhere(tmp_path: Path) -> None:
+    """A deployment's link is followed to each version; the old one is let go."""
+    for version in ("v1", "v2"):
+        (tmp_path / version / "sub").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("v1")
+    with churn.Consumer(tmp_path / "current") as consumer:
+        for version in ("v2", "v1", "v2"):
+            point(tmp_path / "current", version)
+            lines = consumer.lines()
+            assert lines[0] == "MOVE_SELF"
+            assert lines[-1] == "CREATE | ISDIR /sub, synthetic"
+            (tmp_path / version / "sub" / "new").touch()
+            assert consumer.lines() == ["CREATE /sub/new", "CLOSE_WRITE /sub/new"]
+            (tmp_path / version / "sub" / "new").unlink()
+            consumer.check()
+
+
+def test_a_file_behind_links(tmp_path: Path) -> None:
+    """A mounted configuration is followed: a link through a directory that changes."""
+    for version in ("1", "2"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "conf").write_text(version)
+    (tmp_path / "..data").symlink_to("1")
+    (tmp_path / "conf").symlink_to("..data/conf")
+    with TreeWatcher(tmp_path / "conf") as watcher:
+        (tmp_path / "1" / "conf").write_text("changed")
+        (tmp_path / "1" / "beside").touch()
+        found = {mask_str(event.mask) for event in watcher.read(timeout=0)}
+        assert found == {"MODIFY", "CLOSE_WRITE"}
+        point(tmp_path / "..data", "2")
+        events = watcher.read(timeout=0)
+        assert [mask_str(event.mask) for event in events] == ["MOVE_SELF", "CREATE"]
+        assert {event.path for event in events} == {f"{tmp_path}/conf"}
+        (tmp_path / "1" / "conf").write_text("nobody's")
+        assert watcher.read(timeout=0) == []
+        (tmp_path / "2" / "conf").unlink()
+        assert words(watcher.read(timeout=0), tmp_path) == ["DELETE /conf"]
+        assert watcher.missing == [f"{tmp_path}/conf"]
+
+
+def test_an_empty_root_in_use_is_deleted(tmp_path: Path) -> None:
+    """A root that a process works in is missed when its name is, and found again."""
+    root = tmp_path / "root"
+    root.mkdir()
+    with churn.Consumer(root) as consumer:
+        (root / "file").touch()
+        (root / "file").unlink()
+        consumer.read()
+        with subprocess.Popen(
+            [sys.executable, "-c", "input()"], cwd=root, stdin=subprocess.PIPE
+        ):
+            shutil.rmtree(root)
+            (root / "new").mkdir(parents=True)
+            assert consumer.lines() == [
+                "DELETE_SELF",
+                "CREATE | ISDIR, synthetic",
+                "CREATE | ISDIR /new, synthetic",
+            ]
+        consumer.check()
+
+
+EVERY_MASK = [
+    flags.CLOSE_WRITE,
+    flags.MODIFY,
+    flags.ATTRIB,
+    flags.MOVED_TO,
+    flags.CREATE,
+    flags.CLOSE_WRITE | masks.MOVE,
+    flags.CLOSE_WRITE | flags.DELETE,
+]
+
+
+@pytest.mark.parametrize("mask", EVERY_MASK, ids=mask_str)
+def test_a_scan_reports_files_for_masks_of_what_happens_to_files(
+    tmp_path: Path, mask: int
+) -> None:
+    """No file is missed in a directory that is new, whatever the mask asks for."""
+    with TreeWatcher(tmp_path, mask=mask) as watcher:
+        os.makedirs(tmp_path / "a" / "b")
+        (tmp_path / "a" / "b" / "file").write_text("content")
+        paths = [event.path for event in watcher.read(timeout=0)]
+        assert f"{tmp_path}/a/b/file" in paths
+        has_directories = bool(mask & (flags.CREATE | flags.MOVED_TO))
+        assert (f"{tmp_path}/a/b" in paths) == has_directories
+    with TreeWatcher(tmp_path, mask=mask, initial=True) as watcher:
+        paths = [event.path for event in watcher.read(timeout=0)]
+        assert f"{tmp_path}/a/b/file" in paths
+
+
+@pytest.mark.parametrize("mask", [flags.DELETE, flags.MOVED_FROM, flags.OPEN])
+def test_a_scan_reports_nothing_for_other_masks(tmp_path: Path, mask: int) -> None:
+    """What only ends or looks at files has missed nothing."""
+    with TreeWatcher(tmp_path, mask=mask) as watcher:
+        os.makedirs(tmp_path / "a" / "b")
+        assert watcher.read(timeout=0) == []
+
+
+def test_many_file_roots(tmp_path: Path) -> None:
+    """Each of many files in a directory is a root, for one watch of that."""
+    paths = [tmp_path / f"{number}" for number in range(2000)]
+    for path in paths:
+        path.touch()
+    with TreeWatcher(*paths) as watcher:
+        assert len(churn.kernel_watches(watcher)) == 1
+        for path in paths[::100]:
+            path.write_text("x")
+        changed = {event.path for event in watcher.read(timeout=0)}
+        assert changed == {str(path) for path in paths[::100]}
+        for path in paths:
+            watcher.remove(path)
+        watcher.read(timeout=0)
+        assert watcher.watches() == []
+
+
+def test_not_recursive(tmp_path: Path) -> None:
+    """The names in several directories are reported, and nothing below."""
+    (tmp_path / "a" / "sub").mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    roots = [tmp_path / "a", tmp_path / "b"]
+    with TreeWatcher(*roots, recursive=False) as watcher:
+        (tmp_path / "a" / "sub" / "hidden").mkdir()
+        (tmp_path / "a" / "sub").rename(tmp_path / "b" / "moved")
+        (tmp_path / "b" / "new" / "hidden").mkdir(parents=True)
+        assert words(watcher.read(timeout=0), tmp_path) == [
+            "MOVED_TO | ISDIR /b/moved from /a/sub",
+            "CREATE | ISDIR /b/new",
+        ]
+        assert len(churn.kernel_watches(watcher)) == 2
+
+
+@pytest.mark.parametrize("exclude", ["*.pyc", ["a"], 1])
+def test_exclude_that_cannot_be_called(tmp_path: Path, exclude: Any) -> None:
+    """A glob is refused at once, and nothing is left open."""
+    with pytest.raises(TypeError, match=r"watch\("):
+        TreeWatcher(tmp_path, exclude=exclude)
+
+
+def test_exclude_is_asked_once(tmp_path: Path) -> None:
+    """A name is decided when it is met, and a rename above it changes nothing."""
+    (tmp_path / "a" / "out").mkdir(parents=True)
+    (tmp_path / "a" / "file").touch()
+    asked: list[str] = []
+
+    def exclude(path: str) -> bool:
+        asked.append(path[len(str(tmp_path)) :])
+        return path == f"{tmp_path}/a/out"
+
+    with TreeWatcher(tmp_path, exclude=exclude) as watcher:
+        assert sorted(asked) == ["/a", "/a/file", "/a/out"]
+        (tmp_path / "a" / "file").write_text("x")
+        (tmp_path / "a").rename(tmp_path / "b")
+        (tmp_path / "b" / "out" / "inner").mkdir()
+        (tmp_path / "b" / "out").chmod(0o700)
+        (tmp_path / "b" / "file").write_text("x")
+        lines = words(watcher.read(timeout=0), tmp_path)
+        assert not any("out" in line for line in lines)
+        assert sorted(asked) == ["/a", "/a/file", "/a/out", "/b"]
+        (tmp_path / "b" / "out").rename(tmp_path / "b" / "in")
+        assert words(watcher.read(timeout=0), tmp_path) == [
+            "MOVED_TO | ISDIR /b/in",
+            "CREATE | ISDIR /b/in/inner, synthetic",
+        ]
+
+
+def test_a_root_that_goes_in_the_constructor(tmp_path: Path) -> None:
+    """A root that is deleted while it is scanned is reported, and comes back."""
+    root = tmp_path / "r"
+    (root / "a").mkdir(parents=True)
+
+    def exclude(path: str) -> bool:
+        shutil.rmtree(root, ignore_errors=True)
+        return False
+
+    with TreeWatcher(root, exclude=exclude) as watcher:
+        assert words(watcher.read(timeout=0), root)[-1] == "DELETE_SELF"
+        assert watcher.missing == [str(root)]
+        root.mkdir()
+        assert [event.path for event in watcher.read(timeout=0)] == [str(root)]
+
+
+def test_errno_of_a_loop(tmp_path: Path) -> None:
+    """A link to itself is refused as the kernel refuses it."""
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="loop") as refused:
+        TreeWatcher(tmp_path / "loop")
+    assert refused.value.errno == errno.ELOOP

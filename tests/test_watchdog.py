@@ -1,0 +1,317 @@
+"""inotify_cffi.watchdog: watchdog's Observer, over TreeWatcher."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import churn
+import pytest
+
+watchdog_events = pytest.importorskip("watchdog.events")
+
+from watchdog.events import (  # noqa: E402
+    DirDeletedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+
+from inotify_cffi.watchdog import Observer  # noqa: E402
+
+PATIENCE = 60
+RUNS = int(os.environ.get("WATCHDOG_RUNS", "4"))
+
+
+class Recorder(FileSystemEventHandler):  # type: ignore[misc, unused-ignore]
+    """Keeps what it is given, and waits for a name."""
+
+    def __init__(self) -> None:
+        self.events: list[FileSystemEvent] = []
+        self.seen: dict[str, threading.Event] = {}
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        self.events.append(event)
+        for path in (event.src_path, event.dest_path):
+            name = os.path.basename(os.fsdecode(path or ""))
+            self.seen.setdefault(name, threading.Event()).set()
+
+    def wait_for(self, name: str) -> None:
+        assert self.seen.setdefault(name, threading.Event()).wait(PATIENCE)
+
+    def words(self, root: Path) -> list[str]:
+        """The events of names, below a root; a directory has a slash."""
+        found = []
+        for event in self.events:
+            if event.event_type in ("created", "deleted", "moved"):
+                slash = "/" * event.is_directory
+                path = os.fsdecode(event.src_path)[len(str(root)) :]
+                words = f"{event.event_type} {path}{slash}"
+                if event.event_type == "moved":
+                    words += f" to {os.fsdecode(event.dest_path)[len(str(root)) :]}"
+                found.append(words)
+        return found
+
+
+Watched = tuple[Recorder, Path]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "d" / "e").mkdir(parents=True)
+    (root / "d" / "e" / "f").touch()
+    return root
+
+
+@pytest.fixture
+def recorder(root: Path) -> Iterator[Recorder]:
+    recorder = Recorder()
+    observer = Observer()
+    observer.schedule(recorder, str(root), recursive=True)
+    observer.start()
+    yield recorder
+    observer.stop()
+    observer.join()
+
+
+def _last(recorder: Recorder, root: Path) -> list[str]:
+    (root / "last").touch()
+    recorder.wait_for("last")
+    return [words for words in recorder.words(root) if words != "created /last"]
+
+
+def test_new_directories(recorder: Recorder, root: Path) -> None:
+    """Every directory that makedirs made is reported, and what is in it."""
+    for number in range(50):
+        (root / f"n{number}" / "a" / "b").mkdir(parents=True)
+        (root / f"n{number}" / "a" / "b" / "leaf").touch()
+    created = [words for words in _last(recorder, root) if words[-4:] == "leaf"]
+    assert len(created) == len(set(created)) == 50
+
+
+def test_moves_below(recorder: Recorder, root: Path) -> None:
+    """What is in a directory moves with it, as it was when it was renamed."""
+    os.rename(root / "d", root / "x")
+    os.rename(root / "x", root / "y")
+    assert _last(recorder, root) == [
+        "moved /d/ to /x",
+        "moved /d/e/ to /x/e",
+        "moved /d/e/f to /x/e/f",
+        "moved /x/ to /y",
+        "moved /x/e/ to /y/e",
+        "moved /x/e/f to /y/e/f",
+    ]
+
+
+def test_left_the_tree(recorder: Recorder, root: Path, tmp_path: Path) -> None:
+    """What leaves the tree is deleted, with all that is in it, and comes with it."""
+    os.rename(root / "d", tmp_path / "d")
+    os.rename(tmp_path / "d", root / "back")
+    assert _last(recorder, root) == [
+        "deleted /d/e/f",
+        "deleted /d/e/",
+        "deleted /d/",
+        "created /back/",
+        "created /back/e/",
+        "created /back/e/f",
+    ]
+
+
+def test_an_overflow_is_a_difference(root: Path) -> None:
+    """After an overflow, what was missed is reported, and no more."""
+    if not os.access(churn.MAX_QUEUED_EVENTS, os.W_OK):
+        pytest.skip("only root may shorten the queue")
+    recorder = Recorder()
+    blocked, go_on = threading.Event(), threading.Event()
+    observer = Observer()
+    with churn.short_queue(16):
+        watch = observer.schedule(recorder, str(root), recursive=True)
+        observer.start()
+    (emitter,) = observer.emitters
+    watcher: Any = vars(emitter)["_watcher"]  # nothing public holds it up
+    read = watcher.read
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        blocked.set()
+        assert go_on.wait(PATIENCE)
+        return read(*arguments, **options)
+
+    watcher.read = slow
+    (root / "first").touch()
+    assert blocked.wait(PATIENCE)
+    for number in range(100):
+        (root / f"passing{number}").touch()
+        (root / f"passing{number}").unlink()
+    shutil.rmtree(root / "d")
+    (root / "n").touch()
+    go_on.set()
+    recorder.wait_for("n")
+    observer.unschedule(watch)
+    observer.stop()
+    observer.join()
+    words = [words for words in recorder.words(root) if "passing" not in words]
+    words.remove("created /first")
+    assert sorted(words) == [
+        "created /n",
+        "deleted /d/",
+        "deleted /d/e/",
+        "deleted /d/e/f",
+    ]
+
+
+def test_not_recursive(root: Path) -> None:
+    """Without recursive, only what is in the directory itself is reported."""
+    recorder = Recorder()
+    observer = Observer()
+    observer.schedule(recorder, str(root))
+    with observer:
+        (root / "d" / "n").touch()
+        (root / "d" / "e" / "f").rename(root / "f")
+        assert _last(recorder, root) == ["created /f"]
+
+
+@pytest.mark.parametrize("kind", [str, os.fsencode, Path])
+def test_paths_as_given(root: Path, kind: Callable[[Path], Any]) -> None:
+    """Paths are bytes where the scheduled one is, and else str."""
+    recorder = Recorder()
+    observer = Observer()
+    observer.schedule(recorder, kind(root), recursive=True)
+    observer.start()
+    (root / "n").touch()
+    recorder.wait_for("n")
+    observer.stop()
+    observer.join()
+    expected = bytes if kind is os.fsencode else str
+    assert {type(event.src_path) for event in recorder.events} == {expected}
+
+
+def test_root_is_deleted(root: Path) -> None:
+    """When the root is deleted, that is reported, and its emitter ends."""
+    recorder = Recorder()
+    observer = Observer()
+    observer.schedule(recorder, str(root), recursive=True)
+    observer.start()
+    (emitter,) = observer.emitters
+    shutil.rmtree(root)
+    recorder.wait_for("root")
+    emitter.join(PATIENCE)
+    assert not emitter.is_alive()
+    observer.stop()
+    observer.join()
+    assert DirDeletedEvent(str(root)) in recorder.events
+
+
+def test_full_events(root: Path, tmp_path: Path) -> None:
+    """With full events, what leaves and what comes are moves with one path."""
+    recorder = Recorder()
+    observer = Observer(generate_full_events=True)
+    observer.schedule(recorder, str(root), recursive=True)
+    with observer:
+        os.rename(root / "d" / "e" / "f", tmp_path / "f")
+        os.rename(tmp_path / "f", root / "g")
+        recorder.wait_for("g")
+    paths = [
+        (event.src_path, event.dest_path)
+        for event in recorder.events
+        if event.event_type == "moved"
+    ]
+    assert paths == [(str(root / "d" / "e" / "f"), ""), ("", str(root / "g"))]
+
+
+def test_event_filter(root: Path) -> None:
+    """Only the events that are asked for are reported."""
+    recorder = Recorder()
+    observer = Observer()
+    kinds = [watchdog_events.FileClosedEvent, watchdog_events.FileMovedEvent]
+    observer.schedule(recorder, str(root), recursive=True, event_filter=kinds)
+    with observer:
+        (root / "n").write_text("text")
+        os.rename(root / "n", root / "m")
+        recorder.wait_for("m")
+    found = [event.event_type for event in recorder.events]
+    assert found == ["closed", "moved"]
+
+
+def test_links_are_not_followed(root: Path) -> None:
+    """follow_symlink=True is refused, and says what to do."""
+    observer = Observer()
+    observer.start()
+    try:
+        with pytest.raises((NotImplementedError, TypeError), match="follow_symlink"):
+            observer.schedule(Recorder(), str(root), follow_symlink=True)
+    finally:
+        observer.stop()
+        observer.join()
+
+
+class Consumer(FileSystemEventHandler):  # type: ignore[misc, unused-ignore]
+    """Keeps the paths that it is told of, and notes what does not apply."""
+
+    def __init__(self, root: str) -> None:
+        self.paths = {
+            os.path.join(above, name)
+            for above, directories, files in os.walk(root)
+            for name in directories + files
+        }
+        self.unclean: list[str] = []
+        self.count = 0
+        self.marks = [threading.Event() for _ in range(3)]
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        name = os.path.basename(os.fsdecode(event.src_path))
+        if name.startswith("mark"):
+            self.marks[int(name[4:])].set()
+        elif event.event_type == "created":
+            self.count += 1
+            self.paths.add(os.fsdecode(event.src_path))
+        elif event.event_type in ("deleted", "moved"):
+            self.count += 1
+            if event.src_path not in self.paths:
+                self.unclean.append(str(event))
+            self.paths.discard(os.fsdecode(event.src_path))
+            if event.event_type == "moved":
+                self.paths.add(os.fsdecode(event.dest_path))
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_churn(tmp_path: Path, seed: int) -> None:
+    """A consumer of a tree that changes at full speed ends with the true tree."""
+    root, outside = str(tmp_path / "root"), str(tmp_path / "outside")
+    os.mkdir(root)
+    os.mkdir(outside)
+    writers = [churn.Writer(root, outside, 2 * seed + number) for number in range(2)]
+    for _ in range(20):
+        writers[0].make_deep()
+    consumer = Consumer(root)
+    chance = random.Random(seed)
+    shorten = os.access(churn.MAX_QUEUED_EVENTS, os.W_OK) and chance.random() < 0.5
+    observer = Observer()
+    observer.schedule(consumer, root, recursive=True)
+    if shorten:
+        with churn.short_queue(chance.choice((64, 256))):
+            observer.start()
+    else:
+        observer.start()
+    try:
+        for pid in [churn.start_writer(each, 0.3, False) for each in writers]:
+            assert os.waitpid(pid, 0)[1] == 0
+        # What was found by a scan may be reported after what is newer; but not after
+        # what was created when a later read had begun.
+        for number, mark in enumerate(consumer.marks):
+            Path(root, f"mark{number}").touch()
+            assert mark.wait(PATIENCE)
+    finally:
+        observer.stop()
+        observer.join()
+    there = {
+        os.path.join(above, name)
+        for above, directories, files in os.walk(root)
+        for name in directories + files
+    }
+    assert consumer.unclean == []
+    assert consumer.paths == {path for path in there if "/mark" not in path}
