@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Callable
 
+import churn
 import pytest
 from commanding import (
     COMMAND,
@@ -249,6 +250,19 @@ main(["--gitignore", "d"])
     finished = finish(cwd=root.parent, command=[sys.executable, "-c", code])
     assert finished.stderr.startswith(b"inotify-cffi: --gitignore needs pathspec: pip ")
     assert finished.returncode == 1
+
+
+@pytest.mark.parametrize("length", [16, 128])
+def test_short_queue(root: Path, length: int) -> None:
+    """Our own listing of directories does not overflow a short queue for ever, where
+    its events were asked for."""
+    if not os.access(churn.MAX_QUEUED_EVENTS, os.W_OK):
+        pytest.skip("only root can make a short queue")
+    for number in range(300):
+        (root / f"{number}" / "b" / "c").mkdir(parents=True)
+    with churn.short_queue(length):
+        running = _ready(root, "-qqr", "-t", "1", "d")
+    assert running.ended() == (b"", b"ready\n", 2)
 
 
 # ---- time ----------------------------------------------------------------------------
