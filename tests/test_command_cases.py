@@ -119,6 +119,28 @@ def test_events_of_a_directory_itself(
     assert running.ended()[::2] == (line, 0)
 
 
+UNMOUNT = """
+import subprocess, sys
+subprocess.run(["mount", "-t", "tmpfs", "none", "d/sub"], check=True)
+with subprocess.Popen(sys.argv[1:], stderr=subprocess.PIPE) as running:
+    while b"established." not in running.stderr.readline():
+        pass
+    subprocess.run(["umount", "d/sub"], check=True)
+sys.exit(running.returncode)
+"""
+
+
+def test_unmount_below_a_root(root: Path, mount_namespace: list[str]) -> None:
+    """What is unmounted below a root is reported where that is asked for, as there."""
+    ends = []
+    for program in ([inotifywait()], COMMAND):
+        command = [*mount_namespace, sys.executable, "-c", UNMOUNT, *program]
+        arguments = ["-r", "-e", "unmount", "-t", "30", "d"]
+        finished = finish(*arguments, cwd=root.parent, command=command)
+        ends.append((finished.stdout, finished.returncode))
+    assert ends[0] == ends[1] == (b"d/sub/ UNMOUNT,ISDIR \n", 0)
+
+
 def test_a_path_given_twice(watch: Callable[..., Running], root: Path) -> None:
     """A path that is given relative and absolute is reported once, by its first name,
     as by inotifywait."""
