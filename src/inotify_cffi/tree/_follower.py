@@ -184,6 +184,8 @@ class Follower:
     def _follow_self(self, directory: Directory, mask: int) -> None:
         """Follow an event of a directory's own watch, about itself."""
         if mask & UNMOUNT:
+            if directory.parent is not None:
+                self._output.report_unmount(self._paths.report_path(directory))
             self._watches.release(directory.wd, directory)
             self._scans.unmount(directory)
         if directory.parent is None:  # its end is found on the way to it

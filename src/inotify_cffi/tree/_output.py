@@ -23,6 +23,7 @@ class Output:
 
     def __init__(self, mask: int) -> None:
         self._mask = mask | Q_OVERFLOW | UNMOUNT
+        self._unmounts_below_roots = mask & UNMOUNT != 0
         self._events: deque[TreeEvent] = deque()
         self._warnings: deque[Warning] = deque()
         self.reported = 0  # events since the beginning
@@ -60,6 +61,11 @@ class Output:
             mask = CREATE | ISDIR if is_directory else CREATE
             self.reported += 1
             self._events.append(TreeEvent(path, mask, None, synthetic=True))
+
+    def report_unmount(self, path: str) -> None:
+        """Report that what was mounted below a root is gone, if that is asked for."""
+        if self._unmounts_below_roots:
+            self.report(UNMOUNT | ISDIR, path)
 
     def reports_listings(self) -> bool:
         """Return whether OPEN and the like are asked for."""
