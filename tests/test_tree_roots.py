@@ -110,6 +110,66 @@ def test_a_root_that_may_not_be_read(run_python: RunPython) -> None:
     run_python(UNREADABLE, TESTS)
 
 
+RIGHTS_TAKEN = """
+import itertools, os, shutil, tempfile
+from inotify_cffi import TreeWatcher
+top = tempfile.mkdtemp()
+os.chmod(top, 0o777)
+if not os.getuid():
+    os.setgid(65534)
+    os.setuid(65534)
+above = [f"{top}/a", f"{top}/a/b"]
+root = f"{top}/a/b/root"
+
+
+def make(kind):
+    os.mkdir(root) if kind == "directory" else open(root, "w").close()
+
+
+def is_followed(watcher, kind):
+    assert root in {event.path for event in watcher.read(timeout=0)}
+    assert watcher.missing == []
+    path = f"{root}/new" if kind == "directory" else root
+    open(path, "w").close()
+    return path in {event.path for event in watcher.read(timeout=0)}
+
+
+cases = itertools.product(
+    ["directory", "file"], [0, 0o100, 0o300, 0o400], [above, above[:1], above[1:]],
+    ["gone before", "gone after", "never there"],
+)
+for kind, rights, changed, when in cases:
+    os.makedirs(above[-1])
+    if when != "never there":
+        make(kind)
+    with TreeWatcher(root, missing_ok=True) as watcher:
+        if when == "gone before":
+            os.rename(root, f"{top}/away")
+            watcher.read(timeout=0)
+        for directory in reversed(changed):
+            os.chmod(directory, rights)
+        if when == "gone after" and rights == 0o300:
+            os.rename(root, f"{top}/away")
+        watcher.read(timeout=0)
+        for directory in changed:
+            os.chmod(directory, 0o700)
+            watcher.read(timeout=0)
+        if os.path.exists(root):
+            os.rename(root, f"{top}/away")
+        watcher.read(timeout=0)
+        make(kind)
+        assert is_followed(watcher, kind), (kind, rights, changed, when)
+    shutil.rmtree(above[0])
+    if os.path.isdir(f"{top}/away"):
+        shutil.rmtree(f"{top}/away")
+"""
+
+
+def test_rights_that_are_taken_and_given_above_a_root(run_python: RunPython) -> None:
+    """A root is found when what is above it may be read again, whatever was seen."""
+    run_python(RIGHTS_TAKEN)
+
+
 def test_a_link_that_is_pointed_elsewhere(tmp_path: Path) -> None:
     """A deployment's link is followed to each version; the old one is let go."""
     for version in ("v1", "v2"):

@@ -76,6 +76,14 @@ class Kind(Enum):
     NOTHING = "nothing"
 
 
+class _Watched(Enum):
+    """Since when a directory is watched for a name."""
+
+    BEFORE = "before this call"
+    NOW = "since this call"
+    REFUSED = "not at all: it may not be read, or the limit of watches is met"
+
+
 class Destination(NamedTuple):
     """Where a path leads."""
 
@@ -307,7 +315,7 @@ class Ways:
         if parent is None or not name or way in parent.awaited.get(name, ()):
             return
         try:
-            self._await(way, parent, name, _DELETE)
+            self._await_name(way, parent, name, _DELETE)
             if self._watches.hold(path, _ONLYDIR | _SELF) == wd:
                 return
         except (_Changed, OSError):
@@ -369,9 +377,8 @@ class Ways:
 
     def _pass(self, way: Way, step: Waypoint, *, is_last: bool) -> None:
         """Go through a directory; where it may not be read, watch the one above."""
-        if not step.wd and not is_last and step.parent is not None:
-            mask = _APPEARS | _DISAPPEARS | _ATTRIB
-            self._await(way, step.parent, step.name, mask)
+        if not step.wd and not is_last:
+            self._await_rights(way, step)
 
     def _step(self, at: Waypoint, name: str) -> Waypoint | None:
         """Return the waypoint of a name; None when it is a file."""
@@ -422,7 +429,10 @@ class Ways:
     ) -> Destination:
         if not at.wd and at.parent is not None:
             return self._end_at_lone_file(at, name, steps)
-        if not self._await(way, at, name, self._file_mask):
+        watched = self._await(way, at, name, self._file_mask)
+        if watched is _Watched.REFUSED and at.parent is not None:
+            return self._end_at_lone_file(at, name, steps)
+        if watched is not _Watched.BEFORE:
             with _disk.reachable(at.path) as path:
                 try:
                     kind = os.lstat(_join(path, name)).st_mode
@@ -440,7 +450,10 @@ class Ways:
         how = _DONT_FOLLOW | _SELF | _ATTRIB | self._file_mask
         with _disk.reachable(step.path) as path:
             self._watch(step, path, how)
-            if not step.wd or self._watch_again(path, how) != step.wd:
+            if not step.wd:
+                failure = errno.ENOSPC if self.failure else errno.EACCES
+                return Destination(Kind.NOTHING, step.path, at.wd, name, failure)
+            if self._watch_again(path, how) != step.wd:
                 raise _Changed
         steps.add(step)
         self._by_wd.setdefault(step.wd, []).append(step)
@@ -451,10 +464,8 @@ class Ways:
     ) -> Destination:
         """End at a name that is not there, or leads no further."""
         mask = _APPEARS | _ATTRIB if failure == errno.EACCES else _APPEARS
-        if not self._await(way, at, name, mask) and failure == errno.ENOENT:
-            with _disk.reachable(at.path) as path:
-                if os.path.lexists(_join(path, name)):
-                    raise _Changed
+        if self._await(way, at, name, mask) is _Watched.NOW:
+            raise _Changed  # it may lead further since it was asked
         path = "/".join([_join(at.path, name), *rest[::-1]])
         return Destination(Kind.NOTHING, path, at.wd, name, failure)
 
@@ -464,20 +475,37 @@ class Ways:
         if at.wd or at.parent is None:
             return Destination(Kind.DIRECTORY, at.path, at.wd, "", 0)
         # It may not be read: wait until it may be.
-        above, name = at.parent, at.name
-        self._await(way, above, name, _APPEARS | _DISAPPEARS | _ATTRIB)
+        self._await_rights(way, at)
         failure = errno.ENOSPC if self.failure else errno.EACCES
-        return Destination(Kind.NOTHING, at.path, above.wd, name, failure)
+        return Destination(Kind.NOTHING, at.path, at.parent.wd, at.name, failure)
 
-    def _await(self, way: Way, at: Waypoint, name: str, mask: int) -> bool:
-        """Watch a directory for a name; return whether it was watched before."""
+    def _await(self, way: Way, at: Waypoint, name: str, mask: int) -> _Watched:
+        """Watch a directory for a name; where that is refused, until it may be read.
+
+        A directory that was watched when it could be read may be unreadable by now:
+        then its watch cannot be widened, and says nothing of its rights.
+        """
+        watched = self._await_name(way, at, name, mask)
+        if watched is _Watched.REFUSED:
+            self._await_rights(way, at)
+        return watched
+
+    def _await_rights(self, way: Way, at: Waypoint) -> None:
+        """Watch above a directory that may not be read, until it may be."""
+        if at.parent is None:
+            return
+        mask = _APPEARS | _DISAPPEARS | _ATTRIB
+        if self._await(way, at.parent, at.name, mask) is _Watched.NOW:
+            raise _Changed  # it may be readable since it was refused
+
+    def _await_name(self, way: Way, at: Waypoint, name: str, mask: int) -> _Watched:
         at.awaited.setdefault(name, set()).add(way)
         way.awaits.append((at, name))
         return self._widen(at, mask)
 
-    def _widen(self, at: Waypoint, mask: int) -> bool:
+    def _widen(self, at: Waypoint, mask: int) -> _Watched:
         if at.mask & mask == mask:
-            return True
+            return _Watched.BEFORE
         try:
             with _disk.reachable(at.path) as path:
                 wd = self._watches.hold(path, _ONLYDIR | mask)
@@ -487,7 +515,7 @@ class Ways:
             elif error.errno != errno.EACCES:
                 self._distrust_below(at)
                 raise _Changed from None
-            return False
+            return _Watched.REFUSED
         if at is self._top and not at.wd:
             at.wd = wd
             self._by_wd.setdefault(wd, []).append(at)
@@ -496,7 +524,7 @@ class Ways:
             self._distrust_below(at)
             raise _Changed
         at.mask |= mask
-        return False
+        return _Watched.NOW
 
     # ---- leaving --------------------------------------------------------------
 
