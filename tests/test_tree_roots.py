@@ -16,6 +16,8 @@ import pytest
 from conftest import RunPython
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str, masks
+from inotify_cffi._scanning import Found
+from inotify_cffi.tree._watches import Watches
 
 TESTS = os.path.dirname(__file__)
 
@@ -185,6 +187,53 @@ def test_a_link_that_is_pointed_elsewhere(tmp_path: Path) -> None:
             assert consumer.lines() == ["CREATE /sub/new", "CLOSE_WRITE /sub/new"]
             (tmp_path / version / "sub" / "new").unlink()
             consumer.check()
+
+
+@pytest.mark.parametrize("initial", [False, True])
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_link_is_pointed_elsewhere_while_its_tree_is_scanned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, initial: bool, others: int
+) -> None:
+    """What the scan found below it is neither watched nor reported from then on."""
+    deep = tmp_path / "one" / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    (tmp_path / "two").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    roots = [tmp_path / f"other{number}" for number in range(others)]
+    for root in roots:
+        (root / "x").mkdir(parents=True)
+    # No public call lets something happen between a scan and its fence.
+    scan = Watches.scan
+
+    def scan_and_point(watches: Watches, paths: list[str], **options: Any) -> Found:
+        found = scan(watches, paths, **options)
+        if str(tmp_path / "one") in paths and os.readlink(link) == "one":
+            point(link, "two")
+        return found
+
+    monkeypatch.setattr(Watches, "scan", scan_and_point)
+    with TreeWatcher(*roots, link, initial=initial) as watcher:
+        watcher.read(timeout=0)
+        for directory in (deep, deep.parent, deep.parent.parent):
+            directory.rmdir()
+        (tmp_path / "one" / "new").mkdir()
+        assert watcher.read(timeout=0) == []
+        there = [*roots, *(root / "x" for root in roots), tmp_path / "two"]
+        assert churn.kernel_watches(watcher) == sorted(
+            (status.st_dev, status.st_ino) for status in map(os.stat, there)
+        )
+    os.unlink(link)
+    link.symlink_to("two")
+    with TreeWatcher(*roots, link) as watcher:
+        point(link, "one")
+        (tmp_path / "one" / "new" / "inner").mkdir()
+        for root in roots:
+            (root / "y").mkdir()
+        watcher.read(timeout=0)
+        (tmp_path / "one" / "new" / "inner").rmdir()
+        (tmp_path / "one" / "new").rmdir()
+        assert watcher.read(timeout=0) == []
 
 
 def test_a_file_behind_links(tmp_path: Path) -> None:
