@@ -33,7 +33,8 @@ from ._model import Directory, State, Top, join
 from ._mounts import MountTable
 from ._roots import Root, Roots, names_below, place_of
 from ._scanner import Purpose
-from ._ways import Destination, Kind, Way, Ways
+from ._way import Destination, Kind, Way
+from ._ways import Ways
 from .events import LocalChangesOnlyWarning
 
 if TYPE_CHECKING:
@@ -126,14 +127,13 @@ class RootTracker:
                 del places[root.place]
 
     def _raise_limit(self, given: str) -> None:
-        failure, self._ways.failure = self._ways.failure, None
+        failure = self._ways.take_failure()
         if failure is not None:
             raise OSError(failure.errno, failure.strerror, given)
 
     def take_failure(self) -> OSError | None:
         """Take the error of a way that met the limit of watches."""
-        failure, self._ways.failure = self._ways.failure, None
-        return failure
+        return self._ways.take_failure()
 
     def missing(self) -> list[str]:
         """Return the roots that lead to nothing, as they were given."""
