@@ -55,6 +55,7 @@ class Follower:
         self._unverified = parts.unverified
         self._trees = parts.trees
         self._roots = parts.roots
+        self._nested = parts.roots.nested
         self._entries = Entries(parts)
 
     def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
@@ -130,7 +131,7 @@ class Follower:
                 return
         silent = scan.purpose is Purpose.SILENT
         self._entries.found(directory, scan.names, scan.content, silent=silent)
-        self._roots.adopt(waiting, directory, silent=silent)
+        self._nested.adopt(waiting, directory, silent=silent)
 
     def _follow_failure(
         self, directory: Directory, scan: Scan, failure: OSError
@@ -149,12 +150,12 @@ class Follower:
             self._trees.vanish(directory.parent, directory.name)
 
     def _waiting_in(self, directory: Directory) -> dict[str, Root]:
-        if not self._roots.has_exceptions():
+        if not self._nested.has_exceptions():
             return {}
-        return self._roots.waiting_in(self._paths.report_path(directory))
+        return self._nested.waiting_in(self._paths.report_path(directory))
 
     def _adds_plainly(self) -> bool:
-        return self._trees.adds_plainly() and not self._roots.has_exceptions()
+        return self._trees.adds_plainly() and not self._nested.has_exceptions()
 
     def _is_own(self, owners: Sequence[Directory], name: str) -> bool:
         """Return whether an event may come from a listing of our own.
