@@ -19,6 +19,7 @@ from ._masks import (
     UNMOUNT,
 )
 from ._model import Directory, Scanning, State
+from ._plain import PlainEvents
 from ._roots import Root
 from ._scanner import Purpose, Scan
 from ._watches import Control
@@ -57,6 +58,7 @@ class Follower:
         self._roots = parts.roots
         self._nested = parts.roots.nested
         self._entries = Entries(parts)
+        self._plain = PlainEvents(parts)
 
     def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
         """Follow the events of a read; return whether all of them were followed."""
@@ -74,7 +76,14 @@ class Follower:
     def _follow_chunk(self, chunk: Sequence[Event], reading: Reading) -> None:
         watches_of_ways = self._roots.watches
         due = self._roots.is_due() and not reading.overflowed
-        for event in chunk:
+        index = 0
+        while index < len(chunk):
+            if not due:
+                index = self._plain.follow(chunk, index)
+                if index == len(chunk):
+                    break
+            event = chunk[index]
+            index += 1
             of_a_way = event[0] in watches_of_ways
             if due and not of_a_way:
                 self._roots.settle()
