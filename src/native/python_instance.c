@@ -434,14 +434,17 @@ static void python_instance_dealloc(PyObject *object)
 static PyObject *python_instance_open(PyObject *object, PyObject *arguments)
 {
     struct python_instance *self = python_object_data(object);
-    int flags, closefd;
+    int flags, closefd, fd;
     if (!PyArg_ParseTuple(arguments, "ip:open", &flags, &closefd))
         return NULL;
     /* Once, since another thread may be inside of what was opened. */
     if (self->opened)
         return PyLong_FromLong(-EBUSY);
     self->opened = 1;
-    return PyLong_FromLong(instance_open(&self->instance, flags, closefd));
+    Py_BEGIN_ALLOW_THREADS
+    fd = instance_open(&self->instance, flags, closefd);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromLong(fd);
 }
 
 static PyObject *python_instance_close(PyObject *object, PyObject *unused)
