@@ -20,7 +20,7 @@ from ._masks import (
 )
 from ._model import Directory, Scanning, State
 from ._roots import Root
-from ._scanner import Purpose, Scan
+from ._scan import Purpose, Scan
 from ._watches import Control
 
 if TYPE_CHECKING:
