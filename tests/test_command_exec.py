@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
 
@@ -292,6 +294,15 @@ def test_now(root: Path) -> None:
 # ---- quiet ---------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _stopped(running: Running) -> Iterator[None]:
+    """While it is stopped all that happens gathers in its queue."""
+    running.process.send_signal(signal.SIGSTOP)
+    os.waitpid(running.process.pid, os.WUNTRACED)
+    yield
+    running.process.send_signal(signal.SIGCONT)
+
+
 def _vim_save(path: Path) -> None:
     """What vim does with backups: a trial file, a rename, a new file, a deletion."""
     trial = path.parent / "4913"
@@ -312,11 +323,13 @@ def test_a_save_is_one_run(root: Path, options: list[str]) -> None:
                  "create,delete,move,modify,close_write",
                  "--exec", 'echo "ran $#"', "-qq", "--ready-fd=2", "d"]  # fmt: skip
     running = Running([*COMMAND, *arguments], root.parent).until_said(b"ready\n")
-    _vim_save(root / "f")
+    with _stopped(running):
+        _vim_save(root / "f")
     # (Without --json both halves of a rename are records of their own.)
     assert running.until_told(b"\n") in (b"ran 1\n", b"ran 2\n")
-    for number in range(50):
-        (root / f"{number}").write_text("text")
+    with _stopped(running):
+        for number in range(50):
+            (root / f"{number}").write_text("text")
     assert running.until_told(b"\n") == b"ran 50\n"
     assert running.ended(signal.SIGTERM)[0] == b""
 
@@ -326,11 +339,12 @@ def test_debounce_of_records(watch: Callable[..., Running], root: Path) -> None:
     running = watch(
         "-r", "--debounce", "300", "--csv", "-e", "create,modify,delete", "d"
     )
-    (root / "x").write_text("x")
-    (root / "y").write_text("y")
-    (root / "x").write_text("more")
-    (root / "z").touch()
-    (root / "z").unlink()
+    with _stopped(running):
+        (root / "x").write_text("x")
+        (root / "y").write_text("y")
+        (root / "x").write_text("more")
+        (root / "z").touch()
+        (root / "z").unlink()
     told, _, status = running.ended()
     assert [line.split(b",")[-1] for line in told.splitlines()] == [b"y", b"x"]
     assert status == 0

@@ -387,7 +387,7 @@ static PyObject *python_instance_keep(PyObject *object, PyObject *events)
             return NULL;
         python_instance_keep_batch(self, batch, events);
     }
-    Py_RETURN_NONE;
+    return python_none();
 }
 
 /* ---- the instance ------------------------------------------------------- */
@@ -434,14 +434,17 @@ static void python_instance_dealloc(PyObject *object)
 static PyObject *python_instance_open(PyObject *object, PyObject *arguments)
 {
     struct python_instance *self = python_object_data(object);
-    int flags, closefd;
+    int flags, closefd, fd;
     if (!PyArg_ParseTuple(arguments, "ip:open", &flags, &closefd))
         return NULL;
     /* Once, since another thread may be inside of what was opened. */
     if (self->opened)
         return PyLong_FromLong(-EBUSY);
     self->opened = 1;
-    return PyLong_FromLong(instance_open(&self->instance, flags, closefd));
+    Py_BEGIN_ALLOW_THREADS
+    fd = instance_open(&self->instance, flags, closefd);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromLong(fd);
 }
 
 static PyObject *python_instance_close(PyObject *object, PyObject *unused)
@@ -456,7 +459,7 @@ static PyObject *python_instance_close(PyObject *object, PyObject *unused)
     self->spare = NULL;
     fork_lock_release();
     free(spare);
-    Py_RETURN_NONE;
+    return python_none();
 }
 
 static PyObject *python_instance_wake(PyObject *self, PyObject *unused)
@@ -465,7 +468,7 @@ static PyObject *python_instance_wake(PyObject *self, PyObject *unused)
     Py_BEGIN_ALLOW_THREADS
     wait_wake(python_instance_of(self));
     Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    return python_none();
 }
 
 static PyObject *python_instance_rm_watch(PyObject *self, PyObject *arguments)

@@ -41,7 +41,7 @@ def run(
 
     Parameters:
         arguments: what is behind the name of the command.
-        signals: wait, and are told of.
+        signals: what a wait ends by, and what ends the command.
         closed: the standard streams that were closed at the start.
 
     Raises:

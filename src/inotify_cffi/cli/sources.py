@@ -205,7 +205,7 @@ class Trees:
 
     def _needed(self) -> int:
         """Return what has to be known for what was asked for."""
-        needed = self._asked & ALL_EVENTS | _DELETE_SELF | _MOVE_SELF
+        needed = self._asked & (ALL_EVENTS | _UNMOUNT) | _DELETE_SELF | _MOVE_SELF
         # A directory below a root is followed by its name as well.
         if self._asked & _DELETE_SELF:
             needed |= _DELETE

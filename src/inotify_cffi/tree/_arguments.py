@@ -6,9 +6,10 @@ import os
 from collections.abc import Collection, Iterable
 from operator import index
 
-from ..events import mask_str, masks
+from ..events import flags, mask_str, masks
 
-_ALL_EVENTS = int(masks.ALL_EVENTS)
+# UNMOUNT, which comes for every watch, is reported below a root where it is asked for.
+_EVENTS = int(masks.ALL_EVENTS | flags.UNMOUNT)
 
 
 def checked_mask(mask: int) -> int:
@@ -26,8 +27,8 @@ def checked_mask(mask: int) -> int:
         ) from None
     if not number:
         raise ValueError("mask is empty: nothing would ever be reported")
-    if number & ~_ALL_EVENTS:
-        others = mask_str(number & ~_ALL_EVENTS)
+    if number & ~_EVENTS:
+        others = mask_str(number & ~_EVENTS)
         raise ValueError(f"mask has bits that are no event: {others}")
     return number
 

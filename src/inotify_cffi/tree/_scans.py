@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 _FEWEST = 16
 _MOST = 1024
 # Where each directory queues up to eight events that say it was listed, these must not
-# fill the queue.
+# fill the queue: no more than half of it, for others have events in it, too.
 _MOST_SEEN = 64
+_EVENTS_OF_A_LISTING = 8
 # As most have directories in them, which C goes on with, fewer are given.
 _MOST_GIVEN = 256
 # How long one call into C may take, in milliseconds: an event loop is held for that
@@ -48,6 +49,16 @@ def _is_quiet(scan: Scan) -> bool:
     )
 
 
+def _most_seen() -> int:
+    """Return how many directories may be listed before the queue is read."""
+    try:
+        with open("/proc/sys/fs/inotify/max_queued_events") as file:
+            queued = int(file.read())
+    except (OSError, ValueError):  # /proc is not there
+        return _MOST_SEEN
+    return max(1, min(_MOST_SEEN, queued // (2 * _EVENTS_OF_A_LISTING + 1)))
+
+
 class Scans(States):
     """What has to be scanned, what is being scanned, and what cannot be."""
 
@@ -59,8 +70,9 @@ class Scans(States):
         self._watches = watches
         self._paths = paths
         self._window = Window()
-        self._reach = _FEWEST
-        self._farthest = _MOST_SEEN if watches.see_scans() else _MOST
+        self._farthest = _most_seen() if watches.see_scans() else _MOST
+        self._nearest = min(_FEWEST, self._farthest)
+        self._reach = self._nearest
         self._limit_reached: tuple[str, str] | None = None  # what to say, and where
 
     def start(self, moved: Iterable[Directory], *, descend: bool) -> bool:
@@ -110,8 +122,8 @@ class Scans(States):
         return wanted
 
     def _rest(self) -> None:
-        if self._reach != _FEWEST:
-            self._reach = _FEWEST
+        if self._reach != self._nearest:
+            self._reach = self._nearest
             self._watches.free_memory()
 
     def fence(self) -> None:
@@ -254,11 +266,11 @@ class Scans(States):
                 yield Scan(child, purpose, wd, names)
             elif wd:
                 self._watches.keep([wd])
-                self._reach = _FEWEST
+                self._reach = self._nearest
 
     def _drop_below(self, scan: Scan) -> None:
         """Let the watches go that were added below a scan that is not valid."""
-        self._reach = _FEWEST
+        self._reach = self._nearest
         if scan.batch is not None:
             self._watches.keep(scan.batch.wds_below(scan.index))
 
@@ -271,6 +283,7 @@ class Scans(States):
 
     def _leave_window(self, directory: Directory, status: Scanning) -> None:
         self._window.scans.pop(directory, None)
+        self._window.is_whole = False  # its batch has what nobody may adopt
         if isinstance(status, Scan):
             self._drop_below(status)
 

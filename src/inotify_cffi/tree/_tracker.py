@@ -137,6 +137,7 @@ class Tracker:
             return False
         self._roots.remove(root)
         self._watches.remove_some()  # more go when the queue is empty
+        self._scanner.forget_listed()  # it would keep the whole tree in memory
         return True
 
     def close(self) -> None:
@@ -248,7 +249,7 @@ class Tracker:
         asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified.ask(self._scanner.find, self._renames.concerns):
             asked = True
-        descend = self._descends and not self._roots.has_exceptions()
+        descend = self._descends and not self._roots.nested.has_exceptions()
         if self._scans.start(between_places, descend=descend):
             asked = True
         if asked:

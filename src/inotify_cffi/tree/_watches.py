@@ -242,6 +242,8 @@ class Watches:
         if self._strays:
             return True
         self._strays.clear()  # what is popped to the last keeps its table
+        if not self._owners:
+            self._owners.clear()
         return False
 
     def forget_all(self) -> None:

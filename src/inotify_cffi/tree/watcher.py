@@ -25,7 +25,8 @@ class TreeWatcher:
         paths: the roots: str, bytes or PathLike; directories or files, or links to
             them. More can be added.
         mask: what is reported: `flags`, or'ed. By default CREATE, DELETE, MOVE,
-            MODIFY, ATTRIB, CLOSE_WRITE, DELETE_SELF and MOVE_SELF.
+            MODIFY, ATTRIB, CLOSE_WRITE, DELETE_SELF and MOVE_SELF. UNMOUNT asks for
+            that of a directory below a root as well.
         exclude: what to leave out, with all below it; it costs no watch. A function
             of a path, such as ``re.compile(...).search``; the path is a str with
             the attribute ``is_directory``. Or a ``pathspec.PathSpec``, or its
