@@ -18,6 +18,7 @@ import os
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
+from .._scanning import os_error
 from . import _disk
 from ._file_systems import missed_on
 from ._masks import (
@@ -92,7 +93,7 @@ class RootTracker:
             self.settle(purpose)
             to = way.destination
             if to.kind is Kind.NOTHING and not missing_ok:
-                raise OSError(to.failure, os.strerror(to.failure), given)
+                raise os_error(to.failure, given)  # a limit with its sysctl
             self._raise_limit(given)
         except BaseException:
             self._discard(root)
