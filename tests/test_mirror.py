@@ -206,3 +206,20 @@ def test_content_of_what_is_not_there() -> None:
     mirror.apply([TreeEvent("/root/none/file", int(flags.MODIFY), None, False)])
     assert mirror.changes() == []
     assert list(mirror) == ["/root"]
+
+
+def test_a_directory_made_anew_after_its_content_moved(tmp_path: Path) -> None:
+    """What left a directory is not taken for what has its name in the new one."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    mirror = Mirror(tmp_path)
+    with TreeWatcher(tmp_path, initial=True) as watcher:
+        mirror.apply(watcher.read(timeout=0))
+        mirror.track()
+        (tmp_path / "a" / "b").rename(tmp_path / "c")
+        (tmp_path / "a").rmdir()
+        (tmp_path / "a" / "b").mkdir(parents=True)
+        mirror.apply(watcher.read(timeout=0))
+    assert mirror.changes() == [
+        Change("moved", f"{tmp_path}/c", f"{tmp_path}/a/b", True),
+        Change("added", f"{tmp_path}/a/b", None, True),
+    ]

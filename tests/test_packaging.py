@@ -47,6 +47,23 @@ def _stub() -> dict[str, ast.ClassDef]:
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
+@pytest.mark.skipif(
+    not hasattr(sys, "getrefcount"), reason="PyPy does not count references"
+)
+def test_references_to_none(inotify: INotify) -> None:
+    """What returns None gives a reference to it, whatever Python compiled it.
+
+    A module for the stable ABI may be compiled by a Python where None is immortal,
+    and used by one where the last reference ends the process.
+    """
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        inotify.wake()
+    for _ in range(1000):
+        INotify().close()
+    assert sys.getrefcount(None) > before - 500
+
+
 def test_stub_has_the_names_of_lib() -> None:
     """The stub has the names that the compiled module has, no more and no fewer."""
     typed = []

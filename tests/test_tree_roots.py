@@ -16,6 +16,8 @@ import pytest
 from conftest import RunPython
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str, masks
+from inotify_cffi._scanning import Found
+from inotify_cffi.tree._watches import Watches
 
 TESTS = os.path.dirname(__file__)
 
@@ -110,6 +112,66 @@ def test_a_root_that_may_not_be_read(run_python: RunPython) -> None:
     run_python(UNREADABLE, TESTS)
 
 
+RIGHTS_TAKEN = """
+import itertools, os, shutil, tempfile
+from inotify_cffi import TreeWatcher
+top = tempfile.mkdtemp()
+os.chmod(top, 0o777)
+if not os.getuid():
+    os.setgid(65534)
+    os.setuid(65534)
+above = [f"{top}/a", f"{top}/a/b"]
+root = f"{top}/a/b/root"
+
+
+def make(kind):
+    os.mkdir(root) if kind == "directory" else open(root, "w").close()
+
+
+def is_followed(watcher, kind):
+    assert root in {event.path for event in watcher.read(timeout=0)}
+    assert watcher.missing == []
+    path = f"{root}/new" if kind == "directory" else root
+    open(path, "w").close()
+    return path in {event.path for event in watcher.read(timeout=0)}
+
+
+cases = itertools.product(
+    ["directory", "file"], [0, 0o100, 0o300, 0o400], [above, above[:1], above[1:]],
+    ["gone before", "gone after", "never there"],
+)
+for kind, rights, changed, when in cases:
+    os.makedirs(above[-1])
+    if when != "never there":
+        make(kind)
+    with TreeWatcher(root, missing_ok=True) as watcher:
+        if when == "gone before":
+            os.rename(root, f"{top}/away")
+            watcher.read(timeout=0)
+        for directory in reversed(changed):
+            os.chmod(directory, rights)
+        if when == "gone after" and rights == 0o300:
+            os.rename(root, f"{top}/away")
+        watcher.read(timeout=0)
+        for directory in changed:
+            os.chmod(directory, 0o700)
+            watcher.read(timeout=0)
+        if os.path.exists(root):
+            os.rename(root, f"{top}/away")
+        watcher.read(timeout=0)
+        make(kind)
+        assert is_followed(watcher, kind), (kind, rights, changed, when)
+    shutil.rmtree(above[0])
+    if os.path.isdir(f"{top}/away"):
+        shutil.rmtree(f"{top}/away")
+"""
+
+
+def test_rights_that_are_taken_and_given_above_a_root(run_python: RunPython) -> None:
+    """A root is found when what is above it may be read again, whatever was seen."""
+    run_python(RIGHTS_TAKEN)
+
+
 def test_a_link_that_is_pointed_elsewhere(tmp_path: Path) -> None:
     """A deployment's link is followed to each version; the old one is let go."""
     for version in ("v1", "v2"):
@@ -125,6 +187,53 @@ def test_a_link_that_is_pointed_elsewhere(tmp_path: Path) -> None:
             assert consumer.lines() == ["CREATE /sub/new", "CLOSE_WRITE /sub/new"]
             (tmp_path / version / "sub" / "new").unlink()
             consumer.check()
+
+
+@pytest.mark.parametrize("initial", [False, True])
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_link_is_pointed_elsewhere_while_its_tree_is_scanned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, initial: bool, others: int
+) -> None:
+    """What the scan found below it is neither watched nor reported from then on."""
+    deep = tmp_path / "one" / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    (tmp_path / "two").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    roots = [tmp_path / f"other{number}" for number in range(others)]
+    for root in roots:
+        (root / "x").mkdir(parents=True)
+    # No public call lets something happen between a scan and its fence.
+    scan = Watches.scan
+
+    def scan_and_point(watches: Watches, paths: list[str], **options: Any) -> Found:
+        found = scan(watches, paths, **options)
+        if str(tmp_path / "one") in paths and os.readlink(link) == "one":
+            point(link, "two")
+        return found
+
+    monkeypatch.setattr(Watches, "scan", scan_and_point)
+    with TreeWatcher(*roots, link, initial=initial) as watcher:
+        watcher.read(timeout=0)
+        for directory in (deep, deep.parent, deep.parent.parent):
+            directory.rmdir()
+        (tmp_path / "one" / "new").mkdir()
+        assert watcher.read(timeout=0) == []
+        there = [*roots, *(root / "x" for root in roots), tmp_path / "two"]
+        assert churn.kernel_watches(watcher) == sorted(
+            (status.st_dev, status.st_ino) for status in map(os.stat, there)
+        )
+    os.unlink(link)
+    link.symlink_to("two")
+    with TreeWatcher(*roots, link) as watcher:
+        point(link, "one")
+        (tmp_path / "one" / "new" / "inner").mkdir()
+        for root in roots:
+            (root / "y").mkdir()
+        watcher.read(timeout=0)
+        (tmp_path / "one" / "new" / "inner").rmdir()
+        (tmp_path / "one" / "new").rmdir()
+        assert watcher.read(timeout=0) == []
 
 
 def test_a_file_behind_links(tmp_path: Path) -> None:

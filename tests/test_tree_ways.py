@@ -19,7 +19,8 @@ from typing import Callable
 import pytest
 
 from inotify_cffi import INotify, flags
-from inotify_cffi.tree._ways import Destination, Kind, Way, Ways
+from inotify_cffi.tree._way import Destination, Kind, Way
+from inotify_cffi.tree._ways import Ways
 
 _HOLD = int(flags.MASK_ADD)
 

@@ -438,6 +438,8 @@ class Difference:
         """Take a directory for the one that was at the same path: names decide."""
         self._became[entry] = node
         self._was[node] = entry
+        # What has been moved out of the old one is not in the new one, either.
+        self._now[node] = self._now.pop(entry, {})
         for name in entry.file_names():
             self._graves.append((node, name))
         for name in entry.directories or ():

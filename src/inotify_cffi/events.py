@@ -47,8 +47,8 @@ def _checked(mask: int) -> int:
     try:
         return index(mask)
     except TypeError:
-        given = type(mask).__name__
-        raise TypeError(f"mask must be an int, not {given}") from None
+        message = f"mask must be an int, such as event.mask, not {mask!r}"
+        raise TypeError(message) from None
 
 
 class _Named(IntEnum):

@@ -139,8 +139,8 @@ def checked_mask(mask: int) -> int:
     try:
         number = index(mask)
     except TypeError:
-        given = type(mask).__name__
-        raise TypeError(f"mask must be an int, not {given}") from None
+        message = f"mask must be an int, such as flags.CREATE, not {mask!r}"
+        raise TypeError(message) from None
     if not 0 <= number < 1 << 32:
         raise OverflowError("mask must be a number of 32 bits")
     return number

@@ -387,7 +387,7 @@ static PyObject *python_instance_keep(PyObject *object, PyObject *events)
             return NULL;
         python_instance_keep_batch(self, batch, events);
     }
-    Py_RETURN_NONE;
+    return python_none();
 }
 
 /* ---- the instance ------------------------------------------------------- */
@@ -459,7 +459,7 @@ static PyObject *python_instance_close(PyObject *object, PyObject *unused)
     self->spare = NULL;
     fork_lock_release();
     free(spare);
-    Py_RETURN_NONE;
+    return python_none();
 }
 
 static PyObject *python_instance_wake(PyObject *self, PyObject *unused)
@@ -468,7 +468,7 @@ static PyObject *python_instance_wake(PyObject *self, PyObject *unused)
     Py_BEGIN_ALLOW_THREADS
     wait_wake(python_instance_of(self));
     Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    return python_none();
 }
 
 static PyObject *python_instance_rm_watch(PyObject *self, PyObject *arguments)

@@ -19,4 +19,13 @@
 #define python_object_data(object) ((void *)(object))
 #endif
 
+/* Not Py_RETURN_NONE: headers of Python 3.12 and newer take None for immortal, also
+   for the stable ABI of 3.9.  On 3.9 to 3.11 each such return would cost None a
+   reference, until it is freed. */
+static inline PyObject *python_none(void)
+{
+    Py_INCREF(Py_None);
+    return Py_None;
+}
+
 #endif

@@ -61,6 +61,10 @@ class Arrivals:
     def add(self, parent: Directory, name: str, *, over: bool) -> None:
         self._arrivals[parent] = Arrival(name, Over.DIRECTORY if over else Over.NOTHING)
 
+    def has(self, parent: Directory) -> bool:
+        """Return whether the last structural event of a directory was MOVED_TO."""
+        return parent in self._arrivals
+
     def take(self, parent: Directory) -> Arrival | None:
         """Return the last arrival in a directory; it is not the last any more."""
         return self._arrivals.pop(parent, None)

@@ -53,6 +53,7 @@ class Entries:
         self._unverified = parts.unverified
         self._trees = parts.trees
         self._roots = parts.roots
+        self._nested = parts.roots.nested
 
     def follow(self, parent: Directory, mask: int, cookie: int, name: str) -> bool:
         """Follow what happened to a name.
@@ -88,7 +89,7 @@ class Entries:
             self._roots.removed_name(parent)
 
     def _is_left_out(self, parent: Directory, mask: int, name: str) -> bool:
-        if self._roots.has_exceptions() and self._is_root_of_its_own(parent, name):
+        if self._nested.has_exceptions() and self._is_root_of_its_own(parent, name):
             return True
         return self._trees.excludes(parent, name, mask)
 
@@ -142,7 +143,7 @@ class Entries:
         *,
         silent: bool = False,
     ) -> None:
-        if self._roots.has_exceptions():
+        if self._nested.has_exceptions():
             names = {
                 name: is_directory
                 for name, is_directory in names.items()
@@ -152,4 +153,4 @@ class Entries:
 
     def _is_root_of_its_own(self, directory: Directory, name: str) -> bool:
         path = self._paths.entry_path(directory, name)
-        return self._roots.is_root_of_its_own(path)
+        return self._nested.is_root_of_its_own(path)

@@ -19,6 +19,7 @@ from ._masks import (
     UNMOUNT,
 )
 from ._model import Directory, Scanning, State
+from ._plain import PlainEvents
 from ._roots import Root
 from ._scanner import Purpose, Scan
 from ._watches import Control
@@ -55,7 +56,9 @@ class Follower:
         self._unverified = parts.unverified
         self._trees = parts.trees
         self._roots = parts.roots
+        self._nested = parts.roots.nested
         self._entries = Entries(parts)
+        self._plain = PlainEvents(parts)
 
     def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
         """Follow the events of a read; return whether all of them were followed."""
@@ -73,7 +76,14 @@ class Follower:
     def _follow_chunk(self, chunk: Sequence[Event], reading: Reading) -> None:
         watches_of_ways = self._roots.watches
         due = self._roots.is_due() and not reading.overflowed
-        for event in chunk:
+        index = 0
+        while index < len(chunk):
+            if not due:
+                index = self._plain.follow(chunk, index)
+                if index == len(chunk):
+                    break
+            event = chunk[index]
+            index += 1
             of_a_way = event[0] in watches_of_ways
             if due and not of_a_way:
                 self._roots.settle()
@@ -130,7 +140,7 @@ class Follower:
                 return
         silent = scan.purpose is Purpose.SILENT
         self._entries.found(directory, scan.names, scan.content, silent=silent)
-        self._roots.adopt(waiting, directory, silent=silent)
+        self._nested.adopt(waiting, directory, silent=silent)
 
     def _follow_failure(
         self, directory: Directory, scan: Scan, failure: OSError
@@ -149,12 +159,12 @@ class Follower:
             self._trees.vanish(directory.parent, directory.name)
 
     def _waiting_in(self, directory: Directory) -> dict[str, Root]:
-        if not self._roots.has_exceptions():
+        if not self._nested.has_exceptions():
             return {}
-        return self._roots.waiting_in(self._paths.report_path(directory))
+        return self._nested.waiting_in(self._paths.report_path(directory))
 
     def _adds_plainly(self) -> bool:
-        return self._trees.adds_plainly() and not self._roots.has_exceptions()
+        return self._trees.adds_plainly() and not self._nested.has_exceptions()
 
     def _is_own(self, owners: Sequence[Directory], name: str) -> bool:
         """Return whether an event may come from a listing of our own.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 from .._waiting import move
 from ._masks import (
@@ -15,6 +16,7 @@ from ._masks import (
     Q_OVERFLOW,
     UNMOUNT,
 )
+from ._model import join
 from .events import TreeEvent
 
 
@@ -66,6 +68,25 @@ class Output:
         """Report that what was mounted below a root is gone, if that is asked for."""
         if self._unmounts_below_roots:
             self.report(UNMOUNT | ISDIR, path)
+
+    def report_all_found(self, path: str, names: Mapping[str, bool]) -> None:
+        """Report what a scan found in a directory, as `report_found`.
+
+        Parameters:
+            path: the path to report of the directory.
+            names: the names, each with whether it is a directory.
+        """
+        of_directory = CREATE | ISDIR if self._mask & DIRECTORY_FOUND else 0
+        of_file = CREATE if self._mask & FILE_FOUND else 0
+        above = join(path, "")
+        new = tuple.__new__  # a named tuple's own takes twice as long
+        events: list[TreeEvent] = [
+            new(TreeEvent, (above + name, mask, None, True))
+            for name, is_directory in names.items()
+            if (mask := of_directory if is_directory else of_file)
+        ]
+        self.reported += len(events)
+        self._events.extend(events)
 
     def reports_listings(self) -> bool:
         """Return whether OPEN and the like are asked for."""

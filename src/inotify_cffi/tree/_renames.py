@@ -114,6 +114,14 @@ class Renames:
             return None
         return self.leave(move)
 
+    def are_idle_in(self, directory: Directory) -> bool:
+        """Return whether no event of a file that is created concerns any rename."""
+        return (
+            directory not in self._pending
+            and not self._ambiguous
+            and not self._arrivals.has(directory)
+        )
+
     def moved_self(self, directory: Directory) -> Left | None:
         """Return what a directory's own MOVE_SELF shows to have left."""
         if directory.parent is None:

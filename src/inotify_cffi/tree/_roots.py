@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ._model import Top
-from ._ways import Way
+from ._way import Way
 
 
 class Root:

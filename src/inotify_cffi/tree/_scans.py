@@ -283,6 +283,7 @@ class Scans(States):
 
     def _leave_window(self, directory: Directory, status: Scanning) -> None:
         self._window.scans.pop(directory, None)
+        self._window.is_whole = False  # its batch has what nobody may adopt
         if isinstance(status, Scan):
             self._drop_below(status)
 

@@ -249,7 +249,7 @@ class Tracker:
         asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified.ask(self._scanner.find, self._renames.concerns):
             asked = True
-        descend = self._descends and not self._roots.has_exceptions()
+        descend = self._descends and not self._roots.nested.has_exceptions()
         if self._scans.start(between_places, descend=descend):
             asked = True
         if asked:

@@ -196,6 +196,12 @@ class Trees:
             silent: whether the consumer is not to be given the names.
         """
         purpose = Purpose.SILENT if silent else Purpose.REPORT
+        if not (silent or content or self._exclude or self._unverified):
+            self._output.report_all_found(self._paths.report_path(directory), names)
+            for name, is_directory in names.items():
+                if is_directory:
+                    self._scans.want(directory.add(name), purpose)
+            return
         for name, is_directory in names.items():
             self._unverified.take(directory, name)
             if self._exclude and self._decide(

@@ -1,0 +1,140 @@
+"""The roots that stand alone: each reports itself, and has a tree of its own.
+
+What such a root led to and what it leads to now is compared here, and the difference
+is reported as the end of the root, or as its return.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._masks import (
+    CREATE,
+    DELETE,
+    ISDIR,
+    MOVED_FROM,
+    MOVED_TO,
+)
+from ._model import Directory, Top
+from ._roots import Root
+from ._scanner import Purpose
+from ._way import Kind
+
+if TYPE_CHECKING:
+    from ._output import Output
+    from ._scans import Scans
+    from ._trees import Trees
+    from ._ways import Ways
+
+
+class LoneRoots:
+    """What is reported of the roots that stand alone, and their trees."""
+
+    def __init__(self, ways: Ways, trees: Trees, scans: Scans, output: Output) -> None:
+        self._ways = ways
+        self._trees = trees
+        self._scans = scans
+        self._output = output
+        self._root_of_top: dict[Top, Root] = {}
+        self._perhaps_empty: dict[Top, None] = {}
+
+    def tops(self) -> list[Top]:
+        """Return the trees of the roots."""
+        return list(self._root_of_top)
+
+    def of_top(self, top: Top) -> Root | None:
+        """Return the root that leads to a tree."""
+        return self._root_of_top.get(top)
+
+    def clear(self) -> None:
+        """Forget all trees."""
+        self._root_of_top.clear()
+        self._perhaps_empty.clear()
+
+    def follow_file(self, root: Root, mask: int) -> None:
+        """Report an event of a root that is a file."""
+        if mask & ISDIR:
+            return  # another thing has its name now: `settle` finds that
+        if mask & CREATE and root.exists:
+            return  # it was found before its event was read
+        if mask & (DELETE | MOVED_FROM) and root.exists is False:
+            return
+        if mask & (CREATE | MOVED_TO):
+            root.exists = True
+        elif mask & (DELETE | MOVED_FROM):
+            root.exists = False
+        if mask & (DELETE | MOVED_FROM):
+            self._output.report_always(mask, root.given)
+        elif root.exists is not False:
+            self._output.report(mask, root.given)
+
+    def removed_name(self, directory: Directory) -> None:
+        """Note that a name has left a directory: a root may be empty then."""
+        if directory.parent is None and isinstance(directory, Top):
+            self._perhaps_empty[directory] = None
+
+    def expect_removals(self) -> None:
+        """Watch the directories above roots that are empty, which could be removed."""
+        for top in self._perhaps_empty:
+            root = self._root_of_top.get(top)
+            if root is not None and self._scans.is_empty(top):
+                self._ways.expect_removal(root.way)
+        self._perhaps_empty.clear()
+
+    def follow_way(self, root: Root) -> None:
+        """Report that a root that stands alone does not lead there any more."""
+        to = root.way.destination
+        at = (to.wd, to.name)
+        if root.top is not None:
+            if to.kind is Kind.DIRECTORY and at == root.at:
+                if root.top.fs_path != to.path:
+                    root.top.fs_path = to.path
+                self._scans.note_moved(root.top)
+                return
+        elif root.exists is False or (to.kind is Kind.FILE and at == root.at):
+            return
+        self._lose(root)
+
+    def _lose(self, root: Root) -> None:
+        if root.top is not None:
+            self._trees.end_moves_below(root.top)
+        self._output.report_always(root.way.end(), root.given)
+        self.forget_top(root)
+        root.exists = False
+
+    def forget_top(self, root: Root) -> None:
+        """Let the tree of a root leave the model."""
+        top = self.release_top(root)
+        if top is not None:
+            self._trees.forget(top)
+
+    def release_top(self, root: Root) -> Top | None:
+        """Take its tree from a root, and return it."""
+        top, root.top = root.top, None
+        if top is not None:
+            self._root_of_top.pop(top, None)
+            self._perhaps_empty.pop(top, None)
+        return top
+
+    def give_top(self, root: Root, top: Top) -> None:
+        """Give a root its tree."""
+        root.top = top
+        self._root_of_top[top] = root
+        self._perhaps_empty[top] = None
+
+    def appear(self, root: Root, purpose: Purpose, *, announced: bool) -> None:
+        """Report what a root that stands alone leads to now, if that is new."""
+        to = root.way.destination
+        if to.kind is Kind.NOTHING or root.top is not None or root.exists is not False:
+            return
+        root.at = to.wd, to.name
+        is_directory = to.kind is Kind.DIRECTORY
+        if announced or (purpose is Purpose.REPORT and not is_directory):
+            self._output.report_found(root.given, is_directory=is_directory)
+            root.announced = True
+        if is_directory:
+            top = Top(root.given, to.path)
+            self.give_top(root, top)
+            self._scans.want(top, Purpose.REPORT if announced else purpose)
+        else:
+            root.exists = True

@@ -1,0 +1,94 @@
+"""What a way to a root consists of, and what it leads to."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from ._masks import DELETE_SELF, MOVE_SELF, UNMOUNT
+
+
+class Kind(Enum):
+    """What a path leads to."""
+
+    DIRECTORY = "directory"
+    FILE = "file"
+    NOTHING = "nothing"
+
+
+class Destination(NamedTuple):
+    """Where a path leads."""
+
+    kind: Kind
+    path: str
+    """The path without links and dots; of what is missing, where it would be."""
+    wd: int
+    """The watch of the directory; else of the directory that has the name, or should.
+    0 where that could not be watched."""
+    name: str
+    """The name in that directory; ``""`` for a directory."""
+    failure: int
+    """The errno that says why there is nothing; else 0."""
+
+    def is_same(self, other: Destination) -> bool:
+        """Whether both are one object, by the identity of the watched inode."""
+        return (self.kind, self.wd, self.name) == (other.kind, other.wd, other.name)
+
+
+_NOWHERE = Destination(Kind.NOTHING, "", 0, "", 0)
+
+
+class Waypoint:
+    """A directory or a link that ways lead through, with its watch.
+
+    `awaited` has the names in it on which a way depends without a waypoint of theirs.
+    """
+
+    __slots__ = (
+        "awaited",
+        "children",
+        "mask",
+        "name",
+        "parent",
+        "path",
+        "target",
+        "ways",
+        "wd",
+    )
+
+    def __init__(self, parent: Waypoint | None, name: str, path: str) -> None:
+        self.parent = parent
+        self.name = name
+        self.path = path
+        self.wd = 0
+        self.mask = 0
+        self.target: str | None = None  # what a link says
+        self.children: dict[str, Waypoint] = {}
+        self.ways: set[Way] = set()
+        self.awaited: dict[str, set[Way]] = {}
+
+
+class Way:
+    """The way to one root."""
+
+    __slots__ = ("awaits", "destination", "reason", "steps", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.steps: set[Waypoint] = set()
+        self.awaits: list[tuple[Waypoint, str]] = []
+        self.destination = _NOWHERE
+        self.reason = 0  # what was reported since it was last resolved
+
+    def is_entry(self, wd: int, name: str) -> bool:
+        """Whether this leads to a file that has this name in this directory."""
+        to = self.destination
+        return to.kind is Kind.FILE and to.name == name and to.wd == wd
+
+    def end(self) -> int:
+        """Return how a root that was here has ended, as DELETE_SELF and the like."""
+        for bit in (UNMOUNT, DELETE_SELF, MOVE_SELF):
+            if self.reason & bit:
+                return bit
+        gone = self.destination.kind is Kind.NOTHING
+        return DELETE_SELF if gone else MOVE_SELF
