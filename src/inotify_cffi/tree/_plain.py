@@ -69,7 +69,7 @@ class PlainEvents:
         if (
             directory.status == wd
             and wd not in self._roots.watches
-            and not self._roots.has_exceptions()
+            and not self._roots.nested.has_exceptions()
             and self._trees.adds_plainly()
             and self._renames.are_idle_in(directory)
         ):
