@@ -10,6 +10,7 @@ import os
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
+from .._scanning import os_error
 from ._file_system_warnings import FileSystemWarnings
 from ._lone_roots import LoneRoots
 from ._masks import DELETE_SELF, Q_OVERFLOW
@@ -82,7 +83,7 @@ class RootTracker:
             self.settle(purpose)
             to = way.destination
             if to.kind is Kind.NOTHING and not missing_ok:
-                raise OSError(to.failure, os.strerror(to.failure), given)
+                raise os_error(to.failure, given)  # a limit with its sysctl
             self._raise_limit(given)
         except BaseException:
             self._discard(root)
