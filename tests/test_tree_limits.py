@@ -776,7 +776,9 @@ def test_long_paths_at_the_start(
 
 def test_long_paths_later(root: Path, tmp_path: Path) -> None:
     """Directories that grow beyond PATH_MAX, or come so in a rename, are watched."""
-    with TreeWatcher(root) as watcher:
+    with churn.short_queue(None):
+        watcher = TreeWatcher(root)
+    with watcher:
         top: Path = root
         for part in range(2):
             fd = os.open(tmp_path, os.O_RDONLY)
