@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -776,7 +777,9 @@ def test_long_paths_at_the_start(
 
 def test_long_paths_later(root: Path, tmp_path: Path) -> None:
     """Directories that grow beyond PATH_MAX, or come so in a rename, are watched."""
-    with TreeWatcher(root) as watcher:
+    with churn.short_queue(None):
+        watcher = TreeWatcher(root)
+    with watcher:
         top: Path = root
         for part in range(2):
             fd = os.open(tmp_path, os.O_RDONLY)
@@ -1115,3 +1118,17 @@ def test_memory_of_churn(root: Path, tmp_path: Path) -> None:
         consumer.watcher.remove(root)
         consumer.watcher.read(timeout=0)
         assert not any(state(consumer.watcher).values()), state(consumer.watcher)
+
+
+def test_nothing_is_left_in_the_queue(root: Path, tmp_path: Path) -> None:
+    """A read that has nothing more to do leaves none of its own events queued."""
+    (root / "all").mkdir(parents=True)
+    for number in range(60):
+        (root / "all" / f"d{number}").mkdir()
+    with churn.short_queue(None):
+        watcher = TreeWatcher(root)
+    with watcher:
+        (root / "all").rename(tmp_path / "out")
+        assert len(watcher.read(timeout=0)) == 1
+        assert select.select([watcher.fileno()], [], [], 0)[0] == []
+        assert len(churn.kernel_watches(watcher)) == 1

@@ -224,10 +224,11 @@ class Watches:
         """Remove some of the watches that nobody owns. The queue must be empty.
 
         Returns:
-            Whether there are more.
+            Whether the queue has to be read again: there are more, or the IGNORED of
+            these would stay in it and leave less room for what others do.
         """
         self._awaiting_ignored.clear()  # an overflow may have swallowed their IGNORED
-        return self.remove_some()
+        return self.remove_some() or bool(self._awaiting_ignored)
 
     def remove_some(self) -> bool:
         """Remove so many strays that the queue does not overflow with their IGNORED.
