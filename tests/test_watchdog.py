@@ -98,8 +98,10 @@ def test_new_directories(recorder: Recorder, root: Path) -> None:
     """Every directory that makedirs made is reported, and what is in it."""
     for number in range(50):
         (root / f"n{number}" / "a" / "b").mkdir(parents=True)
-        (root / f"n{number}" / "a" / "b" / "leaf").touch()
-    created = [words for words in _last(recorder, root) if words[-4:] == "leaf"]
+        (root / f"n{number}" / "a" / "b" / f"leaf{number}").touch()
+    for number in range(50):
+        recorder.wait_for(f"leaf{number}")
+    created = [words for words in _last(recorder, root) if "leaf" in words]
     assert len(created) == len(set(created)) == 50
 
 
