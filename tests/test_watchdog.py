@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -57,7 +58,15 @@ class Recorder(FileSystemEventHandler):  # type: ignore[misc, unused-ignore]
         return found
 
 
-Watched = tuple[Recorder, Path]
+@contextlib.contextmanager
+def running(observer: Observer) -> Iterator[None]:
+    """As `with observer` of watchdog 7; watchdog 6 has none."""
+    observer.start()
+    try:
+        yield
+    finally:
+        observer.stop()
+        observer.join()
 
 
 @pytest.fixture
@@ -89,8 +98,10 @@ def test_new_directories(recorder: Recorder, root: Path) -> None:
     """Every directory that makedirs made is reported, and what is in it."""
     for number in range(50):
         (root / f"n{number}" / "a" / "b").mkdir(parents=True)
-        (root / f"n{number}" / "a" / "b" / "leaf").touch()
-    created = [words for words in _last(recorder, root) if words[-4:] == "leaf"]
+        (root / f"n{number}" / "a" / "b" / f"leaf{number}").touch()
+    for number in range(50):
+        recorder.wait_for(f"leaf{number}")
+    created = [words for words in _last(recorder, root) if "leaf" in words]
     assert len(created) == len(set(created)) == 50
 
 
@@ -169,7 +180,7 @@ def test_not_recursive(root: Path) -> None:
     recorder = Recorder()
     observer = Observer()
     observer.schedule(recorder, str(root))
-    with observer:
+    with running(observer):
         (root / "d" / "n").touch()
         (root / "d" / "e" / "f").rename(root / "f")
         assert _last(recorder, root) == ["created /f"]
@@ -211,7 +222,7 @@ def test_full_events(root: Path, tmp_path: Path) -> None:
     recorder = Recorder()
     observer = Observer(generate_full_events=True)
     observer.schedule(recorder, str(root), recursive=True)
-    with observer:
+    with running(observer):
         os.rename(root / "d" / "e" / "f", tmp_path / "f")
         os.rename(tmp_path / "f", root / "g")
         recorder.wait_for("f")
@@ -231,7 +242,7 @@ def test_event_filter(root: Path) -> None:
     observer = Observer()
     kinds = [watchdog_events.FileClosedEvent, watchdog_events.FileMovedEvent]
     observer.schedule(recorder, str(root), recursive=True, event_filter=kinds)
-    with observer:
+    with running(observer):
         (root / "n").write_text("text")
         os.rename(root / "n", root / "m")
         recorder.wait_for("m")
@@ -316,7 +327,7 @@ def test_churn(tmp_path: Path, seed: int) -> None:
     for _ in range(20):
         writers[0].make_deep()
     # A process with threads is not safely forked, so that is done before there are any.
-    running = [churn.start_writer(each, 0.3, False) for each in writers]
+    pids = [churn.start_writer(each, 0.3, False) for each in writers]
     os.close(gate[0])
     consumer = Consumer(root)
     chance = random.Random(seed)
@@ -332,7 +343,7 @@ def test_churn(tmp_path: Path, seed: int) -> None:
     finally:
         os.close(gate[1])
     try:
-        statuses = [os.waitpid(pid, 0)[1] for pid in running]
+        statuses = [os.waitpid(pid, 0)[1] for pid in pids]
         # The first half of a rename may be held back, and what a scan found may come
         # later than what is newer: no event says which is the last.
         consumer.wait_for_paths(paths_below(root))
