@@ -4,7 +4,8 @@ The reader asks another process for an event and blocks. The writer, the same C
 program for all, waits until it surely has, and writes its time into a file in the
 watched directory, which makes the event. The reader reads its own clock, and then the
 file. Both clocks are CLOCK_MONOTONIC. Where the reader was late to block, the sample
-is taken again.
+is taken again. A spinner of SCHED_IDLE keeps each core awake, so that the software is
+measured, and not how long the machine takes to wake a core.
 """
 
 from __future__ import annotations
@@ -75,9 +76,24 @@ def running_writer(path: str, scratch: str) -> Iterator[int]:
             os.close(go)  # ends the writer
 
 
+@contextlib.contextmanager
+def cores_awake(scratch: str) -> Iterator[None]:
+    """Run a spinner on each core, which gives way to everybody else."""
+    program = compiled(tempfile.mkdtemp(dir=scratch))
+    if program is None:
+        raise RuntimeError("the spinner is in C: there is no compiler")
+    with contextlib.ExitStack() as stack:
+        # One that is not ours is refused; PyPy does not say which are.
+        for core in range(os.cpu_count() or 1):
+            command = [program, "--spin", str(core)]
+            stack.callback(stack.enter_context(subprocess.Popen(command)).kill)
+        yield
+
+
 def cases(budget: Budget) -> Iterator[Case]:
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(scratch_directory())
+        stack.enter_context(cores_awake(scratch))
         write = stack.enter_context(Write(scratch))
         go = stack.enter_context(running_writer(write.path, scratch))
         c = stack.enter_context(in_c(scratch, write.directory, str(go), pass_fds=[go]))

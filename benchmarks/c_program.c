@@ -4,15 +4,19 @@
 
    c_program DIRECTORY [FD]   answers questions; FD asks the writer for an event
    c_program --write FILE     the writer: an event for each byte of its input
+   c_program --spin CORE      keeps a core awake, SCHED_IDLE, until its parent ends
    c_program --start          opens an instance and ends
    c_program --build ROOT DIRECTORIES       each with 3 files, 3 levels deep
    c_program --watch ROOT                   prints how long that took, in ns
    c_program --fill ROOT DIRECTORIES FILES  creates directories, and files in each */
 
+#define _GNU_SOURCE /* sched_setaffinity */
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,6 +296,23 @@ static int serve(const struct command *commands)
     return 0;
 }
 
+/* A core that sleeps wakes up late, by as much as it slept deeply: that is the
+   machine's time.  Whoever else wants the core takes it from SCHED_IDLE at once. */
+static int spin(int core)
+{
+    struct sched_param none = {0};
+    cpu_set_t cores;
+    pid_t parent = getppid();
+    CPU_ZERO(&cores);
+    CPU_SET(core, &cores);
+    if (sched_setaffinity(0, sizeof cores, &cores) || sched_setscheduler(0, SCHED_IDLE, &none))
+        return 1;
+    while (getppid() == parent)
+        for (volatile int i = 0; i < 1000000; i++) {
+        }
+    return 0;
+}
+
 int main(int count, char **arguments)
 {
     static const struct command commands[] = {
@@ -300,6 +321,8 @@ int main(int count, char **arguments)
     };
     if (count == 3 && strcmp(arguments[1], "--write") == 0)
         return write_when_asked(arguments[2]);
+    if (count == 3 && strcmp(arguments[1], "--spin") == 0)
+        return spin(atoi(arguments[2]));
     if (count == 2 && strcmp(arguments[1], "--start") == 0)
         return inotify_init1(IN_CLOEXEC) == -1;
     if (count == 4 && strcmp(arguments[1], "--build") == 0)

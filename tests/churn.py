@@ -22,6 +22,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -485,23 +486,25 @@ def short_queue(length: int | None) -> Iterator[None]:
     """Make the instances that are made meanwhile ones with a short queue.
 
     With None, make sure that they are not. Needs root: the limit is the machine's,
-    so that the processes that churn take turns here.
+    so that the processes that churn take turns here. Create the instance here, and do
+    no more: the instances of every other process are short meanwhile.
     """
     with open(MAX_QUEUED_EVENTS) as sysctl:
         fcntl.flock(sysctl, fcntl.LOCK_EX)
-        before = sysctl.read()
-        if length is not None:
-            _set_longest_queue(str(length))
-        try:
+        if length is None:
             yield
-        finally:
-            if length is not None:
-                _set_longest_queue(before)
-
-
-def _set_longest_queue(length: str) -> None:
-    with open(MAX_QUEUED_EVENTS, "w") as sysctl:
-        sysctl.write(length)
+            return
+        # A process of its own restores the limit, so that it does even when this one is
+        # killed; until then it holds the lock, too.
+        with subprocess.Popen(
+            ["sh", "-c", 'cat; echo "$0" >"$1"', sysctl.read(), MAX_QUEUED_EVENTS],
+            stdin=subprocess.PIPE,
+            pass_fds=[sysctl.fileno()],
+            start_new_session=True,
+        ):
+            with open(MAX_QUEUED_EVENTS, "w") as limit:
+                limit.write(str(length))
+            yield
 
 
 def follow(

@@ -196,6 +196,53 @@ def test_timeout(inotify: INotify, run: Run, timeout: float) -> None:
     assert run(_timed_out(inotify, timeout))
 
 
+def test_read_delay(watched: INotify, tmp_path: Path, run: Run, names: Names) -> None:
+    """After a wait read_delay is awaited in full, and more events gather."""
+    delay = 300
+
+    async def main() -> None:
+        (reader,) = await _waiting(watched, watched.aread(read_delay=delay))
+        begun = time.monotonic()
+        for name in ("first", "second"):
+            (tmp_path / name).touch()
+            await asyncio.sleep(0)
+        assert names(await reader) == ["first", "second"]
+        assert (time.monotonic() - begun) * 1000 >= delay
+
+    run(main())
+
+
+def test_read_delay_that_ends_early(
+    watched: INotify, tmp_path: Path, run: Run, names: Names
+) -> None:
+    """read_delay delays nothing that is there, no end of a timeout, and no wake()."""
+    for_ever = 3_600_000
+
+    async def main() -> None:
+        assert await watched.aread(timeout=1, read_delay=for_ever) == []
+        (tmp_path / "there").touch()
+        assert names(await watched.aread(read_delay=for_ever)) == ["there"]
+        (reader,) = await _waiting(watched, watched.aread(read_delay=for_ever))
+        (tmp_path / "gathered").touch()
+        await asyncio.sleep(0)
+        watched.wake()
+        assert await reader == []
+        assert names(await watched.aread()) == ["gathered"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("read_delay", [-1, math.nan])
+def test_refuses_a_read_delay(inotify: INotify, run: Run, read_delay: float) -> None:
+    """What is no length of time is a ValueError, as for read()."""
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="read_delay"):
+            await inotify.aread(timeout=0, read_delay=read_delay)
+
+    run(main())
+
+
 def test_timeout_zero_is_a_turn_for_others(inotify: INotify, run: Run) -> None:
     """Every aread(timeout=0) lets the other tasks run."""
 

@@ -507,7 +507,12 @@ def test_close_from_another_thread(root: Path, in_thread: InThread) -> None:
     """close() ends the iteration of another thread, whether it waits by then or not."""
     batches = watch(root)
     begins = threading.Event()
-    result = in_thread(lambda: begins.set() or list(batches))
+
+    def iterate() -> list[list[Change]]:
+        begins.set()
+        return list(batches)
+
+    result = in_thread(iterate)
     assert begins.wait(60)
     batches.close()
     assert result() == []

@@ -127,9 +127,9 @@ def test_at_full_speed(tmp_path: Path) -> None:
     """Batches of a tree that changes at full speed apply, and end true."""
     if not os.access(churn.MAX_QUEUED_EVENTS, os.W_OK):
         pytest.skip("only root may shorten the queue, as one manner of churn does")
-    command = [sys.executable, "-W", "error", CHURN, "--runs", "3", "--seconds", "0.2"]
+    command = [sys.executable, "-W", "error", str(CHURN), "--runs", "3"]
     finished = subprocess.run(
-        [*command, "--directory", tmp_path],
+        [*command, "--seconds", "0.2", "--directory", str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,

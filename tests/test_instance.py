@@ -590,6 +590,31 @@ def test_watches_tell_flags(inotify: INotify, tmp_path: Path) -> None:
     assert [watch.mask for watch in inotify.watches()] == [mask]
 
 
+def test_watches_without_proc(
+    run_python: RunPython, mount_namespace: list[str]
+) -> None:
+    """Without /proc, watches() is an OSError that says so, and the others work."""
+    code = """
+        import subprocess
+        from inotify_cffi import INotify, flags
+
+        subprocess.check_call(["mount", "-t", "tmpfs", "tmpfs", "/proc"])
+        with INotify() as inotify:
+            inotify.add_watch("/proc", flags.CREATE)
+            try:
+                inotify.watches()
+            except OSError as error:
+                print(error)
+            open("/proc/file", "w").close()
+            print([event.name for event in inotify.read()])
+        """
+    assert run_python(code, prefix=mount_namespace).splitlines() == [
+        "[Errno 2] /proc is not mounted, where the kernel lists watches: "
+        "'/proc/self/fdinfo'",
+        "['file']",
+    ]
+
+
 # ---- reading -----------------------------------------------------------------
 
 

@@ -434,6 +434,7 @@ def test_a_closed_instance(scanner: Scanner, inotify: INotify, tree: Path) -> No
 # directory WHERE was watched and is not listed yet; getdents64 tells no kinds, fails
 # at the COUNTth call with FAILING, or is told of what vanishes.
 INTERPOSED = r"""
+    #define _FILE_OFFSET_BITS 64 /* what getdents64 fills in */
     #define _GNU_SOURCE
     #include <dirent.h>
     #include <dlfcn.h>

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from churn import kernel_watches
+from churn import kernel_watches, short_queue
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str
 
@@ -40,7 +40,8 @@ class Scene:
 
     def __init__(self, top: Path, recursive: bool = True) -> None:
         self.top = top
-        self.watcher = TreeWatcher(missing_ok=True, recursive=recursive)
+        with short_queue(None):  # a churn beside this may want short queues
+            self.watcher = TreeWatcher(missing_ok=True, recursive=recursive)
         self.recursive = recursive
         self.known: dict[str, bool] = {}
         self.wrong: list[str] = []

@@ -185,6 +185,7 @@ class TreeEmitter(EventEmitter):
             yield from self._gone(path, mask)
             self._mirror.apply([event])
         elif mask & (_CREATE | _MOVED_TO):
+            yield from self._replaced(path, mask)
             self._mirror.apply([event])
             if old_path is not None:
                 yield from self._moved(old_path, path, mask)
@@ -192,6 +193,17 @@ class TreeEmitter(EventEmitter):
                 yield from self._came(path, mask, synthetic=synthetic)
         else:
             yield from self._content(path, mask)
+
+    def _replaced(self, path: str, mask: int) -> Iterator[FileSystemEvent]:
+        """Yield what is no more where something has come; a file replaces a file.
+
+        The kernel reports an exchange (RENAME_EXCHANGE) as two renames, one of them
+        over what it was exchanged for.
+        """
+        if self._is_directory(path):
+            yield from self._gone(path, 0)
+        elif mask & _ISDIR and self._names.entry(path):
+            yield FileDeletedEvent(self._typed(path), is_synthetic=True)
 
     def _came(
         self, path: str, mask: int, *, synthetic: bool

@@ -21,7 +21,7 @@ from ._masks import (
 from ._model import Directory, Scanning, State
 from ._plain import PlainEvents
 from ._roots import Root
-from ._scanner import Purpose, Scan
+from ._scan import Purpose, Scan
 from ._watches import Control
 
 if TYPE_CHECKING:

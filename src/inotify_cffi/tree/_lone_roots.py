@@ -17,7 +17,7 @@ from ._masks import (
 )
 from ._model import Directory, Top
 from ._roots import Root
-from ._scanner import Purpose
+from ._scan import Purpose
 from ._way import Kind
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from . import _disk
 from ._masks import CREATE, DELETE, MOVED_TO
 from ._model import Directory, State, join
 from ._roots import Root, Roots, names_below, place_of
-from ._scanner import Purpose
+from ._scan import Purpose
 from ._way import Destination, Kind
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ._model import Directory, State, Top, join
 from ._mounts import MountTable
 from ._nested_roots import NestedRoots
 from ._roots import Root, Roots, names_below
-from ._scanner import Purpose
+from ._scan import Purpose
 from ._way import Kind, Way
 from ._ways import Ways
 

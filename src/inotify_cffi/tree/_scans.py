@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ._batch import Batch
 from ._masks import STRUCTURAL
 from ._model import Directory, Paths, Scanning, State
-from ._scanner import Purpose, Reach, Scan, Scanner, Wanted
+from ._scan import Purpose, Scan, Wanted
+from ._scanner import Reach, Scanner
 from ._states import States
 from ._window import Window
 

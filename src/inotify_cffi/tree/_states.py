@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ._model import Directory, Scanning, State, Status
-from ._scanner import Purpose, Scan
+from ._scan import Purpose, Scan
 
 _GROUPED = (State.UNREADABLE, State.BEYOND_LIMIT, State.WATCH_LOST, State.UNMOUNTED)
 

@@ -17,7 +17,8 @@ from ._mounts import MountTable
 from ._output import Output
 from ._renames import Renames
 from ._root_tracker import RootTracker
-from ._scanner import Purpose, Scanner
+from ._scan import Purpose
+from ._scanner import Scanner
 from ._scans import Scans
 from ._trees import Trees
 from ._unverified import UnverifiedNames

@@ -12,7 +12,7 @@ from ._model import Directory, Paths, State, Top
 from ._moves import Arrived, Decision, Exchanged, Left, Moved
 from ._output import Output
 from ._renames import Renames
-from ._scanner import Purpose, Scan
+from ._scan import Purpose, Scan
 from ._scans import Scans
 from ._unverified import UnverifiedNames
 from ._watches import Watches

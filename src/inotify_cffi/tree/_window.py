@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ._batch import Batch
 from ._masks import DELETE_SELF, IGNORED, MOVE_SELF, STRUCTURAL, UNMOUNT
 from ._model import Directory
-from ._scanner import Scan
+from ._scan import Scan
 
 if TYPE_CHECKING:
     from ..events import Event
