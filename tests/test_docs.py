@@ -52,8 +52,15 @@ def _methods(name: str, of: type) -> Iterator[tuple[str, Callable[..., Any], str
             continue  # `watch` and `awatch` call it
         if inner == "__init__" and inspect.isfunction(function):
             yield name, function, of.__doc__ or ""
-        elif not inner.startswith("_") and inspect.isfunction(function):
+        elif inner.startswith("_") or _is_refused(function):
+            continue
+        elif inspect.isfunction(function):
             yield f"{name}.{inner}", function, function.__doc__ or ""
+
+
+def _is_refused(member: Any) -> bool:
+    """Whether it is a method of FileIO that raises, which the class explains."""
+    return getattr(member, "__annotations__", {}).get("return") == "NoReturn"
 
 
 FUNCTIONS = {name: (function, words) for name, function, words in _public_functions()}
@@ -127,9 +134,24 @@ def test_every_public_name_has_its_place() -> None:
     assert options.keys() >= set(SYSCALLS)
     for name in ("INotify", "TreeWatcher"):
         of = getattr(inotify_cffi, name)
-        assert {each for each in vars(of) if not each.startswith("_")} <= set(
-            options[name]
-        )
+        assert {
+            each
+            for each, member in vars(of).items()
+            if not each.startswith("_") and not _is_refused(member)
+        } <= set(options[name])
+
+
+def test_refused_methods_are_named() -> None:
+    """The class names each method of FileIO that raises."""
+    refused = [
+        each
+        for each, member in vars(inotify_cffi.INotify).items()
+        if _is_refused(member)
+    ]
+    assert len(refused) == 9
+    assert {
+        each for each in refused if f"``{each}``" in str(inotify_cffi.INotify.__doc__)
+    } == set(refused)
 
 
 @pytest.mark.parametrize("page", [page.name for page in PAGES])

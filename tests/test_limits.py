@@ -387,9 +387,9 @@ def test_no_means_for_a_wait(
     number: int,
     text: str,
 ) -> None:
-    """A read that finds no means for its wait says so, and leaves nothing behind."""
+    """A task that finds no means for its wait says so, and leaves nothing behind."""
     code = """
-        import os, sys
+        import asyncio, os, sys
         from inotify_cffi import INotify, flags
 
         with INotify() as inotify:
@@ -397,7 +397,7 @@ def test_no_means_for_a_wait(
             before = sorted(os.listdir("/proc/self/fd"))
             os.environ["REFUSED"] = str(inotify.fd)
             try:
-                inotify.read()
+                asyncio.run(inotify.aread())
             except OSError as error:
                 print(error.errno, error.strerror)
             assert sorted(os.listdir("/proc/self/fd")) == before

@@ -514,6 +514,12 @@ def mypy() -> list[str]:
     return [*command, "--strict", "--no-incremental", "--config-file="]
 
 
+def _raises(of: type, name: str) -> bool:
+    """Whether it is a method of FileIO that an instance refuses."""
+    member = inspect.getattr_static(of, name)
+    return getattr(member, "__annotations__", {}).get("return") == "NoReturn"
+
+
 def test_users_file(mypy: list[str], tmp_path: Path) -> None:
     """A user's file that touches every public name passes mypy --strict."""
     constants = [f"flags.{flag.name}" for flag in flags]
@@ -523,8 +529,8 @@ def test_users_file(mypy: list[str], tmp_path: Path) -> None:
     text += f"constants: list[int] = [{', '.join(constants)}]\n"
     words = set(re.findall(r"\w+", text))
     assert words >= set(inotify_cffi.__all__)
-    for members in MEMBERS.values():
-        assert words >= set(members)
+    for name, members in MEMBERS.items():
+        assert words >= {each for each in members if not _raises(PUBLIC[name], each)}
     (tmp_path / "users.py").write_text(text)
     checked = subprocess.run(
         [*mypy, "users.py"], cwd=tmp_path, capture_output=True, text=True, check=False

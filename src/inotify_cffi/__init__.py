@@ -51,21 +51,25 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    # Nobody pays for importing what is not used. And `python -m inotify_cffi` must
-    # be able to take the current directory off sys.path before anything is imported.
-    for module, names in _MODULES.items():
-        if name in names:
-            found = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
-            globals()[name] = found
-            return found
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
 
-        return version("inotify-cffi")
-    if name == "syscalls":
-        return __import__(f"{__name__}.syscalls", fromlist=[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        # Nobody pays for importing what is not used. And `python -m inotify_cffi`
+        # must be able to take the current directory off sys.path before anything is
+        # imported.
+        for module, names in _MODULES.items():
+            if name in names:
+                imported = __import__(f"{__name__}.{module}", fromlist=[name])
+                found = getattr(imported, name)
+                globals()[name] = found
+                return found
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("inotify-cffi")
+        if name == "syscalls":
+            return __import__(f"{__name__}.syscalls", fromlist=[name])
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

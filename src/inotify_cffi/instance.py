@@ -75,6 +75,10 @@ class INotify(io.FileIO):
     returns what it had taken by then, as the parent does. No event loop
     survives a fork: a child needs a new one.
 
+    **A file object.** Methods of `io.FileIO` that make no sense for events raise
+    `io.UnsupportedOperation`: ``readline``, ``readlines``, ``readall``,
+    ``readinto``, ``seek``, ``tell``, ``truncate``, ``write``, ``writelines``.
+
     >>> with INotify() as inotify:
     ...     inotify.read(timeout=0)
     []
@@ -421,8 +425,7 @@ class INotify(io.FileIO):
                 instance.keep(events)
 
     def _refuse(self, *arguments: object, **keywords: object) -> NoReturn:
-        """Raise `io.UnsupportedOperation`: events are no stream of bytes to seek in,
-        to write to, or to divide into lines."""
+        """Raise `io.UnsupportedOperation`: events are not a stream of bytes."""
         raise io.UnsupportedOperation("INotify has no such method: read() gives events")
 
     readline = readlines = readall = readinto = _refuse

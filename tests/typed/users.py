@@ -10,18 +10,24 @@ from typing import Callable
 
 import inotify_cffi
 from inotify_cffi import (
+    AsyncBatches,
+    Batches,
+    Change,
     Event,
     INotify,
     LocalChangesOnlyWarning,
+    Mirror,
     TreeEvent,
     TreeWatcher,
     UnreadableDirectoryWarning,
     Watch,
+    awatch,
     flags,
     mask_str,
     masks,
     parse_events,
     syscalls,
+    watch,
 )
 
 
@@ -115,6 +121,9 @@ def use_tree(path: str | bytes | Path) -> None:
                 event.is_directory, flags.ISDIR in event.flags, created, changed, gone
             )
             tree.wake()
+            paths: list[str] = tree.roots + tree.missing + tree.unreadable
+            watched: list[Watch] = tree.watches()
+            print(paths, watched)
             tree.close()
         closed: bool = tree.closed
         number: int = tree.fileno()
@@ -124,9 +133,36 @@ def use_tree(path: str | bytes | Path) -> None:
 
 
 async def use_tree_in_a_task(tree: TreeWatcher) -> None:
-    events: list[TreeEvent] = await tree.aread(timeout=1.5)
+    events: list[TreeEvent] = await tree.aread(timeout=1.5, read_delay=1)
+    other: TreeWatcher = await TreeWatcher.acreate("path", recursive=False)
+    await other.aadd("other")
     async for event in tree:
         events.append(event)
+
+
+def use_changes(path: str | bytes | Path) -> None:
+    batches: Batches = watch(path, only="*.py", settle=10, at_most=100, complete=True)
+    with batches:
+        for changes in batches:
+            for change in changes:
+                fields: tuple[str, str, str | None, bool] = change
+                print(change.kind, change.path, change.old_path, change.is_directory)
+                print(fields)
+            batches.close()
+    closed: bool = batches.closed
+    mirror = Mirror(path)
+    mirror.apply(batches.watcher.read(timeout=0))
+    mirror.track()
+    difference: list[Change] = mirror.changes()
+    known: list[str] = [*mirror, *mirror.below("path")]
+    print(closed, difference, known, "path" in mirror, mirror.is_directory("path"))
+
+
+async def use_changes_in_a_task(path: str | bytes | Path) -> None:
+    batches: AsyncBatches = awatch(path, ignore=None, initial=True, timeout=5)
+    async with batches:
+        async for changes in batches:
+            print([change.path for change in changes])
 
 
 async def use_tasks() -> None:
