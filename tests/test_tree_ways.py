@@ -18,7 +18,9 @@ from typing import Callable
 
 import pytest
 
-from inotify_cffi import INotify, flags
+from inotify_cffi import INotify, flags, masks
+from inotify_cffi.tree._model import Top
+from inotify_cffi.tree._watches import Watches
 from inotify_cffi.tree._way import Destination, Kind, Way
 from inotify_cffi.tree._ways import Ways
 
@@ -343,3 +345,26 @@ def test_a_mount_over_a_step_is_found_when_asked_for(
     watched.ways.recheck_below(f"{tmp_path}/b")
     assert watched.ways.settle() == []
     assert beside.destination.kind is Kind.DIRECTORY
+
+
+def test_a_root_that_is_lost_and_found_keeps_its_watch(tmp_path: Path) -> None:
+    """A watch that is released and assigned again before the queue is empty stays.
+
+    If it was removed, its IGNORED had the root lost once more, and so on for ever. By
+    the public API this takes luck, so the part that keeps the watches is asked.
+    """
+    path = str(tmp_path)
+    top = Top(path, path)
+    with INotify(nonblocking=True) as inotify:
+        watches = Watches(inotify, masks.ALL_EVENTS)
+        wd = watches.add(path)
+        watches.assign(wd, top)
+        assert watches.hold(path, int(flags.MOVE_SELF)) == wd
+        watches.release(wd, top)
+        assert watches.add(path) == wd
+        watches.assign(wd, top)
+        watches.collect()
+        assert inotify.read(timeout=0) == []
+        watches.release(wd, top)
+        watches.collect()  # now nobody needs the wide mask
+        assert [event.mask for event in inotify.read(timeout=0)] == [flags.IGNORED]

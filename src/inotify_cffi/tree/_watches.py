@@ -7,7 +7,6 @@ owners: roots that overlap, or a directory that is mounted at two places.
 from __future__ import annotations
 
 import enum
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .._scanning import BulkScanner, Found
@@ -136,7 +135,9 @@ class Watches:
         """Take a watch from a directory; without an owner it is a stray.
 
         It is not removed at once: of a big tree that would queue so many IGNORED
-        that the queue overflows.
+        that the queue overflows. And a root that is lost and found again in one step
+        has the same watch again: if that was removed, its IGNORED would have the root
+        lost once more, and so on for ever.
 
         Parameters:
             wd: the watch; 0 where there is none.
@@ -149,10 +150,7 @@ class Watches:
             self._owners[wd] = left if len(left) > 1 else left[0]
             return
         self._owners.pop(wd, None)
-        if wd in self._held:
-            self._narrow(wd)
-        else:
-            self._strays.add(wd)
+        self._strays.add(wd)
 
     def hold(self, path: str, mask: int) -> int:
         """Add a watch for the way to a root, or add to one: see `WayWatches`."""
@@ -166,15 +164,22 @@ class Watches:
         if known is not None and wd not in self._owners and wd not in self._strays:
             self._remove(wd)
 
-    def _narrow(self, wd: int) -> None:
+    def _narrow(self, wd: int) -> bool:
         """Have a watch that only ways need made anew, for no more than they need.
 
         Its IGNORED lets them verify all that leads through it. Where they watch for
         names, an event would be lost; so that watch stays as it is.
+
+        Returns:
+            Whether its IGNORED will be in the queue.
         """
-        if not self._held[wd] & NAMES:
-            with suppress(OSError):  # EINVAL: it is gone already
-                self._inotify.rm_watch(wd)
+        if self._held[wd] & NAMES:
+            return False
+        try:
+            self._inotify.rm_watch(wd)
+        except OSError:
+            return False  # EINVAL: it is gone already
+        return True
 
     def owners(self, wd: int) -> tuple[Directory, ...]:
         """Return the directories that have a watch."""
@@ -234,18 +239,21 @@ class Watches:
         """Remove so many strays that the queue does not overflow with their IGNORED.
 
         Returns:
-            Whether there are more.
+            Whether there are more, or the queue has to be read again.
         """
+        narrowed = False
         for _ in range(min(len(self._strays), _AT_ONCE)):
             wd = self._strays.pop()
-            if wd not in self._held:
+            if wd in self._held:
+                narrowed = self._narrow(wd) or narrowed
+            else:
                 self._remove(wd)
         if self._strays:
             return True
         self._strays.clear()  # what is popped to the last keeps its table
         if not self._owners:
             self._owners.clear()
-        return False
+        return narrowed
 
     def forget_all(self) -> None:
         """Take their watches from all directories; keep them as strays."""
