@@ -456,7 +456,8 @@ def test_few_descriptors(root: Path, option: str, limit: int) -> None:
     """Where too few descriptors may be open it is one line, and status 1."""
     limited = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh"]
     probe = "import inotify_cffi.syscalls"
-    python = finish("-c", probe, cwd=root, command=[*limited, sys.executable])
+    interpreter = [*limited, sys.executable, "-W", "error"]
+    python = finish("-c", probe, cwd=root, command=interpreter)
     if python.returncode or python.stderr:
         pytest.skip("Python itself needs more")
     command = [*limited, *COMMAND]

@@ -170,7 +170,7 @@ class RootTracker:
                 if root.top is not None:
                     below = names_below(root.top.fs_path, point)
                     if below and join(root.top.fs_path, "/".join(below)) == point:
-                        self._trees.remount(root.top, below)
+                        self._trees.remount(root.top, below, unmounted=unmounted)
                         self._warnings.warn_of_mount(root, point)
 
     def verify(self, top: Top) -> bool:

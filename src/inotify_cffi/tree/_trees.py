@@ -86,8 +86,12 @@ class Trees:
         """Have the disk asked what has a name, when the queue is empty."""
         self._unverified.add(parent, name)
 
-    def remount(self, top: Top, names: Sequence[str]) -> None:
-        """A mount came or went at a directory of a tree: scan what is there now."""
+    def remount(self, top: Top, names: Sequence[str], *, unmounted: bool) -> None:
+        """A mount came or went at a directory of a tree: scan what is there now.
+
+        The mount table changes before the kernel queues UNMOUNT. So that is reported
+        here: when its event comes, nobody has the watch any more.
+        """
         found: Directory | None = top
         for name in names:
             found = found.child(name) if found else None
@@ -98,6 +102,8 @@ class Trees:
             self._scans.want(found, next_call=True)
         elif found.state is State.WATCHED and not self._is_at_its_path(found):
             parent, name = found.parent, found.name
+            if unmounted:
+                self._output.report_unmount(self._paths.report_path(found))
             self._make_room(parent, name)
             self._appear(parent, name, CREATE | ISDIR, synthetic=True)
 
