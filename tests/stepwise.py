@@ -2,7 +2,7 @@
 
 C watches and lists many directories in one call, in which no test can change anything.
 Here each step is a call of its own, which a test may replace. What C does in its steps
-is tested by itself, in test_scanning.py; that this does the same as well.
+is tested by itself, in test_scanning.py. No test compares the two.
 """
 
 from __future__ import annotations
