@@ -71,9 +71,12 @@ class Running:
             return self._end
         if by is not None:
             self.process.send_signal(by)
-        told, said = self.process.communicate()
-        self._timer.cancel()
-        self._timer.join()
+        try:
+            # Longer than the timer: what still holds the pipes then is left over.
+            told, said = self.process.communicate(timeout=2 * PATIENCE)
+        finally:
+            self._timer.cancel()
+            self._timer.join()
         self._end = told or b"", self.messages + said, self.process.returncode
         return self._end
 

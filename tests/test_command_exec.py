@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from commanding import COMMAND, Running, finish
+from commanding import COMMAND, PATIENCE, Running, finish
 
 from inotify_cffi import flags
 from inotify_cffi.cli.executing import Command
@@ -268,6 +268,41 @@ def test_kill_after(root: Path) -> None:
     killed = b"sh: still runs 0.2 s after it got a signal to end; killed\n"
     assert said.count(killed) == 2
     assert status == -signal.SIGTERM
+
+
+_SIGNAL_IN_A_FINALIZER = """
+import gc, os, signal
+from inotify_cffi.cli.signals import Ended, Signals
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):  # the handler runs between two of these
+            pass
+
+signals = Signals()
+signals.open()
+Finalized()
+gc.collect()
+try:
+    signals.wait([], 30.0)
+except Ended as ended:
+    print("ended by", ended.number)
+"""
+
+
+def test_signal_in_a_finalizer() -> None:
+    """A signal ends the command also where Python ignores what is raised.
+
+    It was lost in `Popen.__del__` of a command that --restart had ended.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _SIGNAL_IN_A_FINALIZER],
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.stdout == b"ended by 15\n"
 
 
 def test_restart_of_what_has_ended(root: Path) -> None:

@@ -236,19 +236,27 @@ class Restarter:
 
     def run_now(self) -> None:
         """Start it for no record."""
-        self._start([])
+        self._signals.hold()
+        try:
+            self._start([])
+        finally:
+            self._signals.release()
 
     def run(self, records: list[Record]) -> None:
         """End what runs, and start it for these records when it has ended."""
         events = _events_of(records)
         if not events:
             return
-        if self._process is None:
-            self._start(events)
-            return
-        if self._waiting is None:
-            self._end(signal.SIGTERM)
-        self._waiting = [*(self._waiting or []), *events]
+        self._signals.hold()
+        try:
+            if self._process is None:
+                self._start(events)
+                return
+            if self._waiting is None:
+                self._end(signal.SIGTERM)
+            self._waiting = [*(self._waiting or []), *events]
+        finally:
+            self._signals.release()
 
     def seconds_left(self) -> float | None:
         """Return after how long to call `attend`, or None."""
@@ -258,6 +266,17 @@ class Restarter:
 
     def attend(self) -> None:
         """Do what is due: note that it ended, start it again, or kill it."""
+        if self._process is not None:
+            self._signals.hold()
+            try:
+                self._attend()
+            finally:
+                self._signals.release()
+
+    def _attend(self) -> None:
+        # Signals are held wherever Popen's methods run: an exception between two
+        # steps of `poll` leaves its lock taken, and it would say for ever that the
+        # command still runs.
         process = self._process
         if process is None:
             return
@@ -291,17 +310,14 @@ class Restarter:
             self._signals.wait([], self.seconds_left())
             for number in self._signals.take_held():
                 self._send(number)
-            self.attend()
+            self._attend()
 
     def _start(self, records: list[Record]) -> None:
         run = next(self._command.runs(records))  # it is run once, whatever is left
-        self._signals.hold()
         try:
             self._process = self._command.start(run, session=True)
         except OSError as error:
             self._say(f"inotify-cffi: {self._command.name}: {error.strerror}")
-        finally:
-            self._signals.release()
 
     def _end(self, number: int) -> None:
         self._kill_at = time.monotonic() + self._kill_after

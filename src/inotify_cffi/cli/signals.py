@@ -35,6 +35,7 @@ class Signals:
         self._reading = self._writing = -1
         self._held: list[int] | None = None
         self._first = 0  # that was taken from those
+        self._ended_by = 0
         # A shell starts background jobs with SIGINT ignored, and nohup does so with
         # SIGHUP. (PyPy has taken the former back by now.)
         self._handled = [
@@ -75,8 +76,16 @@ class Signals:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
 
     def wait(self, descriptors: list[int], seconds: float | None) -> None:
-        """Wait until one of these is readable, a signal came, or time ran out."""
+        """Wait until one of these is readable, a signal came, or time ran out.
+
+        Raises:
+            Ended: a signal came before, and a finalizer (``Popen.__del__``) was just
+                running: Python prints what is raised there, and goes on.
+        """
         import select  # when all is watched already
+
+        if self._ended_by and self._held is None:
+            raise Ended(self._ended_by)
 
         poll = select.poll()
         for descriptor in [*descriptors, self._reading]:
@@ -123,4 +132,5 @@ class Signals:
             return
         for handled in self._handled:
             signal.signal(handled, signal.SIG_DFL)  # a second one ends it at once
+        self._ended_by = number
         raise Ended(number)
