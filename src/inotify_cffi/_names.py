@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ._net import Difference, Settings, join
+from ._change import join
+from ._net import difference
 from ._nodes import (
     FOUND,
     MODIFIED,
@@ -23,7 +24,7 @@ from ._nodes import (
 from .events import flags
 
 if TYPE_CHECKING:
-    from ._net import Change
+    from ._change import Change, Settings
     from .tree import TreeEvent
 
 # Plain numbers: the & of an IntEnum member costs five times as much.
@@ -358,9 +359,8 @@ class Names:
             directory.drop_unfounded()
         settings = settings._replace(files_moved=self._files_moved)
         self._files_moved = False
-        difference = Difference(self.top, self._dirty, settings)
-        changes = difference.find()
-        new = self._fold(settings.held, difference.kept)
+        changes, kept = difference(self.top, self._dirty, settings)
+        new = self._fold(settings.held, kept)
         return changes, [each for each in new if self.is_there(each)]
 
     def is_there(self, directory: Directory | None) -> bool:
@@ -417,8 +417,8 @@ class Names:
                 else:
                     self.stale.add((directory, name))
                     directory.fold(name, file)
-                    if file.origin is not None:
-                        file.origin = directory, name
+                    if file.origin != (directory, name):
+                        file.origin = None  # it is another than the one reported
                 self._touched(directory)[name] = file
 
 

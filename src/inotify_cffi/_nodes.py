@@ -108,6 +108,9 @@ class Directory:
             return list(files)
         return files[1:-1].split(_SEPARATOR) if len(files) > 1 else []
 
+    def names(self) -> list[str]:
+        return [*self.file_names(), *(self.directories or ())]
+
     def set_file_names(self, names: list[str]) -> None:
         self.files = f"/{_SEPARATOR.join(names)}/" if names else _SEPARATOR
 
