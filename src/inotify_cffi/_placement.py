@@ -12,6 +12,7 @@ from ._change import Settings
 from ._identities import Identities
 from ._nodes import Directory, File, Place
 from ._report import Report
+from ._tasks import Tasks
 from ._working_tree import NOTHING, Found, Node, WorkingTree
 
 
@@ -34,14 +35,13 @@ class Placement:
     ) -> None:
         self._identities = identities
         self._settings = settings
-        self._forgotten_files = forgotten_files
         self._tree = WorkingTree(identities)
         self._report = Report(self._tree, settings)
         self.changes = self._report.changes
-        self._waiting: dict[Node, Place] = {}
-        self._origins: dict[File, Place] = {}
-        # Names at which something was, in the keys of `Identities`.
-        self._former: dict[Place, None] = {}
+        tasks = Tasks(identities, self._tree, dirty, settings, forgotten_files)
+        self._waiting = dict(tasks.places)
+        self._origins = tasks.origins
+        self._former = tasks.former
         # What survives of a directory that is gone; and the reverse.
         self._inside: dict[Directory, dict[Node, None]] = {}
         self._gone_around: dict[Node, list[Directory]] = {}
@@ -49,7 +49,8 @@ class Placement:
         """Of the files held back, those of which a former state stays reported."""
         self.to_forget: list[Node] = []
         """What has to be forgotten. If there is any, the changes are of no use."""
-        self._collect(dirty)
+        for node in self._waiting:
+            self._note_gone_around(node)
 
     def run(self) -> None:
         """Find the changes, or what has to be forgotten first."""
@@ -61,89 +62,7 @@ class Placement:
             if self._tree.is_gone(entry):
                 self._report.delete(directory, name, entry)
 
-    # ---- what there is to do -----------------------------------------------------
-
-    def _collect(self, dirty: Iterable[Directory]) -> None:
-        identities = self._identities
-        for directory in dict.fromkeys([*dirty, *identities.forgotten]):
-            key = identities.key(directory)
-            for name in directory.touched or ():
-                self._collect_entry(directory, key, name)
-            if directory in identities.forgotten:
-                self._collect_untouched(directory, key)
-        for former in identities.continued():
-            for name in former.names():
-                self._former[former, name] = None
-        self._drop_moves()
-        for node in self._waiting:
-            self._note_gone_around(node)
-
-    def _collect_entry(self, directory: Directory, key: Directory, name: str) -> None:
-        if key.had(name):
-            self._former[key, name] = None
-        entry = directory.own(name)
-        if isinstance(entry, Directory):
-            self._collect_directory(entry, (key, name))
-        elif entry is not None:
-            self._waiting[entry] = key, name
-            origin = self._origin(entry, (directory, name))
-            if origin is not None:
-                self._origins[entry] = origin
-                self._tree.note_survivor(entry, origin)
-
-    def _collect_untouched(self, directory: Directory, key: Directory) -> None:
-        """What has stayed in a directory that is taken for two is new."""
-        touched = directory.touched or {}
-        for name in directory.file_names():
-            if name not in touched:
-                self._waiting[File(None)] = key, name
-        for name, below in (directory.directories or {}).items():
-            if name not in touched:
-                self._collect_directory(below, (key, name))
-
-    def _collect_directory(self, directory: Directory, place: Place) -> None:
-        key = self._identities.key(directory)
-        if key.is_new or (
-            key is directory and self._identities.former_place(directory) != place
-        ):
-            self._waiting[key] = place
-
-    def _origin(self, file: File, place: Place) -> Place | None:
-        """Return where a file was; None if it is new, or taken for new."""
-        origin = file.origin
-        if origin is None or file in self._forgotten_files:
-            return None
-        if origin == place:
-            return None if origin[0] in self._identities.forgotten else origin
-        return None if file in self._settings.held else origin
-
-    def _drop_moves(self) -> None:
-        """Take for other files those whose moves could be left out.
-
-        That is so when a file was modified, too, and has replaced a file, and where it
-        was another one has moved to, or a directory is deleted: then "modified" alone
-        says the same.
-        """
-        came = {
-            place: node
-            for node, place in self._waiting.items()
-            if isinstance(node, File) and self._origins.get(node, place) != place
-        }
-        modified = [file for file in came.values() if file.modified]
-        for file in modified:
-            place, origin = self._waiting[file], self._origins[file]
-            other = came.get(origin)
-            if (other or self._is_deleted(origin[0])) and self._tree.get(
-                *place
-            ) is True:
-                del self._origins[file], came[place]
-                self._tree.forget_file(origin)
-                if other and other.modified:  # now this has replaced a file
-                    modified.append(other)
-
-    def _is_deleted(self, directory: Directory) -> bool:
-        """Whether a directory is gone, and is reported as such."""
-        return not self._settings.files_only and self._identities.is_gone(directory)
+    # ---- what is gone, and what of it survives -----------------------------------
 
     def _note_gone_around(self, node: Node) -> None:
         """Note of all directories that are gone that this was in them."""

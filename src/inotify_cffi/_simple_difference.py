@@ -48,7 +48,10 @@ class SimpleDifference:
         self._paths = {each: self._path_before(each) for each in self._dirty}
         # Outer directories come first.
         for directory in sorted(self._dirty, key=self._paths.__getitem__):
-            for name in self._report_plain(directory):
+            rest = self._report_plain(directory)
+            if rest:
+                rest = self._report_moved(directory, rest)
+            for name in rest:
                 if not self._report(directory, name):
                     return None
         return self._deleted + self._changes
@@ -85,11 +88,43 @@ class SimpleDifference:
         ]
         if len(new) + len(modified) == len(touched):
             return []
-        return [
+        rest = [
             name
             for name, entry in touched.items()
             if entry is not NEW and entry is not MODIFIED
         ]
+        if directory.directories:
+            return rest
+        gone = [name for name in rest if touched[name] is None]
+        if self._left:
+            left = self._left
+            gone = [name for name in gone if (directory, name) not in left]
+        self._deleted += [
+            _new(Change, ("deleted", before + n, None, False)) for n in gone
+        ]
+        return [name for name in rest if touched[name] is not None]
+
+    def _report_moved(self, directory: Directory, names: list[str]) -> list[str]:
+        """Report the files that moved over nothing; return the names that are left."""
+        touched = directory.touched or {}
+        rest = []
+        before, paths, left = self._paths[directory], self._paths, self._left
+        for name in names:
+            file = touched[name]
+            if (
+                type(file) is File
+                and file.origin is not None
+                and file.origin[0] in paths
+                and not file.modified
+                and (directory, name) not in left
+                and not directory.had(name)
+            ):
+                old_path = paths[file.origin[0]] + file.origin[1]
+                change = _new(Change, ("moved", before + name, old_path, False))
+                self._changes.append(change)
+            else:
+                rest.append(name)
+        return rest
 
     def _report(self, directory: Directory, name: str) -> bool:
         """Report of a name; return whether that can be done without an order."""
