@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import operator
 import os
 import warnings
 from collections import namedtuple
@@ -37,6 +36,9 @@ else:
         ONESHOT and EXCL_UNLINK."""
 
 _encode_path = syscalls.encode_path
+
+_REFUSED = {"readline", "readlines", "readall", "readinto", "write", "writelines"}
+_REFUSED |= {"seek", "tell", "truncate"}
 
 
 class INotify(io.FileIO):
@@ -157,7 +159,11 @@ class INotify(io.FileIO):
         if name.__class__ is not str or "\0" in name:
             name = _encode_path(path)
         while True:
-            wd: int = self.__instance.add_watch(name, mask)
+            try:
+                wd: int = self.__instance.add_watch(name, mask)
+            except OverflowError:
+                syscalls.checked_mask(mask)  # its error has the value
+                raise
             if wd >= 0:
                 return wd
             if wd == -lib.GUARD_CLOSED:
@@ -178,8 +184,11 @@ class INotify(io.FileIO):
             ValueError: this object is closed.
         """
         if not isinstance(wd, int):
-            wd = operator.index(wd)
-        result = self.__instance.rm_watch(wd)
+            wd = syscalls.checked_wd(wd)
+        try:
+            result = self.__instance.rm_watch(wd)
+        except OverflowError:
+            raise OverflowError(f"wd must be an int of 32 bits, not {wd}") from None
         if result == -errno.EINVAL:
             syscalls.raise_no_watch(wd)
         if result < 0:
@@ -429,6 +438,10 @@ class INotify(io.FileIO):
     readline = readlines = readall = readinto = _refuse
     seek = tell = truncate = write = writelines = _refuse
     del _refuse
+
+    def __dir__(self) -> list[str]:
+        """Return the names of this object, without the methods that are refused."""
+        return [name for name in super().__dir__() if name not in _REFUSED]
 
     def __del__(self) -> None:
         if self.__instance is None or self.closed:
