@@ -405,7 +405,7 @@ CLAIMS = {
         "test_tree.py::test_trio",
     ],
     'tries the cells from "Types" on again': ["test_peers.py::test_cell"],
-    "measures on your machine, beside the other libraries and beside C": [
+    "To measure the performance on your machine": [
         "benchmarks/__main__.py"
     ],
     "Arguments that C would truncate or misread are refused": [
