@@ -30,8 +30,8 @@ else:
     Watch.__doc__ = "A watch as the kernel lists it: see `INotify.watches`."
     Watch.wd.__doc__ = "The watch descriptor."
     Watch.inode.__doc__ = "The inode number of the watched object, as in `os.stat`."
-    Watch.device.__doc__ = """The device of that inode: ``st_dev`` of `os.stat`, except
-        on file systems such as btrfs that show user space a different one."""
+    Watch.device.__doc__ = """The device of that inode, as ``st_dev`` of `os.stat`, but
+        not on file systems such as btrfs that show user space a different one."""
     Watch.mask.__doc__ = """The mask of the watch; from Linux 5.19 on, it includes
         ONESHOT and EXCL_UNLINK."""
 
@@ -209,8 +209,8 @@ class INotify(io.FileIO):
                 the first one, in milliseconds. The kernel may merge them.
 
         Returns:
-            The events in the kernel's order: all that were queued at the call,
-            and perhaps more. An empty list if the timeout expires or `wake` is
+            All events that were queued at the call, and perhaps more, in the
+            kernel's order. An empty list if the timeout expires or `wake` is
             called.
 
         Raises:

@@ -36,7 +36,7 @@ else:
         "An event, as `read_events` returns it and py-inotify has it, with ``len``."
     )
     Event.wd.__doc__ = "The watch descriptor; -1 for ``IN_Q_OVERFLOW``."
-    Event.mask.__doc__ = "The kind of event: bits of ``IN_*``."
+    Event.mask.__doc__ = "Bits of ``IN_*``, which are the kind of event."
     Event.cookie.__doc__ = "The number that both halves of a rename share; else 0."
     Event.len.__doc__ = "The length of the padded name, in bytes; 0 without a name."
     Event.name.__doc__ = "The name in the watched directory, decoded by `os.fsdecode`."
