@@ -372,11 +372,11 @@ CLAIMS = {
         "test_tree.py::test_rename_a_directory",
         "test_tree.py::test_every_rename_is_one_event",
     ],
-    "What is renamed to a place outside of the trees is gone": [
+    "If something is renamed to a place outside of the trees, it is gone": [
         "test_tree.py::test_rename_out",
         "test_tree.py::test_rename_in",
     ],
-    "is found by a scan, and reported once": [
+    "A scan finds each of them, and it is reported once": [
         "test_tree.py::test_deep_directories",
         "test_tree.py::test_told_once",
     ],
@@ -389,7 +389,7 @@ CLAIMS = {
         "test_tree_limits.py::test_overflow_of_several_roots",
     ],
     "below it; that costs no watch": ["test_tree.py::test_exclude"],
-    "A root is a path, followed by its name: it is resolved as the kernel": [
+    "`TreeWatcher` resolves it as the kernel does, through links": [
         "test_tree.py::test_atomic_save",
         "test_tree.py::test_file_root_comes_and_goes",
     ],
@@ -405,9 +405,7 @@ CLAIMS = {
         "test_tree.py::test_trio",
     ],
     'tries the cells from "Types" on again': ["test_peers.py::test_cell"],
-    "To measure the performance on your machine": [
-        "benchmarks/__main__.py"
-    ],
+    "To measure the performance on your machine": ["benchmarks/__main__.py"],
     "Arguments that C would truncate or misread are refused": [
         "test_instance.py::test_nul_in_a_path",
         "test_instance.py::test_masks_out_of_range",
