@@ -491,7 +491,7 @@ CLAIMS = {
     "With `-r` it watches whole trees, as `TreeWatcher` does": [
         "test_command.py::test_new_directories"
     ],
-    "nothing is lost, and what it sees twice has the same id": [
+    "nothing is lost, and an entry that it sees twice has the same id": [
         "test_command_redis.py::test_a_killed_consumer_loses_nothing"
     ],
     "it is a message on standard error instead": [
@@ -525,7 +525,7 @@ CLAIMS = {
     ],
     "It ends when nothing is left to watch": ["test_command.py::test_nothing_left"],
     "a Q_OVERFLOW for each path that was given": ["test_command.py::test_overflow"],
-    "The rename of a directory is one event": ["test_tree.py::test_rename_a_directory"],
+    "rename of a directory is one event": ["test_tree.py::test_rename_a_directory"],
     "one C call per read, however many events": ["benchmarks/bench_drain.py"],
     "with `complete=True`, a file only when nobody is writing to it": [
         "test_cookbook.py::test_drop"
