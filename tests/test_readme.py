@@ -405,9 +405,7 @@ CLAIMS = {
         "test_tree.py::test_trio",
     ],
     'tries the cells from "Types" on again': ["test_peers.py::test_cell"],
-    "To measure the performance on your machine": [
-        "benchmarks/__main__.py"
-    ],
+    "To measure the performance on your machine": ["benchmarks/__main__.py"],
     "Arguments that C would truncate or misread are refused": [
         "test_instance.py::test_nul_in_a_path",
         "test_instance.py::test_masks_out_of_range",
