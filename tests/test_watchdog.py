@@ -161,7 +161,8 @@ def test_an_overflow_is_a_difference(root: Path) -> None:
     shutil.rmtree(root / "d")
     (root / "n").touch()
     go_on.set()
-    recorder.wait_for("n")
+    for name in ("n", "f", "e", "d"):
+        recorder.wait_for(name)
     observer.unschedule(watch)
     observer.stop()
     observer.join()
