@@ -1,9 +1,10 @@
 """What does it take to begin a `watch` of 100,000 files, and what does it add an event?
 
 Beginning: a tree of 1,000 directories with 100 files each. Each value comes from a new
-process, after the tree was walked once: the CPU time of the call after which changes
-are reported, and by how much the resident memory grows, in a process that has watched
-an empty directory before. watchdog is its Observer, which watches and holds no names.
+process, after the tree was walked once, in which an empty directory was watched before:
+the CPU time of the call after which changes are reported; the resident memory of the
+whole process, with Python and the modules; and how much of that the call has added.
+`watch` holds the names of all files, watchfiles and watchdog hold none.
 
 Events: what is taken, in one batch, of 3,000 events that are queued, beside the
 `TreeWatcher` that `watch` is made of, with the same mask, in the same process. "mix" is
@@ -13,6 +14,7 @@ of 60 % of events of new files, and a tenth each of writing to, deleting and ren
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import subprocess
 import sys
@@ -25,66 +27,66 @@ from inotify_cffi import TreeWatcher, flags, masks, watch
 
 from .bench_tree import Recorded
 from .harness import Budget, Case, Question
-from .tree_watchers import Watchdog, _resident
 from .workloads import scratch_directory
 
 DIRECTORIES, FILES = 1_000, 100
 EVENTS = 3_000
 
 
-def _watch_ours(root: str) -> Any:
+# What a program has that uses each; `begin` watches from its return on.
+PROGRAMS = {
+    "inotify_cffi": """
+from inotify_cffi import watch
+def begin(root):
     return watch(root, ignore=None)
-
-
-def _watch_watchfiles(root: str) -> Any:
-    from watchfiles._rust_notify import RustNotify  # type: ignore[import-not-found]
-
+""",
+    "watchdog": """
+from watchdog.events import FileSystemEventHandler
+from watchdog.observers import Observer
+def begin(root):
+    observer = Observer()
+    observer.schedule(FileSystemEventHandler(), root, recursive=True)
+    observer.start()
+    return observer
+""",
+    "watchfiles": """
+from watchfiles import watch
+from watchfiles.main import RustNotify  # which watch() makes when it is iterated over
+def begin(root):
     return RustNotify([root], False, False, 300, True, False)
-
-
-BEGIN: dict[str, Callable[[str], Any]] = {
-    "inotify_cffi": _watch_ours,
-    "watchdog": Watchdog,
-    "watchfiles": _watch_watchfiles,
+""",
 }
+MEASURE = """
+import gc, os, resource, sys, tempfile, time
+def resident():
+    with open("/proc/self/statm") as numbers:
+        return int(numbers.read().split()[1]) * resource.getpagesize()
+empty = begin(tempfile.mkdtemp(dir=sys.argv[2]))
+before, start = resident(), time.process_time_ns()
+watching = begin(sys.argv[1])
+cpu = time.process_time_ns() - start
+gc.collect()
+print(cpu, resident(), resident() - before, flush=True)
+os._exit(0)
+"""
 
 
 class Beginning:
     on_our_clock = False
 
-    def __init__(self, name: str, root: str) -> None:
+    def __init__(self, name: str, root: str, scratch: str) -> None:
         self.name = name
         self.memory = Recorded(name)
-        self._root = root
+        self.growth = Recorded(name)
+        code = PROGRAMS[name] + MEASURE
+        self._command = [sys.executable, "-c", code, root, scratch]
 
     def measure(self) -> list[float]:
-        command = [sys.executable, "-m", __name__, self.name, self._root]
-        folder = os.path.dirname(os.path.dirname(__file__))
-        cpu, memory = map(int, subprocess.check_output(command, cwd=folder).split())
+        printed = subprocess.check_output(self._command)
+        cpu, memory, growth = map(int, printed.split())
         self.memory.values.append(memory)
+        self.growth.values.append(growth)
         return [cpu]
-
-
-def begin(name: str, root: str) -> tuple[int, int]:
-    """Watch a tree; return the CPU time of that, in ns, and the memory, in bytes."""
-    with tempfile.TemporaryDirectory() as empty:
-        BEGIN[name](empty).close()
-    memory, cpu = _resident(), time.process_time_ns()
-    watching = BEGIN[name](root)
-    cpu = time.process_time_ns() - cpu
-    gc.collect()
-    memory = _resident() - memory
-    watching.close()
-    return cpu, memory
-
-
-def is_installed(name: str) -> bool:
-    try:
-        with tempfile.TemporaryDirectory() as empty:
-            BEGIN[name](empty).close()
-    except ImportError:
-        return False
-    return True
 
 
 def _write(path: str) -> None:
@@ -149,7 +151,10 @@ class Added:
             ):
                 self._operate(root)
                 gc.collect()
-                takes = [lambda: watcher.read(timeout=0), lambda: next(batches)]
+                takes: list[Callable[[], Any]] = [
+                    lambda: watcher.read(timeout=0),
+                    lambda: next(batches),
+                ]
                 self._is_odd = not self._is_odd  # who is first has colder caches
                 cpu = [0, 0]
                 for index in (0, 1) if self._is_odd else (1, 0):
@@ -170,13 +175,16 @@ def cases(budget: Budget) -> Iterator[Case]:
             os.mkdir(f"{root}/{directory}")
             for file in range(FILES):
                 os.close(os.open(f"{root}/{directory}/file{file}", os.O_CREAT))
-        beginning = [Beginning(each, root) for each in BEGIN if is_installed(each)]
-        yield Case("begin, 100,000 files, CPU time", beginning)
+        beginning = [
+            Beginning(name, root, scratch)
+            for name in PROGRAMS
+            if importlib.util.find_spec(name)
+        ]
+        yield Case("begin, 100,000 files: CPU time", beginning)
         memory = [each.memory for each in beginning]
-        yield Case("begin, 100,000 files, memory", memory, unit="byte")
+        yield Case("begin, 100,000 files: memory of the process", memory, unit="byte")
+        growth = [each.growth for each in beginning]
+        yield Case("begin, 100,000 files: growth of it", growth, unit="byte")
 
 
 QUESTION = Question("changes", cases, heavy_rounds=9)
-
-if __name__ == "__main__":
-    print(*begin(*sys.argv[1:]))
