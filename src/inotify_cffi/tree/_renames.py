@@ -203,6 +203,9 @@ class Renames:
 
     def settled(self) -> Iterator[Decision]:
         """Yield what is decided as nothing followed. Apply each before the next."""
+        if not (self._pending or self._ambiguous):
+            self._arrivals.finish()
+            return
         for move in list(self._pending.values()):
             if move.settled and self._pending.get(move.parent) is move:
                 yield self.leave(move)

@@ -196,6 +196,8 @@ class RootTracker:
         Parameters:
             purpose: how to scan a root that was only just added.
         """
+        if not (self._ways.has_rest() or self._before_overflow):
+            return
         changed = [self._root_of[way] for way, _ in self._ways.settle()]
         changed.sort(key=lambda root: len(root.place))
         for root in reversed(changed):  # what goes, goes from below

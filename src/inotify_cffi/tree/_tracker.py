@@ -187,7 +187,7 @@ class Tracker:
             self._interrupted = False  # what was asked for is still to be done
             raise
         is_tidy = not asked and not self._tidy(quiet=not reading.batch)
-        return is_tidy and not self._begins
+        return is_tidy and not self._begins and not self._roots.is_due()
 
     def _follow_roots(self, reading: Reading) -> None:
         """Report what has become of the roots, as far as the queue was read."""
