@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterator
 
 from . import tree_watchers
-from .bench_tree import Recorded, ask, tree_program
-from .candidates import Candidate
+from .bench_tree import Recorded, ask
+from .candidates import Candidate, needed_program
 from .harness import Budget, Case, Question
 from .workloads import scratch_directory
 
@@ -41,7 +41,8 @@ class Following:
 
 
 def cases(budget: Budget) -> Iterator[Case]:
-    with tree_program() as program:
+    with scratch_directory() as directory:
+        program = needed_program(directory)
         following = [
             Following(each.name, program)
             for each in tree_watchers.ALL
