@@ -95,9 +95,7 @@ def cases_of(directories: int) -> Iterator[Case]:
         watching = {each: Watching(each.name, root, directories) for each in watchers}
         candidates: list[Candidate] = [*watching.values(), WatchingInC(program, root)]
         yield Case(f"{directories:,}, time", candidates, inner=directories)
-        memory: list[Candidate] = [
-            by.memory for each, by in watching.items() if each.in_this_process
-        ]
+        memory = [by.memory for each, by in watching.items() if each.in_this_process]
         label = f"{directories:,}, memory"
         yield Case(label, memory, inner=directories, unit="byte")
 
