@@ -15,6 +15,7 @@ from ._masks import EXCL_UNLINK
 from ._model import Paths
 from ._mounts import MountTable
 from ._output import Output
+from ._queue import queue_length
 from ._renames import Renames
 from ._root_tracker import RootTracker
 from ._scan import Purpose
@@ -46,7 +47,7 @@ class Tracker:
         self._inotify = inotify
         self._output = Output(mask)
         self._exclude = Exclude(exclude)
-        self._watches = Watches(inotify, mask)
+        self._watches = Watches(inotify, mask, queue_length())
         self._paths = paths = Paths()
         self._scanner = Scanner(
             self._watches,
@@ -264,5 +265,6 @@ class Tracker:
             Whether the queue has to be read again.
         """
         if quiet:
+            self._watches.complete(self._paths.fs_path)
             return self._watches.collect() or self._scans.rescan_lost()
         return self._watches.needs_collection() or self._scans.has_lost()
