@@ -9,37 +9,28 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import sys
-from collections import namedtuple
-from operator import index
+from _operator import index  # operator itself takes longer to import than this
 
 from . import _hints, _parsing
 from ._inotify import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple, NoReturn
+    from typing import NoReturn
 
     from ._hints import Path as Path
-
-    class Event(NamedTuple):
-        wd: int
-        mask: int
-        cookie: int
-        len: int
-        name: str
-
+    from ._raw_event import Event as Event
 else:
-    Event = namedtuple("Event", ["wd", "mask", "cookie", "len", "name"])
-    Event.__doc__ = (
-        "An event as `read_events` gives it: py-inotify's, with its ``len``."
-    )
-    Event.wd.__doc__ = "The watch descriptor it is for; -1 for ``IN_Q_OVERFLOW``."
-    Event.mask.__doc__ = "Bits of ``IN_*`` that say what happened."
-    Event.cookie.__doc__ = "The number that both halves of a rename have; else 0."
-    Event.len.__doc__ = "The bytes of the name as the kernel padded it; 0 without one."
-    Event.name.__doc__ = "The name in the watched directory, as `os.fsdecode` gives it."
+
+    def __getattr__(name: str) -> object:
+        if name != "Event":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ._raw_event import Event
+
+        globals()["Event"] = Event
+        return Event
+
 
 IN_ACCESS: int = lib.IN_ACCESS
 IN_MODIFY: int = lib.IN_MODIFY
@@ -72,7 +63,7 @@ IN_NONBLOCK: int = lib.IN_NONBLOCK
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
 _LONGEST_EVENT = _parsing.HEADER_SIZE + 256  # NAME_MAX and its NUL
-_parser = _parsing.Parser(Event, True)
+_parser: _parsing.Parser | None = None
 
 
 def encode_path(path: Path) -> bytes:
@@ -168,8 +159,8 @@ def raise_init_error(number: int) -> NoReturn:
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
-        # (Importing resource here would need a descriptor, too.)
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # The soft limit of getrlimit(2). (To import resource needs a descriptor, too.)
+        soft = os.sysconf("SC_OPEN_MAX")
         raise OSError(
             number,
             f"too many open files: this process may have {soft} (RLIMIT_NOFILE); "
@@ -290,7 +281,7 @@ def rm_watch(fd: int, wd: int) -> int:
     return result
 
 
-def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
+def read_events(fd: int, max_bytes: int = 0) -> list[_hints.RawEvent]:
     """Read and parse what is queued: one read(2).
 
     Waits for an event when there is none, unless ``fd`` is non-blocking. A
@@ -313,6 +304,7 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
     fd, max_bytes = index(fd), index(max_bytes)
     if max_bytes < 0:
         raise ValueError(f"max_bytes is negative: {max_bytes}")
+    parser = _parser or _make_parser()  # what fails here has read nothing
     queued = lib.call_queued_bytes(fd)
     if queued < 0:
         raise_os_error(-queued)
@@ -329,6 +321,14 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
         if filled != -errno.EINTR:
             raise_os_error(-filled)
     events: list[Event] = []
-    if _parser.append(events, ffi.buffer(buffer, filled)[:]) != filled:
+    if parser.append(events, ffi.buffer(buffer, filled)[:]) != filled:
         raise_os_error(errno.EIO)
     return events
+
+
+def _make_parser() -> _parsing.Parser:
+    global _parser
+    from ._raw_event import Event
+
+    _parser = made = _parsing.Parser(Event, True)
+    return made
