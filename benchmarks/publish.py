@@ -1,4 +1,4 @@
-"""Write the results down: python -m benchmarks.publish [--check].
+"""Write the documents' measured tables: python -m benchmarks.publish [--check].
 
 From pyperf's files in benchmarks/results it generates the table in the README, the
 plot beside them, and docs/performance.md, whose tables are pyperf's own.
@@ -29,15 +29,24 @@ COLOURS = {
     "asyncinotify": "#cc79a7",
     "watchdog": "#e69f00",
 }
-COLUMNS = ("C", OURS, "inotify_simple", "asyncinotify", "watchdog")
-# What a row of the small table says, its benchmark, and its unit in seconds.
-ROWS = (
-    ("an event, of 10,000 in the queue, ns", "drain: 10000 events", 1e-9),
-    ("a read that finds one event, ns", "one: default", 1e-9),
-    ("adding a watch, ns", "watch: add", 1e-9),
-    ("from an event to the end of the read, µs", "wakeup: blocked read", 1e-6),
+COLUMNS = (
+    "C",
+    OURS,
+    "inotify_simple",
+    "asyncinotify",
+    "watchdog",
+    "watchfiles",
+    "inotifywait",
 )
-LOAD = "Following 200,000 creations of two writers in new directories"
+# The rows of the small table: text, benchmark, unit in seconds, digits.
+ROWS = (
+    ("an event, of 10,000 in the queue, ns", "drain: 10000 events", 1e-9, 0),
+    ("a read that finds one event, ns", "one: default", 1e-9, 0),
+    ("adding a watch, ns", "watch: add", 1e-9, 0),
+    ("from an event to the end of the read, µs", "wakeup: blocked read", 1e-6, 0),
+    ("200,000 files created in new directories: CPU s", "tree_load: CPU time", 1, 1),
+    ("files of these known in the end", "tree_load: files known in the end", 1, 0),
+)
 PAGE = f"""\
 # Performance
 
@@ -56,9 +65,9 @@ python -m benchmarks --help
 
 {(benchmarks.__doc__ or "").partition("How it is measured:")[2].strip()}
 
-The small tables below show medians. The long ones are pyperf's: means, and by how much
-a library is faster or slower than inotify_cffi. `python -m pyperf stats` shows the
-spread of each value. Lower is better everywhere but in "files known".
+The small tables below show medians. The long ones are pyperf's: they show means, and
+by how much a library is faster or slower than inotify_cffi. `python -m pyperf stats`
+shows the spread of each value. Lower is better, except for "files known".
 """
 
 Suites = dict[str, dict[str, Any]]  # benchmarks by library and name
@@ -76,33 +85,26 @@ def circumstances(suites: Suites) -> str:
     benchmarks = list(suites[OURS].values())
     facts = benchmarks[0].get_metadata()
     runs = [run.get_metadata() for each in benchmarks for run in each.get_runs()]
-    dates = sorted(str(run["date"])[:10] for run in runs)
+    dates = sorted({str(run["date"])[:10] for run in runs})
+    days = " to ".join({dates[0]: 0, dates[-1]: 0})
     loads = [float(run["load_avg_1min"]) for run in runs if "load_avg_1min" in run]
     return (
         f"{facts['interpreter']} (`{facts['python_build']}`), {facts['libraries']}; "
         f"{facts.get('cpu_model_name', 'unknown CPU')}, {facts['cpu_count']} CPUs, "
-        f"{facts['platform']}; {dates[0]} to {dates[-1]}; load average "
-        f"{min(loads):.1f} to {max(loads):.1f}."
+        f"{facts['platform']}; {days}; load average {min(loads):.1f} to "
+        f"{max(loads):.1f}."
     )
 
 
 def small_table(suites: Suites) -> str:
     """Return the most important medians, a column for each library."""
     lines = [f"| | {' | '.join(COLUMNS)} |", "|---|" + "---:|" * len(COLUMNS)]
-    for text, name, unit in ROWS:
+    for text, name, unit, digits in ROWS:
         found = [suites.get(library, {}).get(name) for library in COLUMNS]
-        cells = [f"{each.median() / unit:,.0f}" if each else "-" for each in found]
+        cells = [
+            f"{each.median() / unit:,.{digits}f}" if each else "-" for each in found
+        ]
         lines.append(f"| {text} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def load_table(suites: Suites) -> str:
-    """Return who followed 200,000 creations, at what cost, and what it knew."""
-    lines = ["| | CPU time | files known |", "|---|---:|---:|"]
-    for library, found in suites.items():
-        if cpu := found.get("tree_load: CPU time"):
-            known = found["tree_load: files known in the end"].median()
-            lines.append(f"| {library} | {cpu.median():.1f} s | {known:,.0f} |")
     return "\n".join(lines)
 
 
@@ -174,7 +176,7 @@ def draw(results: list[Suites], path: Path) -> None:
 
 
 def texts(results: dict[str, Suites]) -> dict[Path, str]:
-    """Return what the README and the page of performance have to be."""
+    """Return the README and the page of performance, with these results."""
     page = [PAGE]
     for suites in results.values():
         facts = next(iter(suites[OURS].values())).get_metadata()
@@ -182,11 +184,10 @@ def texts(results: dict[str, Suites]) -> dict[Path, str]:
             f"## {facts['interpreter']}\n",
             f"{circumstances(suites)}\n",
             f"Medians:\n\n{small_table(suites)}\n",
-            f"{LOAD}:\n\n{load_table(suites)}\n",
             f"Means:\n\n{pyperf_tables(suites)}",
         ]
     newest = [suites for name, suites in results.items() if name[0] == "c"][-1]
-    block = [circumstances(newest), small_table(newest), f"{LOAD}:", load_table(newest)]
+    block = [circumstances(newest), small_table(newest)]
     readme = ROOT / "README.md"
     before, start, rest = readme.read_text().partition("<!-- results -->\n")
     end = rest.index("<!-- end of results -->")

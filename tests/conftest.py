@@ -96,7 +96,8 @@ def _nothing_left() -> Iterator[None]:
         for _ in range(3):  # PyPy closes what nobody refers to, but later
             gc.collect()
     assert _descriptors() == descriptors
-    assert set(threading.enumerate()) == threads
+    # A thread that was joined may be listed for a moment more (seen on PyPy 8).
+    assert set(threading.enumerate()) <= threads
 
 
 @pytest.fixture

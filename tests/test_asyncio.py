@@ -234,7 +234,7 @@ def test_read_delay_that_ends_early(
 
 @pytest.mark.parametrize("read_delay", [-1, math.nan])
 def test_refuses_a_read_delay(inotify: INotify, run: Run, read_delay: float) -> None:
-    """What is no length of time is a ValueError, as for read()."""
+    """A negative read_delay, or nan, is a ValueError, as for read()."""
 
     async def main() -> None:
         with pytest.raises(ValueError, match="read_delay"):

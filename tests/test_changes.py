@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import os
+import re
 import shutil
 import signal
 import threading
@@ -404,12 +406,21 @@ def test_globs(root: Path, globs: Any, matching: list[str]) -> None:
 
 
 @pytest.mark.parametrize("glob", ["", "/", None])
-def test_what_is_no_glob(root: Path, glob: Any) -> None:
-    """What is no glob is refused, with the argument's name."""
+def test_refuses_a_glob(root: Path, glob: Any) -> None:
+    """A glob that no name matches is refused, with the argument's name."""
     with pytest.raises(ValueError, match=rf"only: {glob!r}"):
         watch(root, only=[glob])
     with pytest.raises(ValueError, match=rf"ignore: {glob!r}"):
         watch(root, ignore=[glob])
+
+
+@pytest.mark.parametrize("argument", ["only", "ignore"])
+def test_refuses_globs_of_another_type(root: Path, argument: str) -> None:
+    """Globs that are neither a str nor iterable are refused, with their argument."""
+    arguments: dict[str, Any] = {argument: 5}
+    text = f"{argument} must be a glob or an iterable of globs, not 5"
+    with pytest.raises(TypeError, match=text):
+        watch(root, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -542,10 +553,21 @@ def test_ctrl_c(root: Path) -> None:
 
 @pytest.mark.parametrize("argument", ["settle", "at_most", "timeout"])
 @pytest.mark.parametrize("value", [-1, float("nan")])
-def test_what_is_no_length_of_time(root: Path, argument: str, value: float) -> None:
-    """What is no length of time is refused, with the argument's name and value."""
+def test_refuses_a_length_of_time(root: Path, argument: str, value: float) -> None:
+    """A negative time, or nan, is refused, with the argument's name and value."""
     arguments: dict[str, Any] = {argument: value}
-    with pytest.raises(ValueError, match=f"{argument} is no length of time: {value}"):
+    text = f"{argument} must be a number of milliseconds, 0 or more, not {value}"
+    with pytest.raises(ValueError, match=re.escape(text)):
+        watch(root, **arguments)
+
+
+@pytest.mark.parametrize("argument", ["settle", "at_most", "timeout"])
+@pytest.mark.parametrize("value", ["5", datetime.timedelta(seconds=1)])
+def test_refuses_a_time_of_another_type(root: Path, argument: str, value: Any) -> None:
+    """A time that is not a number is refused, with the argument's name and type."""
+    arguments: dict[str, Any] = {argument: value}
+    text = f"{argument} must be a number of milliseconds, not {type(value).__name__}"
+    with pytest.raises(TypeError, match=text):
         watch(root, **arguments)
 
 

@@ -1060,7 +1060,7 @@ def _options_in(text: str) -> dict[str, set[str]]:
 
 
 def test_table_of_options() -> None:
-    """--help, the table of the documentation and what is taken are the same."""
+    """--help, the documents' table and the parser have the same options."""
     from inotify_cffi.cli import options
     from inotify_cffi.cli.usage import HELP
 

@@ -435,16 +435,20 @@ def test_daemon_that_cannot_start(root: Path) -> None:
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
-def test_json_in_any_locale(root: Path) -> None:
+@pytest.mark.parametrize(
+    "env", [ASCII, {"LC_ALL": "C.UTF-8"}, {"LC_ALL": "de_DE.ISO-8859-1"}]
+)
+def test_json_in_any_locale(root: Path, env: dict[str, str]) -> None:
     """JSON has the UTF-8 of a name, and the bytes of what is none, in any locale."""
-    for env in (ASCII, {"LC_ALL": "C.UTF-8"}, {"LC_ALL": "de_DE.ISO-8859-1"}):
-        running = _ready(root, "-mq", "--json", "-e", "create", "d", env=env)
-        for name in ("café".encode(), b"caf\xe9"):
-            os.mkdir(os.path.join(os.fsencode(root), name))
-            told = json.loads(running.until_told(b"\n"))["path"]
-            assert told == "d/" + name.decode("utf-8", "surrogateescape")
-            os.rmdir(os.path.join(os.fsencode(root), name))
-        running.ended(signal.SIGTERM)
+    if subprocess.run([sys.executable, "-c", ""], env=env, check=False).returncode:
+        pytest.skip("this Python starts in no locale that is not installed")
+    running = _ready(root, "-mq", "--json", "-e", "create", "d", env=env)
+    for name in ("café".encode(), b"caf\xe9"):
+        os.mkdir(os.path.join(os.fsencode(root), name))
+        told = json.loads(running.until_told(b"\n"))["path"]
+        assert told == "d/" + name.decode("utf-8", "surrogateescape")
+        os.rmdir(os.path.join(os.fsencode(root), name))
+    running.ended(signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [3, 4, 5])

@@ -214,7 +214,11 @@ def test_version() -> None:
             OSError,
             "mask 0x30000001 has both MASK_ADD and MASK_CREATE",
         ),
+        (lambda i, d: i.add_watch(d, -1), OverflowError, "of 32 bits, not -0x1$"),
+        (lambda i, d: i.add_watch(d, 1 << 40), OverflowError, "mask .*not 0x10000000"),
         (lambda i, d: i.rm_watch(99), OSError, "no watch 99"),
+        (lambda i, d: i.rm_watch("1"), TypeError, "wd must be an int, not '1'"),
+        (lambda i, d: i.rm_watch(1 << 31), OverflowError, "wd must .*, not 2147483648"),
         (lambda i, d: mask_str(WRONG), TypeError, "mask must be an int"),
         (lambda i, d: flags.from_mask(WRONG), TypeError, "mask must be an int"),
         (lambda i, d: parse_events("text"), TypeError, "bytes-like"),
@@ -234,6 +238,14 @@ def test_messages(
         assert raised.value.errno == errno.EINVAL
 
 
+def test_names(inotify: INotify) -> None:
+    """dir() has every method but those that raise UnsupportedOperation."""
+    names = dir(inotify)
+    assert {"read", "aread", "add_watch", "fileno", "fd", "closed"} <= {*names}
+    for name in ("readline", "readinto", "seek", "write", "writelines"):
+        assert name not in names
+
+
 def test_nonblocking_raw_read() -> None:
     """os.read() of an empty non-blocking descriptor is a BlockingIOError."""
     with INotify(nonblocking=True) as inotify:
@@ -243,7 +255,7 @@ def test_nonblocking_raw_read() -> None:
 
 
 def test_context_manager() -> None:
-    """``with`` gives the instance itself, and closes it whatever happens."""
+    """``with`` returns the instance itself, and closes it, even after an exception."""
     inotify = INotify()
     with contextlib.suppress(KeyError), inotify as entered:
         assert entered is inotify
@@ -254,7 +266,7 @@ def test_context_manager() -> None:
 
 
 def test_repr(inotify: INotify) -> None:
-    """repr() tells the descriptor, and whether it is closed."""
+    """repr() shows the descriptor, and whether it is closed."""
     assert repr(inotify) == f"<INotify fd={inotify.fd} closefd=True>"
     inotify.close()
     assert repr(inotify) == "<INotify [closed]>"
@@ -550,7 +562,7 @@ def test_nul_in_a_path(inotify: INotify, tmp_path: Path, path: str | bytes) -> N
 
 
 def test_rm_watch_returns_none(watching: INotify) -> None:
-    """rm_watch() returns nothing, and the events go on to be told."""
+    """rm_watch() returns nothing, and IGNORED is still reported."""
     result: object = watching.rm_watch(1)  # type: ignore[func-returns-value]
     assert result is None
     assert watching.read(timeout=0) == [(1, flags.IGNORED, 0, "")]

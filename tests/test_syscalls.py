@@ -19,6 +19,8 @@ from inotify_cffi.syscalls import (
     IN_DELETE,
     IN_IGNORED,
     IN_ISDIR,
+    IN_MASK_ADD,
+    IN_MASK_CREATE,
     IN_MODIFY,
     IN_NONBLOCK,
     Event,
@@ -409,6 +411,30 @@ def test_masks_out_of_range(nonblocking_fd: int, mask: int) -> None:
     """A mask that is negative or has more than 32 bits is an OverflowError."""
     with pytest.raises(OverflowError):
         add_watch(nonblocking_fd, "/", mask)
+
+
+@pytest.mark.parametrize(
+    ("mask", "text"),
+    [
+        (0, "mask 0x0 asks for no event"),
+        (IN_MASK_ADD | IN_MASK_CREATE | 1, "mask 0x30000001 has both MASK_ADD and"),
+    ],
+)
+def test_masks_that_the_kernel_refuses(
+    nonblocking_fd: int, mask: int, text: str
+) -> None:
+    """EINVAL says what is wrong with the mask."""
+    with pytest.raises(OSError, match=text) as raised:
+        add_watch(nonblocking_fd, "/", mask)
+    assert (raised.value.errno, raised.value.filename) == (errno.EINVAL, "/")
+
+
+def test_another_descriptor() -> None:
+    """EINVAL of a descriptor that is not an inotify instance says so."""
+    text = "not an inotify instance"
+    with open(os.devnull) as file, pytest.raises(OSError, match=text) as raised:
+        add_watch(file.fileno(), "/", IN_CREATE)
+    assert raised.value.errno == errno.EINVAL
 
 
 def test_constants_are_those_of_os() -> None:

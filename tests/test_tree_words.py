@@ -116,19 +116,20 @@ def test_repr_of_a_watcher(top: Path) -> None:
         ({"mask": 1.0}, TypeError, "mask must be an int, .*not 1.0"),
         ({"mask": flags.ONLYDIR}, ValueError, "mask has bits .*: ONLYDIR"),
         ({"mask": 1 << 40}, ValueError, "mask has bits .*: 0x10000000000"),
+        ({"mask": -1}, ValueError, "mask must not be negative: -1"),
     ],
 )
 def test_masks(
     top: Path, options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
-    """A mask of which nothing can come is refused, by name."""
+    """A mask that no event has is refused, with its value."""
     with pytest.raises(error, match=words):
         TreeWatcher(top, **options)
 
 
 @pytest.mark.parametrize("mask", [flags.CREATE, 256])
 def test_mask_among_the_paths(top: Path, mask: Any) -> None:
-    """A mask that is given as a path is refused, with what was meant."""
+    """A mask that is given as a path is refused; the error names ``mask=``."""
     with pytest.raises(TypeError, match=re.escape(f"{mask!r}; a mask is given as mas")):
         TreeWatcher(top, mask)
 

@@ -54,9 +54,9 @@ _MODULES = {
 if not TYPE_CHECKING:  # a type checker knows the names above, and no others
 
     def __getattr__(name: str) -> object:
-        # Nobody pays for importing what is not used. And `python -m inotify_cffi`
-        # must be able to take the current directory off sys.path before anything is
-        # imported.
+        # Names are imported when they are first used: unused modules cost nothing. And
+        # `python -m inotify_cffi` has to remove the current directory from sys.path
+        # before anything is imported.
         for module, names in _MODULES.items():
             if name in names:
                 imported = __import__(f"{__name__}.{module}", fromlist=[name])

@@ -1,8 +1,7 @@
 import sys
 
-# `python -m` puts the current directory first, and a signal.py or an enum.py there
-# is not what is to be imported. The package itself has been found, and has imported
-# nothing else so far.
+# `python -m` puts the current directory first, and a signal.py or an enum.py there must
+# not be imported. The package itself has been found, and has imported nothing else yet.
 if __name__ == "__main__" and not (
     sys.flags.isolated or getattr(sys.flags, "safe_path", False)
 ):

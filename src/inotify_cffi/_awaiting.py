@@ -1,4 +1,4 @@
-"""Awaiting an instance under whatever runs the caller: asyncio, trio, or greenlets.
+"""Awaiting an instance under the caller's scheduler: asyncio, trio, or greenlets.
 
 None of them is imported here unless it is running already.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     class Backend(Protocol):
         async def checkpoint(self) -> None:
-            """Let other tasks run, and be cancelled here if that is due."""
+            """Let other tasks run; a pending cancellation is raised here."""
 
         async def readable(self, fd: int, seconds: float) -> None:
             """Wait until ``fd`` is readable, or for ``seconds``."""
@@ -89,7 +89,7 @@ _ASYNCIO = _Asyncio()
 
 
 def running_backend() -> Backend:
-    """Return what runs the calling task.
+    """Return the scheduler of the calling task.
 
     trio is asked first: in guest mode an asyncio loop runs below it.
     """
@@ -105,8 +105,10 @@ def running_backend() -> Backend:
 
 
 def greenlets() -> Backend | None:
-    """Return what switches between greenlets here, where a program was patched for
-    one, so that a call that blocks would keep all of them from running."""
+    """Return the scheduler of greenlets, in a program that was patched for one.
+
+    There a call that blocks would keep all greenlets from running.
+    """
     gevent: Any | None = sys.modules.get("gevent.monkey")
     if gevent is not None and gevent.is_module_patched("select"):
         return _Gevent()
@@ -117,7 +119,7 @@ def greenlets() -> Backend | None:
 
 
 def run_among_greenlets(coroutine: Coroutine[Any, Any, bool]) -> bool:
-    """Run what only awaits a backend of greenlets: it never yields."""
+    """Run a coroutine that awaits only a backend of greenlets: it never yields."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -139,7 +141,7 @@ async def wait_for(
         read_delay: how long to let events gather after the first, in milliseconds.
 
     Returns:
-        False when the time ran out, or at a wake.
+        False if the timeout expires, or at a wake.
     """
     wait = Wait(instance)
     try:
@@ -150,7 +152,7 @@ async def wait_for(
                 if not await _gather(backend, wait, Deadline(read_delay)):
                     return False
                 gathered = True
-            # Tried before it sleeps: no descriptor shows what an exception kept.
+            # Try before sleeping: no descriptor shows events that an exception kept.
             if gathered and try_read():
                 return True
             await backend.readable(wait.fileno(), wait.seconds_left())
@@ -164,7 +166,7 @@ async def wait_for(
 
 
 async def _gather(backend: Backend, wait: Wait, deadline: Deadline) -> bool:
-    """Sleep until the deadline, whatever the instance has; False at a wake."""
+    """Sleep until the deadline, even if events are queued; False at a wake."""
     while wait.goes_on(whatever_the_time=True):
         seconds = deadline.seconds_left()
         if seconds <= 0:

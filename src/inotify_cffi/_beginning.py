@@ -1,4 +1,4 @@
-"""Watching trees, and knowing what is in them, without a gap between the two."""
+"""Watching trees, and listing their content, without a gap between the two."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NO_FILE = int(
 
 
 class Trees(NamedTuple):
-    """What to watch: of these roots, with what left out."""
+    """The roots to watch, and which paths to leave out."""
 
     roots: Sequence[str]
     mask: int
     exclusion: Exclusion | None = None
     only: Matcher | None = None
-    """Of the files, those alone."""
+    """Which files to watch; None: all."""
     recursive: bool = True
 
     def watch(self, *, initial: bool) -> TreeWatcher:
@@ -43,9 +43,9 @@ class Trees(NamedTuple):
         )
 
     def _is_left_out(self, path: str) -> bool:
-        """Whether the watcher is to leave a path out.
+        """Whether the watcher leaves out a path.
 
-        Files that are not asked for are, where it says whether it is a directory.
+        If the path has `is_directory`, that includes files that are not wanted.
         """
         if self.exclusion is not None and self.exclusion(path):
             return True
@@ -55,7 +55,7 @@ class Trees(NamedTuple):
 
 
 def begin(trees: Trees) -> tuple[TreeWatcher, Names]:
-    """Watch, and know what is there: that is known when the queue was empty."""
+    """Watch, and list the content: it is known once the queue was empty."""
     names = Names(trees.roots)
     watcher = trees.watch(initial=False)
     try:
@@ -65,7 +65,7 @@ def begin(trees: Trees) -> tuple[TreeWatcher, Names]:
     except BaseException:
         watcher.close()
         raise
-    # It changed meanwhile: let the events tell what is there.
+    # It changed meanwhile: let synthetic events report the content instead.
     watcher.close()
     names = Names(trees.roots)
     watcher = trees.watch(initial=True)
@@ -83,7 +83,7 @@ def begin(trees: Trees) -> tuple[TreeWatcher, Names]:
 def wanted(
     events: list[TreeEvent], is_wanted: Callable[[str], bool]
 ) -> Iterator[TreeEvent]:
-    """Yield the events as if there were no files but those that are wanted."""
+    """Yield the events without those of unwanted files."""
     for event in events:
         old_path = event.old_path
         if event.mask & _NO_FILE:

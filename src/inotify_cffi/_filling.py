@@ -1,7 +1,7 @@
-"""Filling in what a tree holds, by listing it: a third of the time of events for it.
+"""Listing the content of a tree: this takes a third of the time of events for it.
 
-What is listed while the tree changes is the state of no moment. So this is for a
-watcher that watches already, and holds if that has no event when all is listed.
+A listing of a changing tree may be a state that the tree never had. So this is for a
+watcher that watches already, and is valid if that has no event after the listing.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def fill(
     *,
     recursive: bool = True,
 ) -> bool:
-    """List what is below the roots; return whether all could be listed.
+    """List everything below the roots; return whether all could be listed.
 
-    What may not be read is taken for empty, as a watcher does.
+    A directory that may not be read counts as empty, as in a watcher.
 
     Parameters:
-        names: where nothing is noted yet but the roots.
-        exclude: which paths are left out.
-        only: which files are not; None: all are wanted.
+        names: has only the roots so far; the names are added to it.
+        exclude: returns whether a path is left out.
+        only: which files to add; None: all.
         recursive: whether to list more than the roots.
     """
     stack: list[tuple[Directory, str]] = []
@@ -78,7 +78,7 @@ def _names_in(path: str) -> tuple[list[str], list[str]]:
 
 
 def note_inode(directory: Directory, path: str) -> None:
-    """Note which directory it is, to know it again after an overflow."""
+    """Note a directory's identity, to recognise it after an overflow."""
     try:
         directory.inode = os.stat(path).st_ino
     except OSError:

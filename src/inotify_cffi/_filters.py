@@ -1,4 +1,4 @@
-"""What a watch leaves out, and what it is only about: globs, and .gitignore files."""
+"""Which paths `watch` leaves out, and which files it reports."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Glob:
 
 
 class Matcher:
-    """Whether a path, or the last name in it, matches any of some globs.
+    """Whether a path, or the last name in it, matches one of several globs.
 
     A glob without a slash is matched with the name; one with a slash as `Glob` does.
 
@@ -122,14 +122,14 @@ class Matcher:
     """
 
     def __init__(self, globs: Globs, roots: Sequence[str], argument: str) -> None:
-        given = [globs] if isinstance(globs, str) else list(globs)
+        given = _as_tuple(globs, argument)
         for glob in given:
             if not isinstance(glob, str) or not glob.strip("/"):
-                raise ValueError(f"{argument}: {glob!r} is no glob of a name or path")
+                raise ValueError(f"{argument}: {glob!r} is not a glob of a path")
         names = [glob for glob in given if "/" not in glob]
         self._plain = frozenset(glob for glob in names if not _WILD.search(glob))
         wild = [glob for glob in names if _WILD.search(glob)]
-        # Most names match nothing, and two calls show it for most: matching all the
+        # Most names match nothing. Two calls show this for most of them; matching all
         # globs takes ten times as long.
         starts = {glob: _WILD.split(glob)[0] for glob in wild}
         ends = {glob: _LAST_WILD.split(glob)[-1] for glob in wild}
@@ -250,12 +250,8 @@ class Exclusion:
 def exclusion(
     roots: Sequence[str], ignore: Globs | None, *, gitignore: bool
 ) -> Exclusion | None:
-    """Return what says what is left out; None: nothing is."""
-    globs = (
-        None
-        if ignore is None
-        else tuple([ignore] if isinstance(ignore, str) else ignore)
-    )
+    """Return the function that decides what is left out; None: nothing is."""
+    globs = None if ignore is None else _as_tuple(ignore, "ignore")
     matcher = Matcher(globs, roots, "ignore") if globs else None
     git = _git_ignore(roots) if gitignore else None
     return Exclusion(matcher, git) if matcher or git else None
@@ -268,3 +264,17 @@ def _git_ignore(roots: Sequence[str]) -> GitIgnore:
         raise ImportError(
             "gitignore=True needs pathspec: pip install 'inotify-cffi[gitignore]'"
         ) from error
+
+
+def _as_tuple(globs: Globs, argument: str) -> tuple[str, ...]:
+    """Return one glob, or several, as a tuple.
+
+    Raises:
+        TypeError: they are neither.
+    """
+    try:
+        return (globs,) if isinstance(globs, str) else tuple(globs)
+    except TypeError:
+        raise TypeError(
+            f"{argument} must be a glob or an iterable of globs, not {globs!r}"
+        ) from None

@@ -1,8 +1,8 @@
 """Names for the annotations of public functions.
 
-`typing` takes longer to import than all else that watching needs, and ``float | None``
-cannot be evaluated before Python 3.10. So annotations name what is here, and it is
-made when `typing.get_type_hints` asks for it.
+Importing `typing` takes longer than importing everything else that watching needs, and
+``float | None`` cannot be evaluated before Python 3.10. So annotations use the names of
+this module, which are created when `typing.get_type_hints` asks for them.
 """
 
 from __future__ import annotations

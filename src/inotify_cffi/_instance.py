@@ -1,8 +1,8 @@
-"""An inotify instance as the rest of the package uses it, one for each interpreter.
+"""An inotify instance for the rest of the package: one class for each interpreter.
 
-On CPython one compiled method reads and builds: what cffi adds to a call is a third
-of what Python adds to the kernel's work, and the GIL is given up once, not twice.
-PyPy's compiler sees through cffi.
+On CPython, one compiled method reads and builds the events: cffi would add a third to
+Python's overhead, and the GIL is released once, not twice. PyPy's compiler inlines
+calls through cffi.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ if sys.implementation.name == "pypy":
     _SURELY_EMPTIED = lib.INSTANCE_SURELY_EMPTIED
 
     class Instance:
-        """What python_instance.c is for CPython.
+        """The counterpart of CPython's python_instance.c.
 
         A signal handler may raise between any two steps, and then the result of the
-        first is lost. So results of C are found in memory, and what only one may
-        have is moved in one step of a list or a deque, which is atomic here.
+        first is lost. So C leaves its results in memory, and an item that only one
+        reader may have is moved in one step of a list or a deque, which is atomic.
         """
 
         def __init__(self, parser: Parser) -> None:
-            # Closed also when an exception keeps it from being anybody's.
+            # It is closed even if an exception comes before anybody refers to it.
             self.pointer = ffi.gc(ffi.new("struct instance *"), lib.wait_drop_instance)
             self.closefd = True
             self._parser: Any = parser
             self._buffers: deque[Any] = deque()
             self._waits: deque[Any] = deque()
-            # A wait that an exception has kept from being ended stays in memory.
+            # If an exception prevents the end of a wait, the wait stays in memory.
             self._all_waits: list[Any] = []
-            # What an exception kept: the process, as a number of forks, and the
-            # events. A child must not return what its parent keeps.
+            # Events that an exception kept, each with its process, as a number of
+            # forks: a child must not return its parent's events.
             self._kept: deque[tuple[int, deque[Any]]] = deque()
 
         def open(self, flags: int, closefd: bool) -> int:
@@ -59,10 +59,10 @@ if sys.implementation.name == "pypy":
             self._buffers.clear()
 
         def read(self, events: list[Any], timeout: float, read_delay: float) -> int:
-            """Append all that is queued, or wait for it, so many milliseconds.
+            """Append all queued events; wait for one, in milliseconds.
 
-            With a timeout of 0 it does not wait. Who gives another has looked before:
-            so what is there now is the first event of a wait.
+            With a timeout of 0 it does not wait. A caller with another timeout has
+            tried with 0 before, so an event that is there now ends its wait.
 
             Returns:
                 1 when it appended events, 0 when not; -errno, or -GUARD_CLOSED.
@@ -72,7 +72,7 @@ if sys.implementation.name == "pypy":
             return self._wait(partial(self._drain, events), timeout, read_delay)
 
         def read_one(self, events: list[Any], timeout: float, read_delay: float) -> int:
-            """As `read`, but one event alone; the others stay in the queue."""
+            """As `read`, but for one event; the others stay in the queue."""
             if timeout == 0:
                 return self._take_one(events)
             return self._wait(partial(self._take_one, events), timeout, read_delay)
@@ -84,7 +84,7 @@ if sys.implementation.name == "pypy":
             return self._wait(self._is_readable, timeout, read_delay)
 
         def keep(self, events: list[Any]) -> None:
-            """Return these from the next read, before all others."""
+            """Have the next read return these, before all others."""
             if events:
                 self._kept.appendleft((lib.fork_generation, deque(events)))
                 lib.wait_recheck(self.pointer)
@@ -102,7 +102,7 @@ if sys.implementation.name == "pypy":
             return result
 
         def _batches(self) -> list[deque[Any]]:
-            """Return what is kept, without what the parent process keeps."""
+            """Return the kept events, without those of the parent process."""
             forks = lib.fork_generation
             for batch in list(self._kept):
                 if not batch[1] or batch[0] != forks:
@@ -150,7 +150,7 @@ if sys.implementation.name == "pypy":
             return 1 if queued > 0 else queued
 
         def _append(self, events: list[Any], read: Any, *more: bool) -> int:
-            """Append what one read takes. Return how many bytes are left, or -errno."""
+            """Append the events of one read(2); return the bytes left, or -errno."""
             queued = self._take_buffer()
             known = len(events)
             try:

@@ -1,4 +1,4 @@
-"""Whether a file that a scan found is what it was when the queue was empty last."""
+"""Whether a file is unchanged since the queue was empty, when a scan finds it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLOCK_REALTIME_COARSE = 5  # of <linux/time.h>: what the kernel stamps files wi
 
 
 class LastState:
-    """When the trees were last known, and which directories they had then."""
+    """The time of the last known state of the trees, and their directories then."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -26,7 +26,7 @@ class LastState:
         self._inodes: dict[str, int] = {}
 
     def note(self, moment: Moment, new: Iterable[Directory]) -> None:
-        """Let this be the last state: of a moment, with some new directories."""
+        """Make this the last state: a point in time, and the new directories."""
         self._moment = moment
         self._inodes.clear()
         for directory in new:
@@ -34,11 +34,10 @@ class LastState:
                 note_inode(directory, self._names.path(directory))
 
     def is_unchanged(self, path: str, was_in: Directory) -> bool:
-        """Return whether the file at a path is what it was, in a directory, then.
+        """Return whether the file at a path, in a directory, is unchanged since then.
 
-        It is, when its directory is the same, and nothing has changed the time of its
-        last change (ctime) since: writing does, and so do changes of its attributes,
-        links and renames.
+        It is unchanged if its directory is the same, and its ctime is older. Writing
+        updates the ctime, and so do changes of its attributes, links and renames.
         """
         above, name = os.path.split(path)
         if (was_in, name) in self._names.stale:
@@ -54,13 +53,13 @@ class LastState:
 
 
 class Moment:
-    """A point in time, as the kernel stamps files with it."""
+    """A point in time by the clock of the kernel's timestamps of files."""
 
     def __init__(self) -> None:
         self._coarse = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         self._monotonic = time.monotonic_ns()
 
     def in_nanoseconds(self) -> int:
-        """Return it by the clock as it is set now, if that was set back since."""
+        """Return it by the present clock, in case that was set back since."""
         passed = time.monotonic_ns() - self._monotonic
         return min(self._coarse, time.time_ns() - passed)

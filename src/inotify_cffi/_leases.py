@@ -20,8 +20,8 @@ GONE = "gone"
 UNKNOWN = "unknown"  # a lease cannot be had
 
 _HOW = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
-# What a writer who opens the file while the lease is held lets the kernel send to
-# this process. The default, SIGIO, would end it; this one is ignored by default.
+# The signal that the kernel sends to this process if a writer opens the file while the
+# lease is held. The default, SIGIO, would end the process; this one is ignored.
 _SIGNAL = signal.SIGURG
 
 
@@ -29,9 +29,9 @@ def state(path: str) -> str:
     """Return whether a file is complete: nobody has it open for writing.
 
     Returns:
-        `COMPLETE`, also for what is no regular file; `OPEN`; `GONE`: nothing is at
-        the path; `UNKNOWN`: it may not be read, or is another user's (a lease takes
-        the file's owner or CAP_LEASE), or its file system has no leases.
+        `COMPLETE`, also for anything but a regular file; `OPEN`; `GONE`: nothing is at
+        the path; `UNKNOWN`: it may not be read, or belongs to another user (only the
+        owner may have a lease, or CAP_LEASE), or its file system has no leases.
     """
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):

@@ -1,9 +1,8 @@
 """From the kernel's ``struct inotify_event`` to named tuples.
 
-Where the interpreters differ most. CPython pays 20 ns for a field and
-75 ns for a name that it fetches through cffi, so there `Parser` is compiled.
-PyPy's compiler sees through cffi and walks the struct in place, which no call
-into C can beat.
+The interpreters differ most here. Through cffi, CPython takes 20 ns for a field and
+75 ns for a name, so there `Parser` is compiled. PyPy's compiler inlines cffi and reads
+the struct in place, which is faster than any call into C.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from ._inotify import ffi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    # What freezes programs finds imports in the bytecode, also those that are never
-    # run, but not in a compiled module, which imports this.
+    # The compiled module imports this one. PyInstaller and the like find imports in
+    # bytecode, even in code that never runs, but not in compiled modules.
     from typing import Any
 
     import _cffi_backend  # noqa: F401
@@ -31,7 +30,7 @@ if sys.implementation.name == "pypy":
     _USUAL_SIZE = 32  # of an event: the kernel pads names to a multiple of 16 bytes
 
     class Parser:
-        """Makes named tuples of one type."""
+        """Creates named tuples of one type from events."""
 
         def __init__(self, event_type: type, with_len: bool) -> None:
             self._event_type = event_type
@@ -50,11 +49,11 @@ if sys.implementation.name == "pypy":
     def _append_events(
         events: list[Any], event_type: type, with_len: bool, base: Any, size: int
     ) -> int:
-        # The first without a loop: a read that finds no more, PyPy compiles into
-        # its caller's loop, which saves it a tenth.
+        # The first event is parsed without a loop. PyPy then compiles a read of one
+        # event into its caller's loop, which saves a tenth.
         end, *numbers = _append_event(events, event_type, with_len, base, 0, size)
         if 0 < end < size:
-            # A list that grows to thousands costs a fifth of walking them.
+            # Growing a list to thousands of items costs a fifth of parsing them.
             more = newlist_hint((size - end) // _USUAL_SIZE)
             end = _append_further(more, event_type, with_len, base, end, size, *numbers)
             events += more
@@ -91,10 +90,12 @@ if sys.implementation.name == "pypy":
         mask: int = 0,
         cookie: int = 0,
     ) -> tuple[int, int, int, int]:
-        """Append one event. Return where it ends, or ``offset`` when it is
-        malformed, and its numbers: its neighbour often shares them, and then the
-        objects too. A tenth of a drain is what the collector takes for three more
-        numbers an event."""
+        """Append one event.
+
+        Return the offset of its end, or ``offset`` if it is malformed, and its numbers.
+        Its neighbour often has the same ones, and then shares the objects: three more
+        objects for each event cost the collector a tenth of a drain.
+        """
         left = size - offset - HEADER_SIZE
         if left < 0:
             return offset, wd, mask, cookie

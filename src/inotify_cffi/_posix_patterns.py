@@ -8,26 +8,26 @@ from ._inotify import ffi, lib
 
 # glibc's regcomp recurses for each: 30,000 overflow the stack of 8 MiB.
 _MOST_GROUPS = 1000
-# What may match at the end of a text, and not when more follows; `$` is left to
-# REG_NOTEOL, and a word (`\>`, `\b`) cannot end behind a slash.
+# Expressions that may match at the end of a text, but not if more follows. REG_NOTEOL
+# handles `$`, and a word (`\>`, `\b`) cannot end behind a slash.
 _LOOKING_AHEAD = (b"\\B", b"\\'")
 
 
 class Pattern:
-    """An extended regular expression as inotifywait takes it.
+    """An extended regular expression as inotifywait matches it.
 
-    It matches bytes, in the C locale: what inotifywait, which never calls
-    setlocale(3), does in every locale. Any thread may use it: regexec(3) is
-    thread-safe, and the locale is set for the calling thread alone.
+    It matches bytes, in the C locale, as inotifywait does in every locale: that never
+    calls setlocale(3). Any thread may use it: regexec(3) is thread-safe, and the locale
+    is set for the calling thread alone.
 
     Parameters:
-        expression: what to look for in a text, anywhere.
+        expression: it may match anywhere in a text.
         ignore_case: whether an ASCII letter matches in either case.
 
     Raises:
-        ValueError: it is no expression, in the words of regerror(3); it holds a
-            NUL, or more than 1000 ``(``, which regcomp(3) would overflow the
-            stack with.
+        ValueError: the expression is malformed: the text is that of regerror(3); it
+            contains a NUL, or more than 1000 ``(``, for which regcomp(3) would overflow
+            the stack.
 
     >>> Pattern(r"\\.(git|hg)$").matches("d/.git")
     True
@@ -48,7 +48,7 @@ class Pattern:
         """Return whether something in a path matches.
 
         Parameters:
-            path: as `os.fsdecode` makes it of the kernel's bytes.
+            path: the kernel's bytes, decoded by `os.fsdecode`.
 
         Raises:
             MemoryError: regexec(3) found no memory.
@@ -58,8 +58,8 @@ class Pattern:
     def matches_all_below(self, directory: str) -> bool:
         """Return whether all paths match that begin with a directory's.
 
-        Sure when true. An expression that matches the directory without looking
-        at the end matches with more behind it as well.
+        False may mean that it is not known. An expression that matches the directory
+        independently of its end matches every longer path as well.
 
         Parameters:
             directory: its path, with a slash at the end.

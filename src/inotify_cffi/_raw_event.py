@@ -26,10 +26,10 @@ else:
         module="inotify_cffi.syscalls",
     )
     Event.__doc__ = (
-        "An event as `read_events` gives it: py-inotify's, with its ``len``."
+        "An event, as `read_events` returns it and py-inotify has it, with ``len``."
     )
-    Event.wd.__doc__ = "The watch descriptor it is for; -1 for ``IN_Q_OVERFLOW``."
-    Event.mask.__doc__ = "Bits of ``IN_*`` that say what happened."
-    Event.cookie.__doc__ = "The number that both halves of a rename have; else 0."
-    Event.len.__doc__ = "The bytes of the name as the kernel padded it; 0 without one."
-    Event.name.__doc__ = "The name in the watched directory, as `os.fsdecode` gives it."
+    Event.wd.__doc__ = "The watch descriptor; -1 for ``IN_Q_OVERFLOW``."
+    Event.mask.__doc__ = "Bits of ``IN_*``, which are the kind of event."
+    Event.cookie.__doc__ = "The number that both halves of a rename share; else 0."
+    Event.len.__doc__ = "The length of the padded name, in bytes; 0 without a name."
+    Event.name.__doc__ = "The name in the watched directory, decoded by `os.fsdecode`."

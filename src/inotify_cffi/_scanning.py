@@ -1,11 +1,10 @@
-"""Many directories watched and listed by one call into C.
+"""One call into C watches and lists many directories.
 
-What a scan costs beside the kernel's part is what is done for each directory: two
-crossings into C, an open directory to clean up, an object for each name. Here a whole
-batch, or a subtree, is one crossing. It leaves arrays in memory, which CPython and
-PyPy read alike: `ffi.unpack` and one `decode` for all names cost CPython 0.15 us a
-directory, where the kernel takes 8 us for it; so a function that built the lists in C
-would save nothing that can be measured.
+Beside the kernel's part, a scan costs Python's work for each directory: two calls into
+C, an open directory to clean up, an object for each name. Here one call scans a whole
+batch, or a subtree. It leaves arrays in memory, which CPython and PyPy read alike:
+`ffi.unpack` and one `decode` for all names cost CPython 0.15 us a directory, and the
+kernel takes 8 us for it. So building the lists in C would save nothing measurable.
 """
 
 from __future__ import annotations
@@ -32,24 +31,24 @@ if TYPE_CHECKING:
 
 else:
     Found = namedtuple("Found", ["wds", "results", "names", "group_of", "group_end"])
-    Found.__doc__ = """What a scan found: entries, the given directories first.
+    Found.__doc__ = """The result of a scan: entries, the given directories first.
 
-    What was found in one directory is a group of entries that follow each other,
-    behind that directory.
+    The entries of one directory form a group: they follow each other, behind that
+    directory.
     """
-    Found.wds.__doc__ = "Of each entry, its watch descriptor, or 0."
-    Found.results.__doc__ = """Of each entry: 0, it was watched and listed; an errno;
-        NOT_REACHED, a directory that was not scanned; or NO_DIRECTORY."""
-    Found.names.__doc__ = "Of each entry but the given ones, its name."
-    Found.group_of.__doc__ = "Of each group, the directory, as the index of an entry."
-    Found.group_end.__doc__ = "Of each group, the index of the entry behind it."
+    Found.wds.__doc__ = "The watch descriptor of each entry, or 0."
+    Found.results.__doc__ = """The result for each entry: 0, it was watched and listed;
+        an errno; NOT_REACHED, a directory that was not scanned; or NO_DIRECTORY."""
+    Found.names.__doc__ = "The name of each entry, without the given ones."
+    Found.group_of.__doc__ = "The directory of each group, as the index of an entry."
+    Found.group_end.__doc__ = "The index of the entry behind each group."
 
 NOT_REACHED: int = lib.SCAN_NOT_REACHED
 NO_DIRECTORY: int = lib.SCAN_NO_DIRECTORY
 
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
-# Where a '/' is never part of another character, nor of an error before it.
+# In these encodings, a '/' is never part of another character or of an error.
 _DECODES_TOGETHER = _ENCODING in ("utf-8", "ascii", "iso8859-1")
 
 
@@ -58,7 +57,7 @@ class BulkScanner:
 
     Parameters:
         inotify: the instance.
-        mask: what to watch for, with ONLYDIR and MASK_ADD.
+        mask: the mask of the watches, with ONLYDIR and MASK_ADD.
     """
 
     def __init__(self, inotify: INotify, mask: int) -> None:
@@ -78,18 +77,18 @@ class BulkScanner:
     ) -> Found:
         """Watch each directory, then list it.
 
-        An error concerns one directory; but after ENOSPC, EMFILE and the like, and
-        after EINTR, the others are not reached.
+        An error concerns one directory. But after ENOSPC, EMFILE and the like, and
+        after EINTR, the others are not scanned.
 
         Parameters:
-            paths: paths that the kernel takes.
-            follow: whether these may end in a symbolic link. What is found is not
+            paths: paths in a form that the kernel accepts.
+            follow: whether these may end in a symbolic link. Links below them are not
                 followed.
-            descend: scan the directories that are found, too.
-            only_directories: leave out all other names.
-            limit: how many directories to scan at most.
-            milliseconds: after how long to begin no further one. The first is
-                scanned always.
+            descend: whether to scan the directories that are found, too.
+            only_directories: whether to leave out all other names.
+            limit: the largest number of directories to scan.
+            milliseconds: the time after which no further directory is begun. The first
+                is always scanned.
 
         Raises:
             ValueError: a NUL in a path; the instance is closed.
@@ -125,7 +124,7 @@ class BulkScanner:
         )
 
     def free_memory(self) -> None:
-        """Let the memory of the last scan go; the next one takes its own."""
+        """Free the memory of the last scan; the next one allocates its own."""
         lib.scan_free(self._memory)
 
     def _names(self) -> list[str]:
@@ -136,5 +135,5 @@ class BulkScanner:
             if _DECODES_TOGETHER
             else [name.decode(_ENCODING, _ERRORS) for name in names.split(b"/")]
         )
-        # The same names come again and again: each is kept once, not once a directory.
+        # The same names recur: each is kept once, not once for each directory.
         return list(map({}.setdefault, decoded, decoded))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Lengths of time, and the waits that an event loop sleeps for.
+"""Timeouts, and the waits of tasks.
 
-The wait of a thread is one call of C: see wait.h. A task, or a greenlet, has to
-sleep in its loop instead, so this module takes the same steps one by one.
+The wait of a thread is one call of C: see wait.h. A task, or a greenlet, has to sleep
+in its event loop instead, so this module takes the same steps one by one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Deadline:
             self._end = time.monotonic() + milliseconds / 1000
 
     def seconds_left(self) -> float:
-        """Return how long to wait at most, in seconds; 0 or less: it has passed."""
+        """Return the longest wait, in seconds; 0 or less if the time has passed."""
         if self._end is None:
             return _LONGEST_WAIT
         return min(self._end - time.monotonic(), _LONGEST_WAIT)
@@ -46,8 +46,8 @@ def checked_timeout(timeout: float | None, read_delay: float | None) -> float | 
     """Return the timeout, None for a negative one.
 
     Raises:
-        TypeError: an argument is no number.
-        ValueError: an argument is nan, or ``read_delay`` negative.
+        TypeError: an argument is not a number.
+        ValueError: an argument is nan, or ``read_delay`` is negative.
     """
     if read_delay is not None and not _milliseconds(read_delay, "read_delay") >= 0:
         raise ValueError(f"read_delay must not be negative: {read_delay!r}")
@@ -86,18 +86,18 @@ def move(source: deque[Any], target: list[Any] | deque[Any]) -> None:
 
 
 def raise_error(number: int, path: syscalls.Path | None = None) -> NoReturn:
-    """Raise what a negative result of the instance stands for."""
+    """Raise the exception for a negative result of the instance."""
     if number == -lib.GUARD_CLOSED:
         raise ValueError(CLOSED_MESSAGE)
     syscalls.raise_os_error(-number, path)
 
 
 class Wait:
-    """One wait that an event loop sleeps for.
+    """One wait of a task, whose event loop sleeps for it.
 
-    It is three steps: make it, then in a try `begin`, then in any case `end`. So
-    the exception of a signal handler leaves nothing behind, wherever it strikes.
-    One that is dropped ends when it is collected.
+    It takes three steps: create it; in a try, `begin`; in a finally, `end`. So the
+    exception of a signal handler leaves nothing behind, wherever it is raised. A wait
+    that was not ended ends when it is collected.
     """
 
     def __init__(self, instance: Instance) -> None:
@@ -122,26 +122,26 @@ class Wait:
             syscalls.raise_epoll_error(-result)
 
     def end(self) -> None:
-        """End it. A wake that came too late for it is kept for the next wait."""
+        """End it. If a wake came too late for it, that is kept for the next wait."""
         lib.wait_end(self._wait, self._reported)
 
     def fileno(self) -> int:
-        """Return what is readable when there is an event, or news for `goes_on`."""
+        """Return the descriptor that is readable at an event, or if `goes_on` changes."""
         return lib.wait_epoll_fd(self._wait)
 
     def wakeup_fileno(self) -> int:
-        """Return what is readable when there is news for `goes_on`."""
+        """Return the descriptor that is readable if `goes_on` changes."""
         return lib.wait_wakeup_fd(self._wait)
 
     def seconds_left(self) -> float:
-        """Return how long to sleep at most, in seconds."""
+        """Return the longest sleep, in seconds."""
         milliseconds = lib.wait_remaining(self._wait)
         if milliseconds < 0:
             return _LONGEST_WAIT
         return min(milliseconds / 1000, _LONGEST_WAIT)
 
     def goes_on(self, *, whatever_the_time: bool = False) -> bool:
-        """Return whether nothing ended it; False after `wake`, or after its time.
+        """Return whether the wait continues; False after `wake`, or after its time.
 
         Raises:
             ValueError: the instance is closed.

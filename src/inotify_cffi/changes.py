@@ -40,7 +40,7 @@ class _Ended(NamedTuple):
 
 
 class _Watching:
-    """What `Batches` and `AsyncBatches` do, but for the waiting."""
+    """Everything that `Batches` and `AsyncBatches` have in common: all but the wait."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class _Watching:
         return self._patience
 
     def take(self, events: Events) -> _Ended | None:
-        """Go on with events; return the batch when it is finished."""
+        """Continue with events; return the batch when it is complete."""
         steps = self._steps
         assert steps is not None
         self._steps = None
@@ -115,12 +115,12 @@ class Batches:
 
     @property
     def watcher(self) -> TreeWatcher:
-        """The watcher below. Do not read from it."""
+        """The `TreeWatcher` that this iterator reads. Do not read from it."""
         return self._watching.watcher
 
     @property
     def mirror(self) -> Mirror:
-        """The names in the trees, as far as events were read."""
+        """The names in the trees, as of the events that were read."""
         return self._watching.mirror
 
     @property
@@ -129,9 +129,10 @@ class Batches:
         return self._watching.watcher.closed
 
     def close(self) -> None:
-        """End the iteration, also if it waits in another thread. Idempotent.
+        """End the iteration at once, even if another thread waits in it.
 
-        May be called from any thread and from a signal handler.
+        This may be called from any thread and from a signal handler. A second call
+        does nothing.
         """
         self._watching.watcher.close()
 
@@ -157,7 +158,7 @@ class Batches:
             while ended is None:
                 ended = watching.take(watching.watcher.read(watching.next_wait()))
         except OSError:
-            raise  # a limit: the watcher has lost nothing, and goes on
+            raise  # a limit: the watcher has lost nothing, and can be read again
         except BaseException as error:
             if isinstance(error, ValueError) and self.closed:
                 raise StopIteration from None
@@ -179,19 +180,19 @@ class AsyncBatches:
 
     @property
     def watcher(self) -> TreeWatcher:
-        """The watcher below. Do not read from it.
+        """The `TreeWatcher` that this iterator reads. Do not read from it.
 
         Raises:
-            ValueError: it has not begun.
+            ValueError: the watch has not begun.
         """
         return self._watching.watcher
 
     @property
     def mirror(self) -> Mirror:
-        """The names in the trees, as far as events were read.
+        """The names in the trees, as of the events that were read.
 
         Raises:
-            ValueError: it has not begun.
+            ValueError: the watch has not begun.
         """
         return self._watching.mirror
 
@@ -207,13 +208,16 @@ class AsyncBatches:
         return self._closed
 
     def close(self) -> None:
-        """End the iteration, also if another task waits in it. Idempotent."""
+        """End the iteration at once, even if another task waits in it.
+
+        A second call does nothing.
+        """
         self._closed = True
         if self._begun is not None:
             self._begun.watcher.close()
 
     async def __aenter__(self) -> AsyncBatches:
-        """Begin. When this returns, everything is watched."""
+        """Begin to watch. When this returns, everything is watched."""
         await self._start()
         return self
 
@@ -249,9 +253,9 @@ class AsyncBatches:
         return ended.changes
 
     async def _start(self) -> _Watching | None:
-        """Begin, if that was not done; return None when it is closed."""
+        """Begin if this has not begun yet; return None if it is closed."""
         if self._begun is None and not self._closed:
-            # Listing a tree takes a while, and must not hold up the event loop.
+            # Listing a tree takes a while, and must not block the event loop.
             self._begun = await _Beginning(self._begin).begun()
         if self._closed:
             self.close()
@@ -336,9 +340,10 @@ def watch(
             slash with the path below the root, where ``**`` matches any number of
             directories. A rename from an ignored name to another is ``"added"``; the
             reverse is ``"deleted"``.
-        gitignore: also leave out what .gitignore files say, those in the trees and
-            those above them in the same repository. Each is read once, when something
-            beside it is first met. Needs pathspec, the extra ``gitignore``.
+        gitignore: also leave out what git ignores, by the .gitignore files in the trees
+            and in the directories above them in the same repository. Each file is read
+            once, when the first path beside it is met. Needs pathspec, the extra
+            ``gitignore``.
         settle: a batch ends when nothing has happened for this time, in milliseconds.
         at_most: a batch ends at the latest this time after its first event, in
             milliseconds, even if the tree is still busy.
@@ -347,12 +352,12 @@ def watch(
         complete: hold back a new or modified file while anybody has it open for
             writing. A change of its attributes alone is then not reported.
         initial: the first batch is everything that is there, as ``"added"``. It may be
-            empty. Otherwise what is there at the call is known, and not reported.
+            empty. Without it, the content at the call is known, and not reported.
 
     Returns:
         An iterator of lists of `Change`. It ends when it is closed, when no root is
-        left, or with an exception other than OSError. It is for one thread;
-        `Batches.close` may be called from any.
+        left, or with an exception other than OSError. One thread may use it;
+        `Batches.close` may be called from any thread.
 
     Raises:
         OSError: as for `TreeWatcher`, also during the iteration.
@@ -419,16 +424,16 @@ def awatch(
     """Watch trees for a task, under asyncio, uvloop or trio: see `watch`.
 
     It begins with ``async with``, or with the first step of ``async for``, in a thread
-    of its own, so that listing a large tree does not block the event loop. What is
-    there at that time is known, and not reported.
+    of its own, so that listing a large tree does not block the event loop. The content
+    at that time is known, and not reported.
 
     Parameters:
         paths: as for `watch`, like all other parameters.
 
     Returns:
         An asynchronous iterator of lists of `Change`. Cancellation loses nothing; the
-        iteration can be continued. It is for one task; `AsyncBatches.close` may be
-        called from any.
+        iteration can be continued. One task may use it; `AsyncBatches.close` may be
+        called from any task.
     """
     return AsyncBatches(
         partial(
@@ -447,5 +452,14 @@ def awatch(
 
 
 def _check(name: str, value: float) -> None:
-    if not value >= 0:
-        raise ValueError(f"{name} is no length of time: {value!r}")
+    try:
+        is_length = value >= 0
+    except TypeError:
+        given = type(value).__name__
+        raise TypeError(
+            f"{name} must be a number of milliseconds, not {given}"
+        ) from None
+    if not is_length:
+        raise ValueError(
+            f"{name} must be a number of milliseconds, 0 or more, not {value!r}"
+        )

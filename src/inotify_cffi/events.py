@@ -1,4 +1,4 @@
-"""Bytes and masks into words.
+"""Events from bytes, and names for masks.
 
 Some facts about events (inotify(7), and ``fs/notify/inotify`` of the kernel):
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 else:
     Event = namedtuple("Event", ["wd", "mask", "cookie", "name"])
-    Event.__doc__ = "An inotify event, as `INotify.read` and `parse_events` give it."
-    Event.wd.__doc__ = "The watch descriptor it is for; -1 for Q_OVERFLOW."
-    Event.mask.__doc__ = "Bits of `flags` that say what happened."
-    Event.cookie.__doc__ = "The number that both halves of a rename have; else 0."
+    Event.__doc__ = "An inotify event, as `INotify.read` and `parse_events` return it."
+    Event.wd.__doc__ = "The watch descriptor; -1 for Q_OVERFLOW."
+    Event.mask.__doc__ = "Bits of `flags`, which are the kind of event."
+    Event.cookie.__doc__ = "The number that both halves of a rename share; else 0."
     Event.name.__doc__ = """The name inside the watched directory, as `os.fsdecode`
         gives it: bytes that are not text come back whole through `os.fsencode`.
         Empty when the event is for the watched object itself."""
@@ -96,11 +96,11 @@ class flags(_Named):
         """Return the flags that are set in a mask, in the order above.
 
         Parameters:
-            mask: any int, such as the mask of an event. Bits that have no name
-                are passed by; `mask_str` shows them.
+            mask: any int, such as the mask of an event. Bits without a name are
+                ignored; `mask_str` shows them.
 
         Raises:
-            TypeError: ``mask`` is no int.
+            TypeError: ``mask`` is not an int.
 
         >>> flags.from_mask(0x40000100) == [flags.CREATE, flags.ISDIR]
         True
@@ -118,7 +118,7 @@ class masks(_Named):
 
 
 def mask_str(mask: int) -> str:
-    """Return a mask in words.
+    """Return the names of a mask's flags.
 
     Parameters:
         mask: any int, such as the mask of an event.
@@ -128,7 +128,7 @@ def mask_str(mask: int) -> str:
         hexadecimal.
 
     Raises:
-        TypeError: ``mask`` is no int.
+        TypeError: ``mask`` is not an int.
 
     >>> mask_str(0x40000100)
     'CREATE | ISDIR'
@@ -147,7 +147,7 @@ def mask_str(mask: int) -> str:
 
 
 def parse_events(data: _hints.BytesLike) -> list[Event]:
-    """Parse what was read from an inotify descriptor.
+    """Parse the bytes that were read from an inotify descriptor.
 
     Parameters:
         data: any bytes-like object, contiguous.
@@ -156,9 +156,9 @@ def parse_events(data: _hints.BytesLike) -> list[Event]:
         The events, in their order.
 
     Raises:
-        ValueError: a header is cut short, a ``len`` runs past the end, or a
-            name is not ended by a NUL; the text gives the offset in bytes at
-            which that event begins.
+        ValueError: a header is truncated, a ``len`` exceeds the data, or a name
+            has no NUL at its end. The text has the offset of that event, in
+            bytes.
         TypeError: ``data`` is not bytes-like.
 
     >>> parse_events(bytes.fromhex("01000000 00010000 00000000 04000000 61620000"))
@@ -166,8 +166,8 @@ def parse_events(data: _hints.BytesLike) -> list[Event]:
     """
     if isinstance(data, str):
         raise TypeError("data must be bytes-like, not str")
-    if type(data) is not bytes:  # __class__ may say so of anything
-        # A copy costs a hundredth of the events, and does not change meanwhile.
+    if type(data) is not bytes:  # any object may have bytes as its __class__
+        # Nobody can change a copy meanwhile; it costs a hundredth of the parsing.
         with ffi.from_buffer(data) as memory:
             data = ffi.buffer(memory)[:]
     events: list[Event] = []

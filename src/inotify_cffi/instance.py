@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import operator
 import os
 import warnings
 from collections import namedtuple
@@ -30,13 +29,16 @@ else:
     Watch = namedtuple("Watch", ["wd", "inode", "device", "mask"])
     Watch.__doc__ = "A watch as the kernel lists it: see `INotify.watches`."
     Watch.wd.__doc__ = "The watch descriptor."
-    Watch.inode.__doc__ = "The inode number of what is watched, as in `os.stat`."
-    Watch.device.__doc__ = """The device that is on, ``st_dev`` of `os.stat`, except
-        where a file system such as btrfs shows user space another one than it has."""
-    Watch.mask.__doc__ = """What is watched for; from Linux 5.19 on with ONESHOT and
-        EXCL_UNLINK."""
+    Watch.inode.__doc__ = "The inode number of the watched object, as in `os.stat`."
+    Watch.device.__doc__ = """The device of that inode, as ``st_dev`` of `os.stat`, but
+        not on file systems such as btrfs that show user space a different one."""
+    Watch.mask.__doc__ = """The mask of the watch; from Linux 5.19 on, it includes
+        ONESHOT and EXCL_UNLINK."""
 
 _encode_path = syscalls.encode_path
+
+_REFUSED = {"readline", "readlines", "readall", "readinto", "write", "writelines"}
+_REFUSED |= {"seek", "tell", "truncate"}
 
 
 class INotify(io.FileIO):
@@ -54,26 +56,26 @@ class INotify(io.FileIO):
     Raises:
         OSError: EMFILE, ENFILE or ENOMEM; the text names the limit.
 
-    **Threads.** Every method may be called from any thread at any time; each
-    event goes to exactly one reader, and each read returns its events in the
-    kernel's order, those that an iteration has left first. Instances share
-    nothing.
+    **Threads.** Every method may be called from any thread at any time. Each
+    event goes to exactly one reader. Each read returns its events in the
+    kernel's order. Instances share nothing.
 
-    **Signals.** Every method may be called from a signal handler. An exception
-    that one raises leaves the method, and the next read returns what was taken
-    from the queue: at once, so before older events that another thread has
-    taken and has not left yet. Only an iteration or a read that is returning
-    already takes what it returns with it.
+    **Signals.** Every method may be called from a signal handler. If a handler
+    raises during a read, its exception leaves the read, and the next read
+    returns the events that were already taken from the queue. It returns them
+    at once, even if another thread took older events and has not returned them
+    yet. If a read or an iteration is already returning when the handler raises,
+    the events that it was returning are lost.
 
-    **fork.** A child has the same queue as its parent: when both read, each
-    event goes to one of them, whichever is faster, so let one of them close
-    its copy first. That neither removes the other's watches nor ends its
-    waits. What an iteration had taken and not told is the parent's. When both
-    must read, open the instance with ``nonblocking=True``: else the slower one
-    may wait past its timeout for an event that the faster one took. A child
-    that a signal handler forks off in the midst of a read goes on with it, and
-    returns what it had taken by then, as the parent does. No event loop
-    survives a fork: a child needs a new one.
+    **fork.** A child has the same queue as its parent. If both read, each event
+    goes to the faster one, so close one of the two copies first. That neither
+    removes the other's watches nor ends its waits. Events that were taken from
+    the queue before the fork, and not returned, belong to the parent. If both
+    must read, open the instance with ``nonblocking=True``; otherwise the slower
+    one may wait past its timeout for an event that the faster one took. If a
+    signal handler forks during a read, parent and child both continue that read
+    and both return the events that it had taken. No event loop survives a fork:
+    a child needs a new one.
 
     **A file object.** Methods of `io.FileIO` that make no sense for events raise
     `io.UnsupportedOperation`: ``readline``, ``readlines``, ``readall``,
@@ -84,8 +86,8 @@ class INotify(io.FileIO):
     []
     """
 
-    # The only private name, and one that no subclass has by chance. The class has it
-    # for objects whose __init__ did not run, or failed.
+    # The only private name; no subclass has it by chance. The class has it too, for
+    # objects whose __init__ did not run, or failed.
     __instance = None  # type: Any
 
     def __init__(
@@ -107,8 +109,8 @@ class INotify(io.FileIO):
         if fd < 0:
             syscalls.raise_init_error(-fd)
         try:
-            # What FileIO closes it closes at once, perhaps under a system call
-            # of another thread; the compiled instance waits for the last one.
+            # FileIO would close the descriptor at once, perhaps during a system
+            # call of another thread. The compiled instance waits for the last call.
             super().__init__(fd, mode="rb", closefd=False)
             self.__instance = instance
         except BaseException:
@@ -132,14 +134,14 @@ class INotify(io.FileIO):
     def add_watch(self, path: _hints.Path, mask: int) -> int:
         """Watch ``path``, or change its watch: inotify_add_watch(2).
 
-        Watching what is watched already returns the same watch descriptor and
-        replaces the mask. Without MASK_ADD that loses events which another
-        processor makes at that moment: the kernel clears the old mask before
+        If the object is watched already, this returns the same watch descriptor
+        and replaces the mask. Without MASK_ADD, events that another processor
+        causes at that moment are lost: the kernel clears the old mask before
         it sets the new one.
 
         Parameters:
-            path: str, bytes or PathLike; needs permission to read it.
-            mask: `flags`, or'ed.
+            path: str, bytes or PathLike; you need permission to read it.
+            mask: `flags`, combined with ``|``.
 
         Returns:
             The watch descriptor.
@@ -147,7 +149,7 @@ class INotify(io.FileIO):
         Raises:
             OSError: as inotify_add_watch(2) lists, with the path; ENOSPC names
                 the sysctl and its value.
-            TypeError: ``path`` is no path or ``mask`` no int.
+            TypeError: ``path`` is not a path, or ``mask`` is not an int.
             OverflowError: ``mask`` is negative or has more than 32 bits.
             ValueError: a NUL in ``path``; this object is closed.
         """
@@ -157,7 +159,11 @@ class INotify(io.FileIO):
         if name.__class__ is not str or "\0" in name:
             name = _encode_path(path)
         while True:
-            wd: int = self.__instance.add_watch(name, mask)
+            try:
+                wd: int = self.__instance.add_watch(name, mask)
+            except OverflowError:
+                syscalls.checked_mask(mask)  # its error has the value
+                raise
             if wd >= 0:
                 return wd
             if wd == -lib.GUARD_CLOSED:
@@ -172,14 +178,17 @@ class INotify(io.FileIO):
             wd: the watch descriptor that `add_watch` returned.
 
         Raises:
-            OSError: EINVAL, there is no such watch.
-            TypeError: ``wd`` is no int.
+            OSError: EINVAL: there is no such watch.
+            TypeError: ``wd`` is not an int.
             OverflowError: ``wd`` has more than 32 bits.
             ValueError: this object is closed.
         """
         if not isinstance(wd, int):
-            wd = operator.index(wd)
-        result = self.__instance.rm_watch(wd)
+            wd = syscalls.checked_wd(wd)
+        try:
+            result = self.__instance.rm_watch(wd)
+        except OverflowError:
+            raise OverflowError(f"wd must be an int of 32 bits, not {wd}") from None
         if result == -errno.EINVAL:
             syscalls.raise_no_watch(wd)
         if result < 0:
@@ -193,25 +202,24 @@ class INotify(io.FileIO):
         """Return all queued events; wait for one if there is none.
 
         Parameters:
-            timeout: how long to wait at most, in milliseconds, fractions too.
-                None or a negative number: until there is an event. 0: not at
-                all.
-            read_delay: when it had to wait, how long to go on waiting after
-                the first event, in milliseconds, for more to gather, which the
-                kernel may merge.
+            timeout: how long to wait at most, in milliseconds; fractions are
+                allowed. None or a negative number: wait until there is an
+                event. 0: do not wait.
+            read_delay: after a wait, how long to let more events gather after
+                the first one, in milliseconds. The kernel may merge them.
 
         Returns:
-            The events in the kernel's order, all that were queued when this
-            was called and perhaps more. An empty list if the timeout expires or
-            `wake` is called.
+            All events that were queued at the call, and perhaps more, in the
+            kernel's order. An empty list if the timeout expires or `wake` is
+            called.
 
         Raises:
             ValueError: this object is closed, or is closed while this waits;
                 an argument is not a number of milliseconds.
             TypeError: an argument is not a number.
 
-        An exception that a signal handler raises leaves this method; what it
-        had taken from the queue is returned by the next read.
+        If a signal handler raises, its exception leaves this method, and the
+        next read returns the events that this one had taken from the queue.
         """
         if timeout is not None or read_delay is not None:
             timeout = checked_timeout(timeout, read_delay)
@@ -235,21 +243,21 @@ class INotify(io.FileIO):
     ) -> list[Event]:
         """Await events: `read` for a task, under asyncio, uvloop or trio.
 
-        Any number of tasks may wait, in any number of threads. Cancelling one
-        loses nothing: events are taken only when the task runs again, and
-        returned at once. The first call makes the descriptor non-blocking for
-        good, so that no other reader can make this one block the loop.
+        Any number of tasks may wait, in any number of threads. Cancellation
+        loses nothing: events are taken only when the task runs again, and are
+        returned at once. The first call makes the descriptor non-blocking
+        permanently, so that no other reader can block the loop.
 
-        A task that is dropped while it waits, because its loop was closed, ends
-        its wait when it is collected; on PyPy, which runs no ``finally`` then,
-        only `close` does, and one `wake` may be spent on it before.
+        If a loop is closed while a task waits, the wait ends when the task is
+        collected. PyPy runs no ``finally`` then: there the wait ends at `close`,
+        and may consume one `wake` before that.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds. None or a
-                negative number: until there is an event. 0: not at all, but
-                other tasks get their turn.
-            read_delay: when it had to wait, how long to go on waiting after the
-                first event, in milliseconds, as for `read`.
+                negative number: wait until there is an event. 0: do not wait,
+                but let other tasks run.
+            read_delay: after a wait, how long to let more events gather after
+                the first one, in milliseconds, as for `read`.
 
         Returns:
             The events, as `read` returns them.
@@ -281,12 +289,12 @@ class INotify(io.FileIO):
         timeout: _hints.Milliseconds = None,
         read_delay: _hints.Milliseconds = None,
     ) -> bool:
-        """Wait until there is an event, without taking it.
+        """Wait until there is an event, and leave it in the queue.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds, as for `read`.
-            read_delay: how long to go on waiting after the first event, in
-                milliseconds, as for `read`.
+            read_delay: how long to let more events gather after the first one,
+                in milliseconds, as for `read`.
 
         Returns:
             Whether there is one. False if the timeout expires or `wake` is
@@ -306,7 +314,7 @@ class INotify(io.FileIO):
         return bool(result)
 
     async def await_readable(self, timeout: _hints.Milliseconds = None) -> bool:
-        """Await an event, without taking it: `wait_readable` for a task.
+        """Await an event, and leave it in the queue: `wait_readable` for a task.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds, as for `aread`.
@@ -324,43 +332,42 @@ class INotify(io.FileIO):
         backend = _awaiting.running_backend()
         await backend.checkpoint()
         instance = self.__instance
-        look = partial(_try, instance.wait_readable, 0, -1)
-        if look():
+        is_readable = partial(_try, instance.wait_readable, 0, -1)
+        if is_readable():
             return True
         return timeout != 0 and await _awaiting.wait_for(
-            backend, instance, look, timeout, None
+            backend, instance, is_readable, timeout, None
         )
 
     def wake(self) -> None:
-        """Let every `read` and `aread` that waits return ``[]`` at once.
+        """Make every waiting `read` and `aread` return ``[]`` at once.
 
-        Where none waits, the next one that would have to wait returns ``[]``
-        instead; one such wake is kept, however often this is called. So a
-        reader that has just looked at a flag, and is about to wait, does not
-        miss the wake that tells it to look again. Iteration goes on waiting.
+        If none waits, the next one that would have to wait returns ``[]``
+        instead. One such wake is kept, however often this is called. So a
+        reader that tests a flag and then waits does not miss a wake between
+        the two. An iteration continues to wait.
 
-        May be called from any thread, task or signal handler. On a closed
+        This may be called from any thread, task or signal handler. On a closed
         object it does nothing.
         """
         self.__instance.wake()
 
     def close(self) -> None:
-        """Close the instance; all its watches go with it.
+        """Close the instance, and remove all its watches.
 
-        A `read` or `aread` that waits, in whatever thread or task, raises
-        ValueError at once, and iteration ends. The descriptor itself is closed
-        when the last system call on it has returned. Closing again does
-        nothing.
+        Every waiting `read` and `aread`, in any thread or task, raises
+        ValueError at once, and every iteration ends. The descriptor is closed
+        when the last system call on it has returned. A second call does nothing.
         """
         super().close()
         if self.__instance is not None:
             self.__instance.close()
 
     def watches(self) -> list[Watch]:
-        """Return what the kernel says is watched, from ``/proc/self/fdinfo``.
+        """Return the watches as the kernel lists them in ``/proc/self/fdinfo``.
 
         Returns:
-            The watches, each with the object that it is on, in no order.
+            The watches, each with the object that it is on, in any order.
 
         Raises:
             OSError: /proc is not mounted.
@@ -382,7 +389,7 @@ class INotify(io.FileIO):
         return self
 
     def __next__(self) -> Event:  # type: ignore[override]
-        """Return the next event; wait for it. Ends when this object is closed."""
+        """Wait for the next event and return it. Ends when this object is closed."""
         instance = self.__instance
         events: list[Event] = []
         try:
@@ -432,6 +439,10 @@ class INotify(io.FileIO):
     seek = tell = truncate = write = writelines = _refuse
     del _refuse
 
+    def __dir__(self) -> list[str]:
+        """Return the names of this object, without the methods that are refused."""
+        return [name for name in super().__dir__() if name not in _REFUSED]
+
     def __del__(self) -> None:
         if self.__instance is None or self.closed:
             return
@@ -452,8 +463,8 @@ def _wait(
     timeout: float | None,
     read_delay: float | None,
 ) -> int:
-    """Call what waits in C; among greenlets, where that would keep all of them from
-    running, let their loop wait and call what does not."""
+    """Wait in C. Among greenlets, that would keep all of them from running: there, let
+    their loop wait, and call C without waiting."""
     backend = _awaiting.greenlets()
     if backend is None:
         return call(
@@ -461,13 +472,13 @@ def _wait(
             -1 if timeout is None else timeout,
             -1 if read_delay is None else read_delay,
         )
-    look = partial(_try, call, *arguments, 0, -1)
-    waiting = _awaiting.wait_for(backend, instance, look, timeout, read_delay)
+    try_read = partial(_try, call, *arguments, 0, -1)
+    waiting = _awaiting.wait_for(backend, instance, try_read, timeout, read_delay)
     return _awaiting.run_among_greenlets(waiting)
 
 
 def _try(call: Callable[..., int], *arguments: Any) -> bool:
-    """Call what does not wait; return whether there was something."""
+    """Make a call that does not wait; return whether there was something."""
     result = call(*arguments)
     if result < 0:
         raise_error(result)
@@ -481,17 +492,17 @@ def _never_block(instance: Any) -> None:
 
 
 def pointer_to(inotify: INotify) -> Any:
-    """Return the compiled instance, for what else in this package calls C with it.
+    """Return a pointer to the compiled instance, for other calls of C in this package.
 
-    A scan of a tree watches many directories by one call. It keeps the instance in
-    memory, closed or not, also when the object is initialised again.
+    A scan of a tree watches many directories by one call. The pointer keeps the
+    instance in memory, even if it is closed or the object is initialised again.
     """
     instance: Any = inotify._INotify__instance  # type: ignore[attr-defined]
-    return ffi.gc(pointer_of(instance), partial(_let_go, instance))
+    return ffi.gc(pointer_of(instance), partial(_keep_until_freed, instance))
 
 
-def _let_go(instance: Any, pointer: Any) -> None:
-    """Refer to the instance until the pointer to it is dropped."""
+def _keep_until_freed(instance: Any, pointer: Any) -> None:
+    """Refer to the instance until the pointer to it is freed."""
 
 
 def _watch(line: str) -> Watch:

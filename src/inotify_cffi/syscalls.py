@@ -67,11 +67,11 @@ _parser: _parsing.Parser | None = None
 
 
 def encode_path(path: Path) -> bytes:
-    """Return ``path`` as the kernel takes it.
+    """Return ``path`` as bytes for the kernel.
 
     Raises:
-        TypeError: it is not a str, bytes or PathLike.
-        ValueError: it holds a NUL, at which C would cut it short.
+        TypeError: it is not str, bytes or PathLike.
+        ValueError: it contains a NUL, where C would truncate it.
     """
     name = os.fspath(path)
     encoded = name.encode(_ENCODING, _ERRORS) if isinstance(name, str) else name
@@ -81,14 +81,14 @@ def encode_path(path: Path) -> bytes:
 
 
 def raise_os_error(number: int, path: Path | None = None) -> NoReturn:
-    """Raise the `OSError` for errno ``number``, as `os_error` has it."""
+    """Raise the `OSError` that `os_error` returns."""
     raise os_error(number, path)
 
 
 def os_error(number: int, path: Path | None = None) -> OSError:
-    """Return the `OSError` for errno ``number``, with what can be done about it.
+    """Return the `OSError` for errno ``number``.
 
-    The text of a limit names the sysctl and its present value.
+    For a limit, the text names the sysctl, its value and what to do.
     """
     text = os.strerror(number)
     if number == errno.ENOSPC:
@@ -102,17 +102,19 @@ def os_error(number: int, path: Path | None = None) -> OSError:
 def raise_add_error(number: int, path: Path, mask: int) -> NoReturn:
     """Raise the `OSError` for an errno of inotify_add_watch(2).
 
-    EINVAL is about the mask: inotify(7), and ``inotify_add_watch`` in
-    ``fs/notify/inotify/inotify_user.c``.
+    The kernel returns EINVAL for a mask without a bit of its own, for MASK_ADD with
+    MASK_CREATE, and for a descriptor of something else: inotify_add_watch in
+    fs/notify/inotify/inotify_user.c.
     """
     if number != errno.EINVAL:
         raise_os_error(number, path)
     both = lib.IN_MASK_ADD | lib.IN_MASK_CREATE
-    fault = "asks for no event"
+    fault = f"mask {int(mask):#x} asks for no event"
     if mask & both == both:
-        fault = "has both MASK_ADD and MASK_CREATE"
-    text = f"{os.strerror(number)}: mask {int(mask):#x} {fault}"
-    raise OSError(number, text, os.fspath(path))
+        fault = f"mask {int(mask):#x} has both MASK_ADD and MASK_CREATE"
+    elif mask & lib.IN_ALL_EVENTS:
+        fault = "the descriptor is not an inotify instance"
+    raise OSError(number, f"{os.strerror(number)}: {fault}", os.fspath(path))
 
 
 def raise_no_watch(wd: int) -> NoReturn:
@@ -124,7 +126,7 @@ def checked_mask(mask: int) -> int:
     """Return a mask as an int of 32 bits.
 
     Raises:
-        TypeError: it is no int.
+        TypeError: it is not an int.
         OverflowError: it is negative or has more than 32 bits.
     """
     try:
@@ -133,26 +135,38 @@ def checked_mask(mask: int) -> int:
         message = f"mask must be an int, such as flags.CREATE, not {mask!r}"
         raise TypeError(message) from None
     if not 0 <= number < 1 << 32:
-        raise OverflowError("mask must be a number of 32 bits")
+        raise OverflowError(f"mask must be a number of 32 bits, not {number:#x}")
     return number
 
 
+def checked_wd(wd: int) -> int:
+    """Return a watch descriptor as an int.
+
+    Raises:
+        TypeError: it is not an int.
+    """
+    try:
+        return index(wd)
+    except TypeError:
+        raise TypeError(f"wd must be an int, not {wd!r}") from None
+
+
 def raise_epoll_error(number: int) -> NoReturn:
-    """Raise the `OSError` for an errno of epoll_ctl(2), whose ENOSPC is another's."""
+    """Raise the `OSError` for an errno of epoll_ctl(2): its ENOSPC is epoll's limit."""
     if number != errno.ENOSPC:
         raise_os_error(number)
     raise OSError(
         number,
         "no more epoll watches: fs.epoll.max_user_watches is "
         f"{_value_of('fs.epoll.max_user_watches')} for this user; "
-        "raise it with sysctl, or wait for less",
+        "raise it with sysctl, or wait in fewer tasks",
     )
 
 
 def raise_init_error(number: int) -> NoReturn:
     """Raise the `OSError` for an errno of inotify_init1(2).
 
-    EMFILE stands for two limits there; the text says which one it was.
+    EMFILE stands for two limits; the text says which one was reached.
     """
     if number != errno.EMFILE:
         raise_os_error(number)
@@ -174,10 +188,10 @@ def raise_init_error(number: int) -> NoReturn:
 
 
 def _limit_of(what: str) -> str:
-    """Say which sysctl limits the watches or the instances, and its value.
+    """Return the sysctl that limits the watches or the instances, and its value.
 
-    A user namespace, as containers have it, has a limit of its own below that of
-    the system: user_namespaces(7), namespaces(7). Outside they are the same.
+    A user namespace, such as a container's, may have a lower limit of its own:
+    user_namespaces(7), namespaces(7). Outside of one, both are the same.
     """
     system, namespace = f"fs.inotify.max_user_{what}", f"user.max_inotify_{what}"
     value, lower = _value_of(system), _value_of(namespace)
@@ -195,7 +209,7 @@ def _value_of(sysctl: str) -> int | None:
 
 
 def init() -> int:
-    """Make an inotify instance: inotify_init(2).
+    """Create an inotify instance: inotify_init(2).
 
     The descriptor is inherited over exec; `init1` can prevent that.
 
@@ -212,18 +226,18 @@ def init() -> int:
 
 
 def init1(flags: int = 0) -> int:
-    """Make an inotify instance: inotify_init1(2).
+    """Create an inotify instance: inotify_init1(2).
 
     Parameters:
-        flags: ``IN_NONBLOCK`` and ``IN_CLOEXEC``, or'ed.
+        flags: ``IN_NONBLOCK`` and ``IN_CLOEXEC``, combined with ``|``.
 
     Returns:
         The file descriptor; `os.close` closes it.
 
     Raises:
-        OSError: EINVAL for an unknown flag; EMFILE, ENFILE or ENOMEM, and the
-            text names the limit.
-        TypeError, OverflowError: ``flags`` is no int, or none that C can hold.
+        OSError: EINVAL for an unknown flag; EMFILE, ENFILE or ENOMEM: the text
+            names the limit.
+        TypeError, OverflowError: ``flags`` is not an int, or too large for C.
     """
     fd = lib.call_init1(index(flags))
     if fd < 0:
@@ -234,21 +248,21 @@ def init1(flags: int = 0) -> int:
 def add_watch(fd: int, pathname: _hints.Path, mask: int) -> int:
     """Watch ``pathname``, or change its watch: inotify_add_watch(2).
 
-    Changing an existing watch without ``IN_MASK_ADD`` loses events that
-    another processor makes at that moment: the kernel clears the old mask
-    before it sets the new one.
+    If a watch exists and ``IN_MASK_ADD`` is not set, events that another processor
+    causes at that moment are lost: the kernel clears the old mask before it sets
+    the new one.
 
     Parameters:
         fd: the descriptor of an inotify instance.
-        pathname: what to watch; needs permission to read it.
-        mask: which events to report, and how: ``IN_*``, or'ed.
+        pathname: str, bytes or PathLike; you need permission to read it.
+        mask: which events to report, and how: ``IN_*``, combined with ``|``.
 
     Returns:
         The watch descriptor.
 
     Raises:
         OSError: as inotify_add_watch(2) lists; ENOSPC names the sysctl.
-        TypeError, OverflowError: ``mask`` or ``fd`` is no int, or out of range.
+        TypeError, OverflowError: ``mask`` or ``fd`` is not an int, or out of range.
         ValueError: a NUL in ``pathname``.
     """
     fd, mask = index(fd), index(mask)  # cffi would take a Decimal
@@ -258,7 +272,7 @@ def add_watch(fd: int, pathname: _hints.Path, mask: int) -> int:
         if wd >= 0:
             return wd
         if wd != -errno.EINTR:
-            raise_os_error(-wd, pathname)
+            raise_add_error(-wd, pathname, mask)
 
 
 def rm_watch(fd: int, wd: int) -> int:
@@ -272,8 +286,8 @@ def rm_watch(fd: int, wd: int) -> int:
         0.
 
     Raises:
-        OSError: EINVAL, there is no such watch; EBADF.
-        TypeError, OverflowError: an argument is no int, or out of range.
+        OSError: EINVAL: there is no such watch; EBADF.
+        TypeError, OverflowError: an argument is not an int, or out of range.
     """
     result = lib.call_rm_watch(index(fd), index(wd))
     if result < 0:
@@ -282,23 +296,23 @@ def rm_watch(fd: int, wd: int) -> int:
 
 
 def read_events(fd: int, max_bytes: int = 0) -> list[_hints.RawEvent]:
-    """Read and parse what is queued: one read(2).
+    """Read and parse the queued events: one read(2).
 
-    Waits for an event when there is none, unless ``fd`` is non-blocking. A
-    signal's Python handler runs meanwhile, and the wait goes on.
+    This waits if no event is queued, unless ``fd`` is non-blocking. If a signal
+    comes, its handler runs, and the wait continues.
 
     Parameters:
         fd: the descriptor of an inotify instance.
-        max_bytes: read no more bytes than this; 0 reads all that is queued.
+        max_bytes: read at most this number of bytes; 0 reads all queued events.
 
     Returns:
-        The events, in their order; none when ``fd`` is non-blocking and none
-        is queued.
+        The events, in their order. An empty list if ``fd`` is non-blocking and no
+        event is queued.
 
     Raises:
-        OSError: EINVAL, ``max_bytes`` is too small for the first event; EBADF;
-            EIO, what ``fd`` gave is no events: it is no inotify instance.
-        TypeError: an argument is no int.
+        OSError: EINVAL: ``max_bytes`` is too small for the first event; EBADF; EIO:
+            the bytes are not events, so ``fd`` is not an inotify instance.
+        TypeError: an argument is not an int.
         ValueError, OverflowError: ``max_bytes`` is negative, or too large.
     """
     fd, max_bytes = index(fd), index(max_bytes)

@@ -1,4 +1,4 @@
-"""What is refused before the trees see it, with the argument and what is wanted."""
+"""Checks of arguments: an error names the argument, its value and what is wanted."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from operator import index
 
 from ..events import flags, mask_str, masks
 
-# UNMOUNT, which comes for every watch, is reported below a root where it is asked for.
+# The kernel queues UNMOUNT for every watch; below a root it is reported on request.
 _EVENTS = int(masks.ALL_EVENTS | flags.UNMOUNT)
 
 
 def checked_mask(mask: int) -> int:
-    """Return the mask of what is to be reported.
+    """Return the mask of the events to report.
 
     Raises:
-        TypeError: it is no int.
-        ValueError: it is empty, or has bits that are no event.
+        TypeError: it is not an int.
+        ValueError: it is empty or negative, or has bits that are not events.
     """
     try:
         number = index(mask)
@@ -27,9 +27,11 @@ def checked_mask(mask: int) -> int:
         ) from None
     if not number:
         raise ValueError("mask is empty: nothing would ever be reported")
+    if number < 0:
+        raise ValueError(f"mask must not be negative: {number}")
     if number & ~_EVENTS:
         others = mask_str(number & ~_EVENTS)
-        raise ValueError(f"mask has bits that are no event: {others}")
+        raise ValueError(f"mask has bits that are not events: {others}")
     return number
 
 

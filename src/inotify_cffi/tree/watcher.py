@@ -24,75 +24,80 @@ class TreeWatcher:
     Parameters:
         paths: the roots: str, bytes or PathLike; directories or files, or links to
             them. More can be added.
-        mask: what is reported: `flags`, or'ed. By default CREATE, DELETE, MOVE,
-            MODIFY, ATTRIB, CLOSE_WRITE, DELETE_SELF and MOVE_SELF. UNMOUNT asks for
-            that of a directory below a root as well.
-        exclude: what to leave out, with all below it; it costs no watch. A function
-            of a path, such as ``re.compile(...).search``; the path is a str with
-            the attribute ``is_directory``. Or a ``pathspec.PathSpec``, or its
-            ``match_file``: these get the path below the root. It is asked once, when
-            a name is first met, and not about roots. What was decided holds while a
-            directory above is renamed; what is renamed itself is a new name, so to
-            an excluded name it leaves the trees, and from one it comes from outside.
-            What it raises leaves the next `read`, the first of several; the path is
-            not left out.
+        mask: the events to report: `flags`, combined with ``|``. By default CREATE,
+            DELETE, MOVE, MODIFY, ATTRIB, CLOSE_WRITE, DELETE_SELF and MOVE_SELF.
+            With UNMOUNT, an unmount below a root is reported as well.
+        exclude: returns whether to leave out a path, with everything below it. An
+            excluded directory costs no watch. It is a function of a path, such as
+            ``re.compile(...).search``; the path is a str with the attribute
+            ``is_directory``. Or it is a ``pathspec.PathSpec``, or its
+            ``match_file``; these get the path below the root. It is called once for
+            each name, when the name is first met, and not for roots. Its answer
+            remains valid when a directory above is renamed. If the thing itself is
+            renamed, its new name is decided anew: to an excluded name, it leaves the
+            trees; from an excluded name, it comes from outside. If ``exclude``
+            raises, the path is not left out, and the next `read` raises the first
+            exception.
         initial: report what the roots hold already, as synthetic CREATEs.
-        recursive: if False, the names in a root are reported, and nothing below.
-        one_file_system: leave out what is below a directory on another file system
-            than its root, as ``find -xdev`` does. The directory is reported.
-        missing_ok: let a root lead to nothing for now, or to what may not be read.
+        recursive: if False, report the names in a root, and nothing below them.
+        one_file_system: leave out everything below a directory that is on another
+            file system than its root, as ``find -xdev`` does. The directory itself
+            is reported.
+        missing_ok: accept a root that does not exist yet, or may not be read.
 
     Raises:
-        OSError: a root leads to nothing, or may not be read: `FileNotFoundError`,
+        OSError: a root does not exist, or may not be read: `FileNotFoundError`,
             `PermissionError` and so on, with its path, unless ``missing_ok``.
-            ENOSPC, the limit of watches, with the sysctl, its value and how many are
-            wanted.
-        ValueError: ``mask`` is empty, or asks for what cannot be reported.
-        TypeError: ``mask`` is no int; a path is neither str, bytes nor PathLike;
-            ``exclude`` cannot be called.
+            ENOSPC: the limit of watches, with the sysctl, its value and the number
+            of watches that are needed.
+        ValueError: ``mask`` is empty, or has bits that are not events.
+        TypeError: ``mask`` is not an int; a path is not str, bytes or PathLike;
+            ``exclude`` is not callable.
 
     Warns:
         LocalChangesOnlyWarning: a root, or a mount below one, is on a file system
             that is not known to be local, such as NFS or FUSE.
         UnreadableDirectoryWarning: a directory may not be read: see `unreadable`.
 
-    **Roots.** A root is a path, followed by its name: it is resolved as the kernel
-    resolves it, through links and "..", and what changes on the way is noticed. So a
-    root may be deleted and made again, or be a link that is pointed elsewhere. Its
-    events have the path as it was given, whatever that leads to:
+    **Roots.** A root is a path. `TreeWatcher` resolves it as the kernel does, through
+    links and "..", and notices every change on the way. So a root may be deleted and
+    created again, or be a link that is pointed elsewhere. The path of an event is the
+    root as it was given, joined with the path below it:
 
-    * DELETE_SELF, MOVE_SELF or UNMOUNT of a root: the path leads there no longer, so
-      all below it is gone. It is reported once, for every mask, and the root is
-      `missing` then, or leads to something else. The name of a root that is a file
-      is reported instead, as DELETE or MOVED_FROM, also for every mask.
-    * A synthetic CREATE of a root, and of all below it: it leads to that now.
+    * DELETE_SELF, MOVE_SELF or UNMOUNT of a root: the path does not lead there any
+      more, so everything below it is gone. This is reported once, for every mask.
+      Then the root is `missing`, or leads to something else. For a root that is a
+      file, DELETE or MOVED_FROM of its name is reported instead, for every mask.
+    * A synthetic CREATE of a root, and of everything below it: the path leads to
+      that now.
 
-    `read` waits and iteration goes on, whatever becomes of the roots.
+    `read` and iteration continue to wait when all roots are missing.
 
     A root inside another one, reached by names alone, is part of that one's tree:
-    what happens there is reported once. Behind a link, "..", an excluded directory
-    or another file system, it is a tree of its own. Two roots that lead to one
+    its events are reported once. Behind a link, "..", an excluded directory or
+    another file system, it is a tree of its own. Two roots that lead to one
     directory by different paths are two trees.
 
     **Events.**
 
-    * CREATE, DELETE, MODIFY and so on: as inotify(7) has them.
-    * MOVED_TO with ``old_path``: renamed inside the trees, with all below it. It
-      replaces what was at ``path``.
-    * MOVED_FROM: renamed to somewhere outside; gone, with all below it.
-    * MOVED_TO without ``old_path``: came from outside. For a directory, a
-      synthetic CREATE for each thing in it follows.
-    * Q_OVERFLOW, one for each root: events are missing. Forget what was known
-      below ``path``; synthetic CREATEs report all that is there.
-    * A synthetic CREATE: found by a scan. What a scan finds is reported when
-      something may have been missed that the mask asks for: a file for any of
-      CREATE, MOVED_TO, MODIFY, CLOSE_WRITE and ATTRIB, a directory for CREATE or
-      MOVED_TO. So the mask need not have CREATE.
+    * CREATE, DELETE, MODIFY and so on mean what inotify(7) says.
+    * MOVED_TO with ``old_path``: renamed inside the trees, with everything below it.
+      It replaces what was at ``path``.
+    * MOVED_FROM: renamed to a place outside of the trees; it is gone, with
+      everything below it.
+    * MOVED_TO without ``old_path``: renamed into the trees from outside. If it is a
+      directory, a synthetic CREATE for each thing in it follows.
+    * Q_OVERFLOW, one for each root: events are missing. Forget everything below
+      ``path``; synthetic CREATEs report what is there.
+    * A synthetic CREATE: found by a scan. A scan reports what it finds if the mask
+      asks for an event that may have been missed: for a file, any of CREATE,
+      MOVED_TO, MODIFY, CLOSE_WRITE and ATTRIB; for a directory, CREATE or MOVED_TO.
+      So the mask need not have CREATE.
 
     **Threads.** Every method may be called from any thread. **Signals.** `wake`
-    and `close` may be called from a signal handler. **Forks.** In a forked child,
-    every method but `close` raises RuntimeError, as the watcher is the parent's;
-    `close` closes the copies of its descriptors.
+    and `close` may be called from a signal handler. **Forks.** The watcher belongs
+    to the process that created it. In a forked child, `close` closes the copies of
+    its descriptors, and every other method raises RuntimeError.
 
     **Descriptors.** One for the inotify instance, one for the mount table, one more
     while a read waits, and two from the first call of `fileno` on.
@@ -136,14 +141,14 @@ class TreeWatcher:
         *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
         **options: Any,
     ) -> _T:
-        """Create a watcher in a task, and let other tasks run meanwhile.
+        """Create a watcher in a task. Other tasks run meanwhile.
 
         Parameters:
             paths: as for the class.
             options: keyword arguments of the class.
 
         Returns:
-            The watcher, whose roots are watched to their last directories.
+            The watcher. All directories below its roots are watched.
 
         Raises:
             OSError: as for the class.
@@ -160,17 +165,18 @@ class TreeWatcher:
         return watcher
 
     def add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
-        """Add a root. It is watched, to its last directory, when this returns.
+        """Add a root. When this returns, all directories below it are watched.
 
-        What it holds already is not reported, unless ``initial`` was asked for.
-        What happens from then on is, here and below the other roots.
+        Its present content is not reported, unless the watcher was created with
+        ``initial``. Every later event is reported.
 
         Parameters:
             path: as for the class. A root inside another is part of that one's
-                tree: what happens in it is reported once.
+                tree: its events are reported once.
 
         Raises:
-            OSError: as for the class. After ENOSPC this watches what it could.
+            OSError: as for the class. After ENOSPC, the directories within the
+                limit are watched.
             ValueError: the watcher is closed.
 
         Warns:
@@ -182,9 +188,9 @@ class TreeWatcher:
     async def aadd(
         self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]
     ) -> None:
-        """Add a root in a task, and let other tasks run meanwhile: see `add`.
+        """Add a root in a task: see `add`. Other tasks run meanwhile.
 
-        Cancelling it leaves the root added; whoever reads goes on with its scan.
+        Cancellation leaves the root added; the next read continues its scan.
 
         Parameters:
             path: as for `add`.
@@ -203,7 +209,7 @@ class TreeWatcher:
             path: a root, as it was given; slashes at its end do not matter.
 
         Raises:
-            ValueError: it is no root; the watcher is closed.
+            ValueError: ``path`` is not a root; the watcher is closed.
         """
         self._inotify_cffi.check()
         root = known_root(path, self._inotify_cffi.tracker.roots)
@@ -213,23 +219,23 @@ class TreeWatcher:
     def read(
         self, timeout: float | None = None, read_delay: float | None = None
     ) -> list[TreeEvent]:
-        """Return what happened; wait for an event if there is none.
+        """Return all events; wait for one if there is none.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds. None or a
-                negative number: until there is an event. 0: do not wait, and
-                return every event caused by operations that completed before
-                the call.
-            read_delay: after a wait, how long to wait for more events to
-                gather after the first one, in milliseconds.
+                negative number: wait until there is an event. 0: do not wait,
+                and return every event caused by operations that completed
+                before the call.
+            read_delay: after a wait, how long to let more events gather after
+                the first one, in milliseconds.
 
         Returns:
             The events, in order. An empty list if the timeout expires, `wake` is
             called, or another thread takes the events first.
 
         Raises:
-            OSError: ENOSPC, the limit of watches, once for what is beyond it;
-                EMFILE and the like while directories cannot be listed.
+            OSError: ENOSPC: the limit of watches, once for all directories beyond
+                it. EMFILE and the like, as long as directories cannot be listed.
             ValueError: the watcher is closed, or is closed while this waits; an
                 argument is not a number of milliseconds.
         """
@@ -240,12 +246,12 @@ class TreeWatcher:
     ) -> list[TreeEvent]:
         """Await events: `read` for a task, under asyncio, uvloop or trio.
 
-        It works in slices of some milliseconds, between which other tasks run, and
-        never waits for a thread. Cancelling it loses nothing.
+        It works in slices of some milliseconds. Other tasks run between two slices.
+        It never waits for a thread. Cancellation loses nothing.
 
         Parameters:
             timeout: how long to wait at most, in milliseconds, as for `read`.
-            read_delay: how long to go on waiting after the first event, in
+            read_delay: how long to let more events gather after the first one, in
                 milliseconds, as for `read`.
 
         Returns:
@@ -259,20 +265,19 @@ class TreeWatcher:
         return await self._inotify_cffi.aread(timeout, read_delay)
 
     def wake(self) -> None:
-        """Let every `read` and `aread` that waits return ``[]`` at once.
+        """Make every waiting `read` and `aread` return ``[]`` at once.
 
-        Where none waits, the next one that would have to wait returns ``[]``
-        instead: as `INotify.wake` does. May be called from any thread, task or
-        signal handler.
+        If none waits, the next one that would have to wait returns ``[]`` instead,
+        as with `INotify.wake`. This may be called from any thread, task or signal
+        handler.
         """
         self._inotify_cffi.wake()
 
     def close(self) -> None:
-        """Close the watcher; all its watches go with it.
+        """Close the watcher, and remove all its watches.
 
-        A `read` or `aread` that waits, in whatever thread or task, raises
-        ValueError at once, and iteration ends: as `INotify.close` does. Closing
-        again does nothing.
+        Every waiting `read` and `aread`, in any thread or task, raises ValueError
+        at once, and every iteration ends. A second call does nothing.
         """
         self._inotify_cffi.close()
 
@@ -292,10 +297,10 @@ class TreeWatcher:
         return self._inotify_cffi.tracker.unreadable
 
     def watches(self) -> list[Watch]:
-        """Return what the kernel watches for this watcher: see `INotify.watches`.
+        """Return the kernel's watches of this watcher: see `INotify.watches`.
 
-        Besides the directories of the trees, that are the directories and links on
-        the ways to the roots.
+        These are the directories of the trees, and the directories and links on the
+        ways to the roots.
 
         Raises:
             ValueError: the watcher is closed.
@@ -308,11 +313,11 @@ class TreeWatcher:
         return self._inotify_cffi.inotify.closed
 
     def fileno(self) -> int:
-        """Return a descriptor for an event loop of one's own.
+        """Return a descriptor for an event loop of your own.
 
-        It is readable whenever ``read(timeout=0)`` would return something, and may
-        be so when it would not. It is an epoll descriptor of the watcher: wait for
-        it, and do nothing else with it. It is made by the first call of this.
+        It is readable whenever ``read(timeout=0)`` would return something, and
+        sometimes when it would not. It is an epoll descriptor of the watcher: wait
+        for it, and do nothing else with it. The first call creates it.
 
         Raises:
             ValueError: the watcher is closed.
@@ -341,7 +346,7 @@ class TreeWatcher:
         return self
 
     def __next__(self) -> TreeEvent:
-        """Return the next event; wait for it. Ends when it is closed."""
+        """Wait for the next event and return it. Ends when the watcher is closed."""
         try:
             return self._inotify_cffi.next()
         except ValueError:
