@@ -10,13 +10,13 @@ from pathlib import Path
 
 from cffi import FFI
 
-# Relative: setuptools runs this script from the folder it stands in, and names
-# what depends on it in the source distribution the same way.
+# A relative path: setuptools runs this script in its folder, and puts the relative
+# paths of the dependencies into the source distribution.
 FOLDER = "src/native"
-# Each is NAME.c and NAME.h, and NAME.cdef, what Python sees of it through cffi.
+# Each part is NAME.c and NAME.h; NAME.cdef declares its interface for cffi.
 PARTS = ["calls", "fork", "instance", "wait", "listing", "pattern", "scan"]
 PARTS_WITHOUT_CDEF = ["descriptor", "guard", "wakeup"]
-# What gives and takes Python objects. python_module.c makes the module of it.
+# These take and return Python objects. python_module.c adds them to the module.
 PYTHON_PARTS = ["python_instance", "python_parser"]
 
 if sys.implementation.name == "pypy":
@@ -26,12 +26,12 @@ else:
     python_sources = [*PYTHON_PARTS, "python_module"]
     macros = [("PyInit__inotify", "PyInit__inotify_cffi")]
 
-# What the oldest Python has of the stable ABI: cffi alone would declare what
-# Python 3.2 had. Free-threaded builds have no such ABI, or one that cffi sets.
+# The stable ABI of the oldest Python; cffi alone would declare that of Python 3.2.
+# Free-threaded builds have no such ABI, or cffi sets it.
 LIMITED_API = [("Py_LIMITED_API", "0x03090000")]
 if sysconfig.get_config_var("Py_GIL_DISABLED") or sysconfig.get_config_var("Py_DEBUG"):
     LIMITED_API = []
-# As CPython sets it: a 32-bit readdir(3) fails at a large inode number.
+# CPython sets this, too: a 32-bit readdir(3) fails at a large inode number.
 LARGE_FILES = [("_FILE_OFFSET_BITS", "64")]
 
 cdefs = [f"{FOLDER}/{part}.cdef" for part in PARTS]

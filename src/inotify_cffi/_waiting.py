@@ -126,11 +126,11 @@ class Wait:
         lib.wait_end(self._wait, self._reported)
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable at an event, or if `goes_on` changes."""
+        """Return a descriptor, readable at an event or if `goes_on` changes."""
         return lib.wait_epoll_fd(self._wait)
 
     def wakeup_fileno(self) -> int:
-        """Return the descriptor that is readable if `goes_on` changes."""
+        """Return a descriptor, readable if `goes_on` changes."""
         return lib.wait_wakeup_fd(self._wait)
 
     def seconds_left(self) -> float:

@@ -1,6 +1,6 @@
-/* A descriptor that nobody outside of this extension knows of.  Who closes all
-   descriptors by number, as a daemon does, closes it too, and its number may be
-   another file's from then on: so it is compared before it is used. */
+/* A descriptor that is not known outside of this extension.  A program that closes
+   all descriptors by number, as a daemon does, closes it too; then its number may
+   become another file's.  So it is compared before it is used. */
 
 #ifndef INOTIFY_CFFI_DESCRIPTOR_H
 #define INOTIFY_CFFI_DESCRIPTOR_H
@@ -14,10 +14,10 @@ struct descriptor {
     ino_t inode;
 };
 
-/* Own `fd`, or nothing where it is -1.  Returns it, or -errno of what opened it. */
+/* Own `fd`; -1 is the failure of the call that opened it.  Returns it, or -errno. */
 int descriptor_open(struct descriptor *descriptor, int fd);
-/* Whether the number is still what was opened, as far as fstat(2) tells: the
-   kernel's eventfds and epolls have one inode among them. */
+/* Whether the number is still the opened file, as far as fstat(2) shows it: all of
+   the kernel's eventfds and epolls share one inode. */
 int descriptor_is_intact(const struct descriptor *descriptor);
 void descriptor_close(struct descriptor *descriptor);
 

@@ -11,8 +11,8 @@ void fork_lock_acquire(void) { pthread_mutex_lock(&fork_lock); }
 
 void fork_lock_release(void) { pthread_mutex_unlock(&fork_lock); }
 
-/* Before fork(2) returns, so before any code of the user: what this closes, a
-   daemon can close no more, and the parent's waits are not ended by the child. */
+/* Runs before fork(2) returns, so before any code of the user.  A daemon cannot close
+   the descriptors any more that this closes, and the child ends no wait of its parent. */
 static void fork_in_child(void)
 {
     fork_generation++;

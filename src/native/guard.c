@@ -15,15 +15,15 @@ void guard_open(struct guard *guard, int fd, int closefd)
     atomic_store(&guard->users, fd < 0 ? 0 : GUARD_OPEN);
 }
 
-/* A forked child inherits the count, and perhaps the locked lock, of threads that
-   it has not.  POSIX has no way to unlock that but to make a new one. */
+/* A forked child inherits the count, and perhaps the locked lock, of threads that it
+   does not have.  In POSIX, only initialising the lock again unlocks it. */
 static void guard_forget_other_threads(struct guard *guard)
 {
     fork_lock_acquire();
     if (atomic_load(&guard->fork_generation) != fork_generation) {
         uint32_t users = atomic_load(&guard->users);
         if (users && !(users & GUARD_OPEN) && guard->closefd)
-            close(guard->fd); /* the thread that would have is not here */
+            close(guard->fd); /* the thread that would have closed it is missing */
         atomic_store(&guard->users, users & GUARD_OPEN);
         pthread_mutex_init(&guard->lock, NULL);
         atomic_store(&guard->fork_generation, fork_generation);

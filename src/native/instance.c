@@ -37,9 +37,9 @@ int instance_rm_watch(struct instance *instance, int wd)
     return result;
 }
 
-/* FIONREAD costs less than poll(2) while the queue is short, and walks all of
-   it when it is long (81 us for 16,000 events): so the first read of a drain
-   asks it, and learns what remains as well, and the others ask poll. */
+/* FIONREAD costs less than poll(2) if the queue is short, but walks all of it
+   (81 us for 16,000 events).  So the first read of a drain calls it, and gets the
+   remaining bytes as well; the others call poll. */
 static ssize_t instance_ready(int fd, int more)
 {
     if (!more)
@@ -58,8 +58,8 @@ void instance_read(struct instance *instance, struct queued *queued, int more)
         queued->size = -GUARD_CLOSED;
         return;
     }
-    /* Between asking and reading another thread could take what this one saw, and
-       this one would wait for the next event. */
+    /* Otherwise another thread could take the event between the call and the read,
+       and this thread would wait for the next one. */
     pthread_mutex_lock(&instance->guard.lock);
     int blocking = atomic_load_explicit(&instance->blocking, memory_order_relaxed);
     if (blocking)
@@ -71,9 +71,9 @@ void instance_read(struct instance *instance, struct queued *queued, int more)
         queued->size = 0;
     if (queued->size > INSTANCE_SURELY_EMPTIED) {
         if (more)
-            queued->remaining = 1; /* or nothing: another read will show */
+            queued->remaining = 1; /* perhaps 0: another read will show it */
         else if (ready > 0)
-            /* Less than nothing where more came between asking and reading. */
+            /* Negative if more came between the call and the read. */
             queued->remaining = ready > queued->size ? ready - queued->size : 0;
         else
             queued->remaining = call_queued_bytes(instance->guard.fd);
@@ -93,9 +93,9 @@ void instance_read_one(struct instance *instance, struct queued *queued)
     if (atomic_load_explicit(&instance->blocking, memory_order_relaxed))
         ready = instance_ready(instance->guard.fd, 1);
     queued->size = ready < 0 ? ready : 0;
-    /* read(2) fails with EINVAL while the first event does not fit, and then takes
-       nothing; the least size at which it fits has no room for a second.  The kernel
-       pads names so that sizes are multiples of an event's without a name. */
+    /* If the first event does not fit, read(2) fails with EINVAL and takes nothing.  The
+       smallest size that fits has no room for a second event.  The kernel pads names, so
+       sizes are multiples of the size of an event without a name. */
     size_t step = sizeof(struct inotify_event);
     for (size_t size = step; ready > 0 && size <= step + 256; size += step) {
         queued->size = call_read(instance->guard.fd, queued->data, size);

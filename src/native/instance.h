@@ -9,9 +9,9 @@
 
 #include <sys/types.h>
 
-/* The size of a buffer hardly matters to the kernel (190 ns an event with 4 KiB,
-   192 with 16, 185 with 256).  On PyPy, which sets 64 KiB, fewer turns of the loop
-   in Python save 5 % of a drain. */
+/* The size of the buffer hardly matters to the kernel (190 ns an event with 4 KiB,
+   192 with 16, 185 with 256).  PyPy sets 64 KiB: fewer turns of its loop in Python
+   save 5 % of a drain. */
 #ifndef INSTANCE_READ_SIZE
 #define INSTANCE_READ_SIZE 16384
 #endif
@@ -21,17 +21,18 @@
 
 struct instance {
     struct guard guard;
-    _Atomic int blocking; /* read(2) would wait: ask first */
-    int wake_kept;        /* a wake that found no wait; under fork_lock, as is: */
-    int has_spare;        /* `spare`, from the last wait, for the next */
-    int takes_spare;      /* it is open */
+    _Atomic int blocking; /* read(2) would wait: poll first */
+    /* Under fork_lock: */
+    int wake_kept;   /* a wake that found no wait */
+    int has_spare;   /* `spare` is left from the last wait, for the next */
+    int takes_spare; /* the instance is open, so a wait may leave its pipe */
     struct wakeup spare;
     struct instance *next_spare, *previous_spare;
 };
 
 struct queued {
-    ssize_t size;      /* what one read took, in bytes; -errno when it failed */
-    ssize_t remaining; /* what was queued and is still, in bytes */
+    ssize_t size;      /* the bytes of one read; -errno if it failed */
+    ssize_t remaining; /* the bytes that were queued and still are */
     char data[INSTANCE_READ_SIZE];
 };
 
@@ -40,10 +41,10 @@ int instance_open(struct instance *instance, int flags, int closefd);
 void instance_close(struct instance *instance);
 int instance_add_watch(struct instance *instance, const char *path, uint32_t mask);
 int instance_rm_watch(struct instance *instance, int wd);
-/* Take what is queued, as far as it fits; nothing when nothing is.  Never waits.
-   `more`: a read that emptied less than the queue came just before. */
+/* Take the queued events, as far as they fit; none if none is queued.  Never waits.
+   `more`: a read that did not empty the queue came just before. */
 void instance_read(struct instance *instance, struct queued *queued, int more);
-/* Take the first event alone, so that what is behind it stays in the queue. */
+/* Take only the first event; the others stay in the queue. */
 void instance_read_one(struct instance *instance, struct queued *queued);
 ssize_t instance_queued_bytes(struct instance *instance);
 int instance_join_epoll(struct instance *instance, int epoll);

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* d_type, whatever standard the compiler is told */
+#define _GNU_SOURCE /* d_type, in every standard of the compiler */
 
 #include "listing.h"
 
@@ -17,7 +17,7 @@ void listing_open(struct listing *listing, const char *path)
 static int listing_is_directory(DIR *directory, const struct dirent *entry)
 {
     struct stat status;
-    if (entry->d_type != DT_UNKNOWN) /* not every file system says */
+    if (entry->d_type != DT_UNKNOWN) /* not every file system has the type */
         return entry->d_type == DT_DIR;
     if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == -1)
         return errno == ENOENT ? 0 : -errno;

@@ -1,6 +1,6 @@
-#define _GNU_SOURCE /* uselocale(3), whatever standard the compiler is told */
+#define _GNU_SOURCE /* uselocale(3), in every standard of the compiler */
 
-/* regcomp(3) and regexec(3) in the C locale, whatever the locale of the process is.
+/* regcomp(3) and regexec(3) in the C locale, in any locale of the process.
    inotifywait never calls setlocale(3), so its patterns match bytes; and in a UTF-8
    locale glibc's `.` would match no byte of a name that is not UTF-8.  uselocale(3)
    concerns the calling thread alone. */
@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <locale.h>
 
-/* No memory is taken: both glibc and musl have an object for "C" and return it. */
+/* This allocates nothing: both glibc and musl return an existing object for "C". */
 static locale_t pattern_enter_c_locale(void)
 {
     return uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));

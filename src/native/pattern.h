@@ -12,10 +12,10 @@ struct pattern {
     regex_t regex;
 };
 
-/* 0, or what regcomp(3) returns; then `error` says what is wrong. */
+/* 0, or the result of regcomp(3); then `error` has its text. */
 int pattern_compile(struct pattern *pattern, const char *expression, int ignore_case);
-/* 1 when something in `text` matches, else 0; or -errno.  With `more_follows` the
-   end of `text` is not what `$` stands for. */
+/* 1 if something in `text` matches, else 0; or -errno.  With `more_follows`, `$` does
+   not match at the end of `text`. */
 int pattern_matches(struct pattern *pattern, const char *text, int more_follows);
 void pattern_free(struct pattern *pattern);
 

@@ -11,12 +11,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* What one read took from the kernel.  It is there before the read, so that what was
-   taken has a place whatever fails; when building its events fails, it is kept. */
+/* The data of one read.  It is allocated before the read, so that no failure can lose
+   the data.  If building its events fails, it is kept. */
 struct batch {
     struct batch *next;
-    PyObject *events;         /* a list of what was built before, or NULL */
-    unsigned fork_generation; /* a child must not return what its parent keeps */
+    PyObject *events;         /* a list of the events that were built before, or NULL */
+    unsigned fork_generation; /* a child must not return its parent's events */
     size_t parsed;            /* of queued.size */
     struct queued queued;
 };
@@ -65,7 +65,7 @@ static void batch_release(struct python_instance *self, struct batch *batch)
     free(surplus);
 }
 
-/* Keep a batch for the next read, before all others: it took them before it failed. */
+/* Keep a batch for the next read, before all others: its events are the oldest. */
 static void batch_keep(struct python_instance *self, struct batch *batch)
 {
     fork_lock_acquire();
@@ -102,7 +102,7 @@ static int batch_holds_more(const struct batch *batch)
             || (batch->events && PyList_Size(batch->events) > 0));
 }
 
-/* Whether there is anything kept; forgets what is not of this process. */
+/* Whether anything is kept; forgets the batches of the parent process. */
 static int batch_any_kept(struct python_instance *self)
 {
     struct batch *batch = batch_take_kept(self);
@@ -124,9 +124,9 @@ static Py_ssize_t batch_smaller(Py_ssize_t one, Py_ssize_t other)
     return one < other ? one : other;
 }
 
-/* Move what a batch holds to a list, until that has `most` events: -1 with an
-   exception set, and then what was not moved is still in the batch.  Returns 0 when
-   the bytes are no events. */
+/* Move the events of a batch to a list, until that has `most`.  Returns -1 with an
+   exception set; the other events are still in the batch then.  Returns 0 if the bytes
+   are not events. */
 static int batch_move(struct python_instance *self, struct batch *batch,
                       PyObject *events, Py_ssize_t most)
 {
@@ -149,7 +149,7 @@ static int batch_move(struct python_instance *self, struct batch *batch,
 
 /* ---- reading ------------------------------------------------------------ */
 
-/* Keep what a read leaves undone: the events it has, and the bytes of its batch. */
+/* Keep the results of an unfinished read: its events, and the bytes of its batch. */
 static void python_instance_keep_batch(struct python_instance *self,
                                        struct batch *batch, PyObject *events)
 {
@@ -161,7 +161,7 @@ static void python_instance_keep_batch(struct python_instance *self,
         batch_release(self, batch);
 }
 
-/* Take what was kept; -1 with an exception set. */
+/* Take the kept batches; -1 with an exception set. */
 static int python_instance_take_kept(struct python_instance *self, PyObject *events,
                                      Py_ssize_t most)
 {
@@ -171,7 +171,7 @@ static int python_instance_take_kept(struct python_instance *self, PyObject *eve
         if (batch_holds_more(batch))
             result = batch_move(self, batch, events, most);
         if (result == 0)
-            batch->queued.size = 0; /* no events: they would never be */
+            batch->queued.size = 0; /* the bytes are not events, and never will be */
         if (batch_holds_more(batch))
             batch_keep(self, batch);
         else
@@ -180,7 +180,7 @@ static int python_instance_take_kept(struct python_instance *self, PyObject *eve
     return result == -1 ? -1 : 1;
 }
 
-/* Build what a batch took: 0, or -errno, or INT_MIN with an exception set. */
+/* Build the events of a batch: 0, or -errno, or INT_MIN with an exception set. */
 static int python_instance_build(struct python_instance *self, struct batch *batch,
                                  PyObject *events, Py_ssize_t most)
 {
@@ -204,7 +204,7 @@ static void python_instance_take(struct python_instance *self, struct batch *bat
         instance_read(&self->instance, &batch->queued, 0);
 }
 
-/* Build what that took, and take and build what it left. */
+/* Build the events of that read, and read and build the rest of the queue. */
 static int python_instance_build_all(struct python_instance *self, struct batch *batch,
                                      PyObject *events, Py_ssize_t most)
 {
@@ -227,7 +227,7 @@ static int python_instance_build_all(struct python_instance *self, struct batch 
     return result;
 }
 
-/* Take all that is queued.  As python_instance_build(). */
+/* Take all queued events.  Returns as python_instance_build(). */
 static int python_instance_drain(struct python_instance *self, struct batch *batch,
                                  PyObject *events, Py_ssize_t most)
 {
@@ -241,7 +241,7 @@ static int python_instance_drain(struct python_instance *self, struct batch *bat
     return python_instance_build_all(self, batch, events, most);
 }
 
-/* What one read or wait was asked for. */
+/* The arguments of a read or a wait. */
 struct request {
     PyObject *events; /* NULL: take none, only wait */
     Py_ssize_t most;
@@ -249,9 +249,9 @@ struct request {
     double read_delay; /* milliseconds; negative: none */
 };
 
-/* Sleep until there is something; WAIT_... or -errno, or INT_MIN with an exception
-   set, one that the handler of a signal raised.  Reads at once what it woke up for,
-   unless more is to gather: the GIL is taken only when there is work for it. */
+/* Sleep until the wait has a result: WAIT_... or -errno, or INT_MIN with an exception
+   set, which a signal handler raised.  It reads at once, unless more events are to
+   gather: so it takes the GIL only to build events. */
 static int python_instance_sleep(struct python_instance *self, struct batch *batch,
                                  struct wait *wait, const struct request *request)
 {
@@ -285,8 +285,8 @@ static int python_instance_gather(struct wait *wait, double milliseconds)
     return state == WAIT_TIMED_OUT ? WAIT_READABLE : state;
 }
 
-/* 1 when there is something, 0 when not, -errno, or INT_MIN with an exception set. */
-static int python_instance_look(struct python_instance *self, struct batch *batch,
+/* 1 if there is an event, 0 if not; -errno, or INT_MIN with an exception set. */
+static int python_instance_try(struct python_instance *self, struct batch *batch,
                                 const struct request *request)
 {
     if (request->events) {
@@ -298,7 +298,7 @@ static int python_instance_look(struct python_instance *self, struct batch *batc
     if (batch_any_kept(self))
         return 1;
     ssize_t queued;
-    Py_BEGIN_ALLOW_THREADS /* else who asks in a loop keeps a reader from reading */
+    Py_BEGIN_ALLOW_THREADS /* otherwise a loop of such calls would block the readers */
     queued = instance_queued_bytes(&self->instance);
     Py_END_ALLOW_THREADS
     return queued < 0 ? (int)queued : queued > 0;
@@ -317,8 +317,8 @@ static int python_instance_wait(struct python_instance *self, struct batch *batc
         if (state == WAIT_READABLE && request->read_delay >= 0)
             state = python_instance_gather(&wait, request->read_delay);
         if (state == WAIT_READABLE)
-            result = python_instance_look(self, batch, request);
-        /* Where nothing is found, another reader was faster. */
+            result = python_instance_try(self, batch, request);
+        /* If there is no event, another reader was faster. */
     } while (state == WAIT_READABLE && result == 0);
     wait_end(&wait, state == WAIT_WOKEN);
     return state < 0 ? state : result;
@@ -330,9 +330,9 @@ static int python_instance_serve(struct python_instance *self,
     struct batch *batch = batch_take(self);
     if (!batch)
         return INT_MIN;
-    /* Who asks for a time has looked before: so what comes now is the first event of
-       a wait, after which others may gather. */
-    int result = request->timeout == 0 ? python_instance_look(self, batch, request)
+    /* A caller with a timeout has tried without one before.  So an event that comes now
+       is the first of a wait, and more may gather after it. */
+    int result = request->timeout == 0 ? python_instance_try(self, batch, request)
                                        : python_instance_wait(self, batch, request);
     if (result == INT_MIN && request->events)
         python_instance_keep_batch(self, batch, request->events);
@@ -437,7 +437,7 @@ static PyObject *python_instance_open(PyObject *object, PyObject *arguments)
     int flags, closefd, fd;
     if (!PyArg_ParseTuple(arguments, "ip:open", &flags, &closefd))
         return NULL;
-    /* Once, since another thread may be inside of what was opened. */
+    /* Only once, since another thread may be in a call on the open instance. */
     if (self->opened)
         return PyLong_FromLong(-EBUSY);
     self->opened = 1;
@@ -482,7 +482,7 @@ static PyObject *python_instance_rm_watch(PyObject *self, PyObject *arguments)
     return PyLong_FromLong(result);
 }
 
-/* A mask has 32 bits: -1 with an exception set where `object` is no such number. */
+/* A mask has 32 bits: -1 with an exception set if `object` is not such a number. */
 static int python_mask(PyObject *object, uint32_t *mask)
 {
     PyObject *number = PyNumber_Index(object);
@@ -496,7 +496,7 @@ static int python_mask(PyObject *object, uint32_t *mask)
     }
     unsigned long long value = PyLong_AsUnsignedLongLong(number);
     Py_DECREF(number);
-    /* An error, of what is negative or too large, is -1 as well. */
+    /* For a negative or too large number, an error, which is -1 as well. */
     if (value > UINT32_MAX) {
         PyErr_SetString(PyExc_OverflowError, "mask must be a number of 32 bits");
         return -1;

@@ -1,5 +1,5 @@
-/* CPython: an inotify instance as a Python object, so that one call reads and builds
-   events, and gives up the GIL once. */
+/* CPython: an inotify instance as a Python object.  One call reads and builds events,
+   and releases the GIL once. */
 
 #ifndef INOTIFY_CFFI_PYTHON_INSTANCE_H
 #define INOTIFY_CFFI_PYTHON_INSTANCE_H

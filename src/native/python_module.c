@@ -1,5 +1,5 @@
-/* CPython: the compiled module is cffi's, and what takes and returns Python objects,
-   for which cffi has no place, is added to it.  build_inotify.py renames cffi's own
+/* CPython: the compiled module is cffi's.  This adds the types that take and return
+   Python objects, which cffi does not support.  build_inotify.py renames cffi's own
    PyInit function, so that this one is found. */
 
 #include <Python.h>

@@ -14,8 +14,8 @@ struct parser {
 
 static PyTypeObject *parser_type;
 
-/* tuple.__new__.  A named tuple's own __new__ is Python; and allocating one
-   without any would leave unset what CPython adds to tuples (3.14 did). */
+/* tuple.__new__.  A named tuple's own __new__ is Python code.  Allocating a tuple
+   without __new__ would leave fields unset that CPython adds to tuples, as in 3.14. */
 static newfunc parser_new_tuple;
 
 int parser_check(PyObject *object)
@@ -23,8 +23,8 @@ int parser_check(PyObject *object)
     return PyObject_TypeCheck(object, parser_type);
 }
 
-/* Whether tuple.__new__ makes these: it knows which types it would make wrongly,
-   such as those that keep more than their length says (time.struct_time). */
+/* Whether tuple.__new__ can create this type: it refuses types such as
+   time.struct_time, which have more fields than their length. */
 static int parser_check_event_type(PyObject *type, int length)
 {
     PyObject *fields = PyUnicode_FromStringAndSize("     ", length);
@@ -70,15 +70,15 @@ static void parser_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* Make the arguments of tuple.__new__: one tuple, with the only reference to the
-   tuple of fields, which PyTuple_SetItem() asks for. */
+/* Create the arguments of tuple.__new__: one tuple, with the only reference to the
+   tuple of fields, which PyTuple_SetItem() requires. */
 static PyObject *parser_make_arguments(Py_ssize_t length)
 {
     PyObject *fields = PyTuple_New(length);
     if (!fields)
         return NULL;
-    /* What is tracked, the collector shows to Python: gc.get_objects(), or a callback
-       that CPython up to 3.11 runs in the midst of this. */
+    /* Python code could see a tracked tuple: by gc.get_objects(), or in a callback of
+       the collector, which CPython up to 3.11 may run in the middle of this. */
     PyObject_GC_UnTrack(fields);
     PyObject *arguments = PyTuple_Pack(1, fields);
     Py_DECREF(fields);
@@ -87,7 +87,7 @@ static PyObject *parser_make_arguments(Py_ssize_t length)
     return arguments;
 }
 
-/* Set a field; `value` is a new reference, or NULL where it could not be made. */
+/* Set a field; `value` is a new reference, or NULL if it could not be created. */
 static int parser_set(PyObject *fields, Py_ssize_t position, PyObject *value)
 {
     return value ? PyTuple_SetItem(fields, position, value) : -1;
@@ -131,8 +131,8 @@ int parser_append(PyObject *self, PyObject *events, const char *data, size_t siz
 {
     struct parser *parser = python_object_data(self);
     struct inotify_event header, previous, *last = NULL;
-    /* One tuple of fields serves all events: neighbours share most fields, and only
-       what differs is made anew. */
+    /* All events use one tuple of fields: neighbours share most fields, so only the
+       different ones are created. */
     PyObject *arguments = NULL;
     int result = 1;
     for (; result == 1 && most > 0 && *offset < size; most--) {
@@ -171,8 +171,8 @@ static PyObject *parser_append_bytes(PyObject *self, PyObject *arguments)
     char *data;
     Py_ssize_t size;
     size_t offset = 0;
-    /* Not "y#": what that means differs between the versions of Python that are built
-       with and run on. */
+    /* Not "y#": its meaning differs between the Python of the build and that of the
+       run. */
     if (!PyArg_ParseTuple(arguments, "O!O:append", &PyList_Type, &events, &bytes)
         || PyBytes_AsStringAndSize(bytes, &data, &size) == -1)
         return NULL;
@@ -200,8 +200,8 @@ static PyType_Spec parser_spec = {
     Py_TPFLAGS_DEFAULT, parser_slots,
 };
 
-/* The stable ABI gives the slots of a static type only from Python 3.10 on: so
-   tuple.__new__ comes from a subclass. */
+/* In the stable ABI, the slots of a static type are readable only from Python 3.10 on.
+   So tuple.__new__ comes from a subclass. */
 static newfunc parser_find_new_tuple(void)
 {
     PyType_Slot slots[] = {{0, NULL}};
@@ -225,7 +225,7 @@ int parser_add_type(PyObject *module)
     if (!type)
         return -1;
     parser_type = (PyTypeObject *)type;
-    Py_INCREF(type); /* ours; the module takes the other */
+    Py_INCREF(type); /* one reference here, one for the module */
     if (PyModule_AddObject(module, "Parser", type) == 0)
         return 0;
     Py_DECREF(type);

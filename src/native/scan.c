@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* d_type and syscall(), whatever standard the compiler is given */
+#define _GNU_SOURCE /* d_type and syscall(), in every standard of the compiler */
 
 #include "scan.h"
 
@@ -15,11 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* opendir(3) would add a fstat and an allocation to each directory, and readdir(3)
-   takes the ENOENT of a directory that was removed for the end of its names. */
+/* opendir(3) would add an fstat and an allocation for each directory, and for readdir(3)
+   the ENOENT of a removed directory is the end of its names. */
 #define DIRENTS_SIZE 65536
 
-/* getdents64(2) fills in what a dirent is with 64-bit offsets. */
+/* getdents64(2) fills in the struct dirent of 64-bit offsets. */
 _Static_assert(sizeof((struct dirent *)0)->d_ino == 8
                    && sizeof((struct dirent *)0)->d_off == 8
                    && offsetof(struct dirent, d_name) == 19,
@@ -92,8 +92,8 @@ static int scan_add_found(struct scan *scan, int32_t parent, const char *name,
     return 0;
 }
 
-/* Write the path of an entry into what ends at `end`.  Returns where it starts, or
-   NULL where it is too long for the kernel. */
+/* Write the path of an entry so that it ends at `end`.  Returns its start, or NULL if it
+   is too long for the kernel. */
 static const char *scan_path(const struct scan_call *call, int32_t entry, char *path,
                              char *end)
 {
@@ -124,7 +124,7 @@ static const char *scan_path(const struct scan_call *call, int32_t entry, char *
 static int scan_is_directory(int fd, const struct dirent *dirent)
 {
     struct stat status;
-    if (dirent->d_type != DT_UNKNOWN) /* not every file system says */
+    if (dirent->d_type != DT_UNKNOWN) /* not every file system has the type */
         return dirent->d_type == DT_DIR;
     if (fstatat(fd, dirent->d_name, &status, AT_SYMLINK_NOFOLLOW) == -1)
         return errno == ENOENT ? 0 : -errno;
@@ -145,7 +145,7 @@ static int scan_add_dirent(const struct scan_call *call, int32_t entry, int fd,
     return scan_add_found(call->scan, entry, name, is_directory);
 }
 
-/* Add what an open directory holds.  Returns 0 or -errno. */
+/* Add the names in an open directory.  Returns 0 or -errno. */
 static int scan_read(const struct scan_call *call, int32_t entry, int fd)
 {
     char *dirents = call->scan->dirents;
@@ -207,7 +207,7 @@ static int64_t scan_clock(void)
     return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
 }
 
-/* Whether what one directory met would meet every other one, too. */
+/* Whether a failure would concern every other directory, too. */
 static int scan_ends_with(int result)
 {
     switch (result) {

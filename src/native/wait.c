@@ -91,7 +91,7 @@ static int wait_open_epoll(struct wait *wait, struct instance *instance)
     return result < 0 ? result : instance_join_epoll(instance, epoll);
 }
 
-/* Open what it needs, and let wakes find it. */
+/* Open the descriptors of a wait, and list it for wakes. */
 static int wait_enlist(struct wait *wait, struct instance *instance)
 {
     int result = wait_open_wakeup(wait, instance);
@@ -179,7 +179,7 @@ static int wait_is_woken(const struct wait *wait)
 /* Returns as ppoll(2); milliseconds below 0 are for ever. */
 static int wait_ppoll(struct pollfd *files, nfds_t count, double milliseconds)
 {
-    /* No timer where none is needed: to stop one costs as much as to build an event. */
+    /* No timer unless one is needed: stopping one costs as much as building an event. */
     if (milliseconds < 0)
         return (int)call_result(ppoll(files, count, NULL, NULL));
     if (milliseconds > WAIT_LONGEST)
@@ -191,8 +191,8 @@ static int wait_ppoll(struct pollfd *files, nfds_t count, double milliseconds)
     return (int)call_result(ppoll(files, count, &timeout, NULL));
 }
 
-/* After a sleep: silent again, so that what comes later is seen.  Readable without a
-   signal is only what was closed meanwhile by its number: it is opened again. */
+/* After a sleep: drain the pipe, so that a later byte is noticed.  If it is readable
+   without a signal, it was closed by its number meanwhile: it is opened again. */
 static int wait_drain(struct wait *wait)
 {
     int result = 0;
@@ -209,14 +209,14 @@ static int wait_drain(struct wait *wait)
     return result < 0 ? result : woken ? WAIT_WOKEN : WAIT_RECHECK;
 }
 
-/* What can be said without sleeping; WAIT_READABLE if nothing. */
+/* The result without sleeping; WAIT_READABLE if there is none yet. */
 static int wait_state(struct wait *wait)
 {
     if (!wait->instance)
         return -GUARD_CLOSED;
     if (wait_is_woken(wait))
         return WAIT_WOKEN;
-    if (!wait->listed) { /* in a forked child, which goes on with it */
+    if (!wait->listed) { /* in a forked child, which continues it */
         int result = wait_enlist(wait, wait->instance);
         if (result < 0)
             return result;

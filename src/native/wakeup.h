@@ -1,6 +1,6 @@
-/* A pipe that ends a sleep.  Not an eventfd, which has one descriptor less: a pipe
-   has an inode of its own, so it can be told from whatever else its numbers may
-   have become (see descriptor.h). */
+/* A pipe that ends a sleep.  An eventfd would need one descriptor less.  But a pipe has
+   an inode of its own, so it can be distinguished from another file that has its number
+   now (see descriptor.h). */
 
 #ifndef INOTIFY_CFFI_WAKEUP_H
 #define INOTIFY_CFFI_WAKEUP_H
