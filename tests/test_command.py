@@ -194,6 +194,12 @@ def test_initial_is_not_the_event(watch: Callable[..., Running], root: Path) -> 
     assert status == 0
 
 
+def test_initial_shows_nothing_of_its_own(root: Path) -> None:
+    """That the command itself lists directories is no event, and does not end it."""
+    finished = finish("-qr", "--initial", "-t", "0.3", "d", cwd=root.parent)
+    assert (finished.stdout, finished.returncode) == (b"d/ CREATE,ISDIR sub\n", 2)
+
+
 def test_excluded_costs_no_watch(tmp_path: Path, root: Path) -> None:
     """What an expression leaves out with all below it is not watched."""
     for path in ("skip/a/b", "keep/a", "out/a"):
