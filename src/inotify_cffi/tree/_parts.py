@@ -12,6 +12,7 @@ from ._model import Paths
 from ._mount_points import MountPoints
 from ._mounts import MountTable
 from ._output import Output
+from ._queue import queue_length
 from ._renames import Renames
 from ._root_tracker import RootTracker
 from ._scanner import Scanner
@@ -52,7 +53,7 @@ def make_parts(
     """Make the parts of a watcher without roots."""
     paths = Paths()
     output = Output(mask)
-    watches = Watches(inotify, mask)
+    watches = Watches(inotify, mask, queue_length())
     scanner = Scanner(
         watches, paths, list_files=bool(exclude), one_file_system=one_file_system
     )

@@ -227,5 +227,6 @@ class Tracker:
             Whether the queue has to be read again.
         """
         if quiet:
+            self._watches.complete(self._paths.fs_path)
             return self._watches.collect() or self._scans.rescan_lost()
         return self._watches.needs_collection() or self._scans.has_lost()
