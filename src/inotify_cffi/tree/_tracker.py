@@ -66,9 +66,10 @@ class Tracker:
             self._output,
             self._exclude,
         )
+        self.mounts = MountTable(inotify)
         self._roots = RootTracker(
             Ways(self._watches, mask | EXCL_UNLINK),
-            MountTable(),
+            self.mounts,
             self._trees,
             self._scans,
             self._output,
