@@ -315,6 +315,8 @@ class GatedWriter(churn.Writer):
         super().run(seconds)
 
 
+# pytest-xdist has threads of its own, and on 3.15 the warning is raised by fork().
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_churn(tmp_path: Path, seed: int) -> None:
     """A consumer of a tree that changes at full speed ends with the true tree."""
