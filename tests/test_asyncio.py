@@ -604,7 +604,7 @@ def test_several_tasks(watched: INotify, tmp_path: Path, run: Run) -> None:
 def test_kept_events_go_to_who_begins_to_wait(
     inotify: INotify, run: Run, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Events that an exception keeps as an aread() begins to wait are returned by it."""
+    """Events that an exception keeps as an aread() begins to wait come from it."""
     begin = Wait.begin
 
     def keep_and_begin(wait: Wait, timeout: float | None) -> None:

@@ -501,8 +501,8 @@ def test_a_daemon_closes_all_descriptors(
 
 
 def test_descriptors_closed_by_number(run_python: RunPython) -> None:
-    """Another file with a closed number is never written to or closed by a wait, its end,
-    wake() or close()."""
+    """If a descriptor of a wait was closed by number, the next file with that number is
+    never written to or closed: by the wait, its end, wake() or close()."""
     run_python(
         """
         import os, tempfile, threading
