@@ -112,7 +112,7 @@ class Matcher:
 
 
 def below(path: str, roots: Sequence[str]) -> str:
-    """Return a path as it is below the innermost root that it is in."""
+    """Return a path relative to its innermost root."""
     inside = [len(root) for root in roots if path.startswith(root)]
     return path[max(inside) :] if inside else path
 
@@ -131,9 +131,9 @@ def _path_matches(names: Sequence[str], glob: Sequence[str]) -> bool:
 
 
 class GitIgnore:
-    """What the .gitignore files of the trees, and of those around them, leave out.
+    """Whether git ignores a path, by the .gitignore files in the trees and above.
 
-    A file is read once, when something in its directory is first met.
+    A file is read once, when the first path in its directory is met.
     """
 
     def __init__(self, roots: Sequence[str]) -> None:
@@ -163,7 +163,7 @@ class GitIgnore:
         return ignored
 
     def _directories(self, full: str) -> list[str]:
-        """Return the directories whose .gitignore counts: outer ones first."""
+        """Return the directories whose .gitignore files count, outer ones first."""
         inside = [
             top for root, top in self._tops.items() if full.startswith(root + "/")
         ]
@@ -189,7 +189,7 @@ class GitIgnore:
 
 
 def _top(root: str) -> str:
-    """Return the repository that a root is in; the root where it is in none."""
+    """Return the repository of a root; the root itself if it is in none."""
     directory = os.path.abspath(root)
     while True:
         if os.path.exists(os.path.join(directory, ".git")):
@@ -201,7 +201,7 @@ def _top(root: str) -> str:
 
 
 class Exclusion:
-    """What is left out: by globs, and by .gitignore files."""
+    """Whether a path is left out: by globs, and by .gitignore files."""
 
     def __init__(self, ignore: Matcher | None, gitignore: GitIgnore | None) -> None:
         self._ignore = ignore
