@@ -6,10 +6,10 @@ if it has moved; a file that has moved has its former place.
 
 Most batches need no order: `SimpleDifference` finds their changes, or gives up. For the
 others, `Identities` decides which directory of the one state is which of the other,
-`WorkingTree` is the tree after the changes so far, and `Placement` moves things to their
-places. If things wait for each other, as after an exchange of two names, one of them
-counts as two: the old one is deleted, and a new one is added. Then everything is repeated
-from the start, with that knowledge.
+`WorkingTree` is the tree after the changes so far, and `Placement` moves things to
+their places. If things wait for each other, as after an exchange of two names, one of
+them counts as two: the old one is deleted, and a new one is added. Then everything is
+repeated from the start, with that knowledge.
 """
 
 from __future__ import annotations

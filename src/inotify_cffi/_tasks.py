@@ -96,9 +96,9 @@ class Tasks:
     def _drop_moves(self) -> None:
         """Treat files as others if their moves can be left out.
 
-        A move can be left out if the file was modified, too, and has replaced a file, and
-        if another one has moved to its former place, or a directory is deleted there:
-        then "modified" alone means the same.
+        A move can be left out if the file was modified, too, and has replaced a file,
+        and if another one has moved to its former place, or a directory is deleted
+        there: then "modified" alone means the same.
         """
         came = {
             place: node

@@ -2,10 +2,10 @@
 
     from inotify_cffi.watchdog import Observer  # not: from watchdog.observers
 
-Handlers, `schedule`, `start`, `stop` and `join` are watchdog's own. The events of a tree
-differ: every file in a new directory is reported; the rename of a directory moves its
-content as it was at the rename; a path that leaves the tree is reported at once; after
-an overflow, the missed changes are reported. It needs watchdog 6 or 7, the extra
+Handlers, `schedule`, `start`, `stop` and `join` are watchdog's own. The events of a
+tree differ: every file in a new directory is reported; the rename of a directory moves
+its content as it was at the rename; a path that leaves the tree is reported at once;
+after an overflow, the missed changes are reported. It needs watchdog 6 or 7, the extra
 ``watchdog``.
 """
 
