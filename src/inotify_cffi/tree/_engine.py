@@ -73,7 +73,7 @@ class Engine:
     # ---- state -----------------------------------------------------------------
 
     def check(self) -> None:
-        """Raise unless this may be used.
+        """Raise if this may not be used.
 
         Raises:
             ValueError: it is closed.
@@ -229,7 +229,7 @@ class Engine:
                 return events[0]
 
     def _take(self, most: int | None) -> list[TreeEvent]:
-        """Take events; what is beyond ``most`` is left to whoever is next."""
+        """Take at most ``most`` events; the others are left for the next call."""
         events: list[TreeEvent] = []
         try:
             self._warn(stacklevel=5 if most is None else 6)  # the line that reads

@@ -1,4 +1,4 @@
-"""The mount table, and what of it has changed.
+"""The mount table, and its changes.
 
 A mount over a watched directory hides it, and the kernel queues no inotify event for
 that: the old directory's watch just has nothing to report. (An unmount queues UNMOUNT
@@ -34,13 +34,13 @@ class Mount(NamedTuple):
     source: str
     """The directory of the file system that is mounted: not ``/`` for a bind mount."""
     point: str
-    """Where it is mounted, as this process sees it."""
+    """The mount point, in this process's view."""
     kind: str
     """The type of the file system, with a subtype if it has one: ``fuse.sshfs``."""
 
 
 def parse(table: bytes) -> list[Mount]:
-    """Return the mounts in the order of the table: what is mounted later, is later.
+    """Return the mounts in the order of the table: later mounts come later.
 
     Parameters:
         table: the content of /proc/self/mountinfo. Lines without the fields that
@@ -65,14 +65,14 @@ def _unescape(field: str) -> str:
 
 
 def is_at_or_below(path: str, top: str) -> bool:
-    """Whether a path is another one, or below it, by the names alone."""
+    """Whether a path is equal to another one, or below it, by its names."""
     return path == top or path.startswith(top if top.endswith("/") else top + "/")
 
 
 class MountTable:
     """The mounts that this process sees. Not thread-safe.
 
-    Where there is no /proc, the table is empty, and nothing ever changes.
+    Without /proc, the table is empty and never changes.
     """
 
     def __init__(self) -> None:
@@ -96,13 +96,13 @@ class MountTable:
             os.close(fd)
 
     def changes(self) -> dict[str, bool]:
-        """Return where mounts have come or gone since this was last called.
+        """Return the mount points that have changed since the last call.
 
         Returns:
             The mount points, each with whether a mount has gone from there.
         """
         # poll(2) of the table forgets the change that it reports: so the table is
-        # read after it, and what comes during the reading is found next time.
+        # read after it, and a change during the reading is found next time.
         if self._fd < 0 or not self._poll.poll(0):
             return {}
         before, self._mounts = set(self._mounts), self._read()

@@ -1,7 +1,7 @@
 """Readiness: one descriptor that is readable whenever there is something to read.
 
-The queue of the kernel does not say so alone: events wait in user space, too, when
-somebody took more from the queue than was asked for.
+The kernel's queue alone does not show this: events also wait in user space, after more
+was taken from the queue than was requested.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Readiness:
         return self._epoll.fileno()
 
     def set(self, *, pending: bool) -> None:
-        """Say whether something waits in user space."""
+        """Note whether something waits in user space."""
         with suppress(FileExistsError, FileNotFoundError, ValueError):
             if pending:
                 self._epoll.register(self._always, select.EPOLLIN)
@@ -43,7 +43,7 @@ class Readiness:
         self.forget_pipe()
 
     def forget_pipe(self) -> None:
-        """Close what nobody knows of. In a forked child that is all that is done."""
+        """Close the descriptors. In a forked child, only these."""
         always, self._always = self._always, -1
         if always >= 0:
             os.close(always)

@@ -1,4 +1,4 @@
-"""The scans: one batch of directories at a time, from its window to what is valid."""
+"""The scans: one batch of directories at a time, from its window to valid scans."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 # few in the first one, and more as long as nothing is in the way.
 _FEWEST = 16
 _MOST = 1024
-# Where each directory queues up to eight events that say it was listed, these must not
-# fill the queue: no more than half of it, for others have events in it, too.
+# If each listing queues up to eight events, these must not fill the queue: at most half
+# of it, since there are other events, too.
 _MOST_SEEN = 64
 _EVENTS_OF_A_LISTING = 8
-# As most have directories in them, which C goes on with, fewer are given.
+# Most have directories in them, which C scans as well, so fewer are given.
 _MOST_GIVEN = 256
 # How long one call into C may take, in milliseconds: an event loop is held for that
 # long, and as long again for what is made in Python of what was found.
@@ -61,7 +61,7 @@ def _most_seen() -> int:
 
 
 class Scans(States):
-    """What has to be scanned, what is being scanned, and what cannot be."""
+    """The directories to scan, those being scanned, and those that cannot be."""
 
     def __init__(
         self, scanner: Scanner, watches: Watches, paths: Paths, *, recursive: bool
@@ -270,7 +270,7 @@ class Scans(States):
                 self._reach = self._nearest
 
     def _drop_below(self, scan: Scan) -> None:
-        """Let the watches go that were added below a scan that is not valid."""
+        """Release the watches that were added below an invalid scan."""
         self._reach = self._nearest
         if scan.batch is not None:
             self._watches.keep(scan.batch.wds_below(scan.index))
@@ -301,7 +301,7 @@ class Scans(States):
         return self._scanner.is_empty(directory)
 
     def forget_all(self) -> None:
-        """Let go of everything; the directories have left the model."""
+        """Release everything; the directories have left the model."""
         self._now.clear()
         self._next_call.clear()
         for group in self._groups.values():

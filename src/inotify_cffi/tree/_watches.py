@@ -1,4 +1,4 @@
-"""The watches: which directory has which, and which nobody needs.
+"""The watches: their owners, and which are not needed.
 
 This is the only module that adds and removes watches. A watch can have several
 owners: roots that overlap, or a directory that is mounted at two places.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..instance import INotify
 
-# Only directories are watched, so nothing else waits for the events of this.
+# Only directories are watched, so no other event depends on this.
 _NO_DIRECTORY = "/dev/null"
 
 # Watches that are removed before the clock is looked at.
@@ -35,7 +35,7 @@ _AT_ONCE = 512
 
 
 class Control(enum.Enum):
-    """What an event that the queue itself produced means."""
+    """The meaning of an event that the queue itself produced."""
 
     OVERFLOW = "events are missing"
     FENCE = "the IGNORED of `Watches.fence`"
@@ -134,10 +134,10 @@ class Watches:
     def release(self, wd: int, directory: Directory) -> None:
         """Take a watch from a directory; without an owner it is a stray.
 
-        It is not removed at once: of a big tree that would queue so many IGNORED
-        that the queue overflows. And a root that is lost and found again in one step
-        has the same watch again: if that was removed, its IGNORED would have the root
-        lost once more, and so on for ever.
+        It is not removed at once: removing the watches of a big tree would queue so
+        many IGNORED that the queue overflows. And a root that is lost and found again in
+        one step has the same watch again: if that was removed, its IGNORED would end the
+        root once more, and so on for ever.
 
         Parameters:
             wd: the watch; 0 where there is none.
@@ -203,7 +203,7 @@ class Watches:
         return wd
 
     def classify(self, wd: int, mask: int) -> Control:
-        """Return what an event of CONTROL means; forget a watch that has ended."""
+        """Return the meaning of an event of CONTROL; forget a watch that has ended."""
         if not mask & IGNORED:
             return Control.OVERFLOW
         if wd in self._awaiting_ignored:
@@ -226,7 +226,7 @@ class Watches:
         return bool(self._strays or self._awaiting_ignored)
 
     def collect(self) -> bool:
-        """Remove some of the watches that nobody owns. The queue must be empty.
+        """Remove some of the watches without an owner. The queue must be empty.
 
         Returns:
             Whether the queue has to be read again: there are more, or the IGNORED of
@@ -265,5 +265,5 @@ class Watches:
             self._inotify.rm_watch(wd)
         except OSError:
             return  # EINVAL: it is gone already, and its IGNORED is or was queued
-        # Once only: the kernel does not give a number again before it wraps.
+        # Once only: the kernel does not reuse a number before it wraps.
         self._awaiting_ignored.add(wd)
