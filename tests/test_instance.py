@@ -187,7 +187,8 @@ def test_type_hints() -> None:
         if inspect.isfunction(function := getattr(INotify, name))
     ]
     assert INotify.add_watch in functions
-    for function in [*functions, parse_events, mask_str, syscalls.add_watch]:
+    calls = [syscalls.add_watch, syscalls.read_events]
+    for function in [*functions, parse_events, mask_str, *calls]:
         assert typing.get_type_hints(function)
 
 

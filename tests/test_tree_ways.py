@@ -356,7 +356,7 @@ def test_a_root_that_is_lost_and_found_keeps_its_watch(tmp_path: Path) -> None:
     path = str(tmp_path)
     top = Top(path, path)
     with INotify(nonblocking=True) as inotify:
-        watches = Watches(inotify, masks.ALL_EVENTS)
+        watches = Watches(inotify, masks.ALL_EVENTS, 16384)
         wd = watches.add(path)
         watches.assign(wd, top)
         assert watches.hold(path, int(flags.MOVE_SELF)) == wd

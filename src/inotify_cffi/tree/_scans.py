@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 # few in the first one, and more as long as nothing is in the way.
 _FEWEST = 16
 _MOST = 1024
-# If each listing queues up to eight events, these must not fill the queue: at most half
-# of it, since there are other events, too.
+# Where a listing queues events: each read of the queue takes those of so many.
 _MOST_SEEN = 64
-_EVENTS_OF_A_LISTING = 8
-# Most have directories in them, which C scans as well, so fewer are given.
+# As most have directories in them, which C goes on with, fewer are given.
 _MOST_GIVEN = 256
 # How long one call into C may take, in milliseconds: an event loop is held for that
 # long, and as long again for what is made in Python of what was found.
@@ -50,16 +48,6 @@ def _is_quiet(scan: Scan) -> bool:
     )
 
 
-def _most_seen() -> int:
-    """Return how many directories may be listed before the queue is read."""
-    try:
-        with open("/proc/sys/fs/inotify/max_queued_events") as file:
-            queued = int(file.read())
-    except (OSError, ValueError):  # /proc is not there
-        return _MOST_SEEN
-    return max(1, min(_MOST_SEEN, queued // (2 * _EVENTS_OF_A_LISTING + 1)))
-
-
 class Scans(States):
     """The directories to scan, those being scanned, and those that cannot be."""
 
@@ -71,7 +59,8 @@ class Scans(States):
         self._watches = watches
         self._paths = paths
         self._window = Window()
-        self._farthest = _most_seen() if watches.see_scans() else _MOST
+        seen = watches.listings_seen()
+        self._farthest = _MOST if seen is None else max(1, min(_MOST_SEEN, seen))
         self._nearest = min(_FEWEST, self._farthest)
         self._reach = self._nearest
         self._limit_reached: tuple[str, str] | None = None  # what to say, and where
