@@ -173,18 +173,6 @@ static void add(const long *numbers)
     close(fd);
 }
 
-/* add-and-remove LOOPS: ns for watching something and leaving it again */
-static void add_and_remove(const long *numbers)
-{
-    int fd = inotify_init1(IN_CLOEXEC);
-    int64_t start = now();
-    for (long i = 0; i < numbers[0]; i++)
-        if (inotify_rm_watch(fd, inotify_add_watch(fd, watched, IN_CREATE)) == -1)
-            fail("inotify_rm_watch");
-    answer((double)(now() - start) / numbers[0]);
-    close(fd);
-}
-
 /* wake SAMPLES: ns from the write to the end of the read that waited for it */
 static void wake(const long *numbers)
 {
@@ -316,8 +304,7 @@ static int spin(int core)
 int main(int count, char **arguments)
 {
     static const struct command commands[] = {
-        {"drain", drain}, {"one", one},   {"add", add}, {"add-and-remove", add_and_remove},
-        {"wake", wake},   {NULL, NULL},
+        {"drain", drain}, {"one", one},   {"add", add}, {"wake", wake}, {NULL, NULL},
     };
     if (count == 3 && strcmp(arguments[1], "--write") == 0)
         return write_when_asked(arguments[2]);

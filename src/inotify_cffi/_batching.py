@@ -11,10 +11,10 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from ._beginning import wanted
+from ._change import Change, Settings
 from ._completing import Completion
 from ._last_state import LastState, Moment
 from ._names import Names
-from ._net import Change, Settings
 
 if TYPE_CHECKING:
     from ._nodes import File

@@ -69,7 +69,7 @@ class Completion:
         complete: set[File] = set()
         for _ in range(_ROUNDS):
             held, self._held = self._held, {}
-            for file, path in self._names.unsaid_files():
+            for file, path in self._names.unreported_files():
                 if file.last or file not in complete:
                     wait = self._ask(file, path, held.get(file))
                     if wait is None:
@@ -81,7 +81,7 @@ class Completion:
             if not events:
                 break
             take(events)
-        for file, _ in self._names.unsaid_files():
+        for file, _ in self._names.unreported_files():
             if file.last or file not in complete:
                 self._held.setdefault(file, _Wait(_FIRST_DELAY))
         return frozenset(self._held)

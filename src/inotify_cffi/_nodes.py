@@ -24,7 +24,7 @@ _SEPARATOR = "/"  # no name has it
 class File:
     """A file that was touched since the last difference."""
 
-    __slots__ = ("found", "last", "modified", "origin", "replaced")
+    __slots__ = ("found", "last", "modified", "origin")
 
     def __init__(
         self, origin: Place | None, *, modified: bool = False, found: bool = False
@@ -36,9 +36,6 @@ class File:
         """A scan found it, so it may be what was there before."""
         self.last = 0
         """The mask of the last event of it."""
-        self.replaced: tuple[Place, Place, File] | None = None
-        """What it replaced when it was last moved: the places from which and to which
-        it came, and the other file."""
 
     def become(self, other: File) -> None:
         """Be another file."""
@@ -91,7 +88,9 @@ class Directory:
     def had_file(self, name: str) -> bool:
         files = self.files
         if type(files) is str:
-            return f"/{name}/" in files
+            if len(files) <= _LONGEST:
+                return f"/{name}/" in files
+            files = self.files = set(self.file_names())
         return name in files
 
     def had(self, name: str) -> Directory | bool:
@@ -107,6 +106,9 @@ class Directory:
         if type(files) is not str:
             return list(files)
         return files[1:-1].split(_SEPARATOR) if len(files) > 1 else []
+
+    def names(self) -> list[str]:
+        return [*self.file_names(), *(self.directories or ())]
 
     def set_file_names(self, names: list[str]) -> None:
         self.files = f"/{_SEPARATOR.join(names)}/" if names else _SEPARATOR

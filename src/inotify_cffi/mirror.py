@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from ._change import Change, Settings, join
 from ._names import Names
-from ._net import Change, Settings, join
 from ._nodes import Directory
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ from watchdog.observers.api import (
 )
 
 from ._beginning import Trees, begin
+from ._change import Change, Settings
 from ._last_state import LastState, Moment
-from ._net import Change, Settings
 from ._nodes import Directory
 from .events import flags, masks
 from .mirror import Mirror
