@@ -1,4 +1,4 @@
-"""What directories are watched for only when all is scanned.
+"""Masks that directories get only after all scans.
 
 Where the events of a single listing do not fit into the queue, a scan would overflow
 it, and so would the scan after that, for ever. There a directory is watched for these

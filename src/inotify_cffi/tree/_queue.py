@@ -1,4 +1,4 @@
-"""The length of the kernel's queue, and what it has room for."""
+"""The length of the kernel's queue, and the number of listings that fit into it."""
 
 from __future__ import annotations
 
