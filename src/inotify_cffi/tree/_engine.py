@@ -107,8 +107,8 @@ class Engine:
             readiness.close()
         self._waits.close()
         self._worker.turn.callers.call()
-        # Whoever has the turn, perhaps the code that a signal handler interrupts with
-        # this, lets the model go when it gives the turn back.
+        # The holder of the turn, perhaps code that a signal handler interrupts with
+        # this, frees the model when it gives the turn back.
         token = Token()
         try:
             self._worker.turn.take(token)
