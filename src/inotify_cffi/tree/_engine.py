@@ -73,7 +73,7 @@ class Engine:
     # ---- state -----------------------------------------------------------------
 
     def check(self) -> None:
-        """Raise unless this may be used.
+        """Raise if this may not be used.
 
         Raises:
             ValueError: it is closed.
@@ -107,8 +107,8 @@ class Engine:
             readiness.close()
         self._waits.close()
         self._worker.turn.callers.call()
-        # Whoever has the turn, perhaps the code that a signal handler interrupts with
-        # this, lets the model go when it gives the turn back.
+        # The holder of the turn, perhaps code that a signal handler interrupts with
+        # this, frees the model when it gives the turn back.
         token = Token()
         try:
             self._worker.turn.take(token)
@@ -229,7 +229,7 @@ class Engine:
                 return events[0]
 
     def _take(self, most: int | None) -> list[TreeEvent]:
-        """Take events; what is beyond ``most`` is left to whoever is next."""
+        """Take at most ``most`` events; the others are left for the next call."""
         events: list[TreeEvent] = []
         try:
             self._warn(stacklevel=5 if most is None else 6)  # the line that reads

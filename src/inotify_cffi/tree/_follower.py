@@ -129,7 +129,7 @@ class Follower:
             self._trees.apply(decision)
 
     def _finish_scan(self, scan: Scan) -> None:
-        """Report what a scan found, and what happened in the directory since."""
+        """Report the names that a scan found, and the later events of the directory."""
         directory = scan.directory
         if scan.failure is not None:
             self._follow_failure(directory, scan, scan.failure)

@@ -28,7 +28,7 @@ MOST_TRIES = 20
 
 
 class Resolver:
-    """Walks ways from their beginning to what they lead to.
+    """Walks ways from their beginning to their destination.
 
     Parameters:
         waypoints: the waypoints of all ways.
@@ -40,7 +40,7 @@ class Resolver:
         self._file_mask = file_mask | APPEARS | DISAPPEARS
 
     def resolve(self, way: Way) -> Destination:
-        """Return what a way leads to, with all that this depends on watched."""
+        """Return the destination of a way; everything that it depends on is watched."""
         for _ in range(MOST_TRIES):
             steps: set[Waypoint] = {self._waypoints.top}
             self._waypoints.stop_awaiting(way)

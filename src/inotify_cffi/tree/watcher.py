@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import _hints
 from . import _masks
 from ._arguments import check_paths, checked_mask, known_root
 from ._closing import Closing
@@ -111,7 +112,7 @@ class TreeWatcher(Closing):
 
     def __init__(
         self,
-        *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        *paths: _hints.Path,
         mask: int = _masks.DEFAULT,
         exclude: Exclude | None = None,
         initial: bool = False,
@@ -138,7 +139,7 @@ class TreeWatcher(Closing):
     @classmethod
     async def acreate(
         cls: type[_T],
-        *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        *paths: _hints.Path,
         **options: Any,
     ) -> _T:
         """Create a watcher in a task. Other tasks run meanwhile.
@@ -164,7 +165,7 @@ class TreeWatcher(Closing):
             raise
         return watcher
 
-    def add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
+    def add(self, path: _hints.Path) -> None:
         """Add a root. When this returns, all directories below it are watched.
 
         Its present content is not reported, unless the watcher was created with
@@ -185,9 +186,7 @@ class TreeWatcher(Closing):
         """
         self._inotify_cffi.add([os.fsdecode(path)])
 
-    async def aadd(
-        self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]
-    ) -> None:
+    async def aadd(self, path: _hints.Path) -> None:
         """Add a root in a task: see `add`. Other tasks run meanwhile.
 
         Cancellation leaves the root added; the next read continues its scan.
@@ -202,7 +201,7 @@ class TreeWatcher(Closing):
         """
         await self._inotify_cffi.aadd(os.fsdecode(path))
 
-    def remove(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
+    def remove(self, path: _hints.Path) -> None:
         """Remove a root, and the watches that only it needs.
 
         Parameters:
@@ -329,10 +328,6 @@ class TreeWatcher(Closing):
         state = " closed" if self.closed else ""
         roots = "".join(f" {root!r}" for root in self._inotify_cffi.tracker.roots)
         return f"<{type(self).__name__}{state}{roots}>"
-
-    def __enter__(self: _T) -> _T:
-        self._inotify_cffi.check()
-        return self
 
     def __next__(self) -> TreeEvent:
         """Wait for the next event and return it. Ends when the watcher is closed."""
