@@ -336,7 +336,7 @@ def test_a_way_that_is_forgotten_leaves_no_watch(
 def test_a_mount_over_a_step_is_found_when_asked_for(
     watched: Watched, tmp_path: Path
 ) -> None:
-    """What leads to a mount point or below it is resolved anew."""
+    """Ways to a mount point, or below it, are resolved anew."""
     (tmp_path / "a/root").mkdir(parents=True)
     way = watched.follow(tmp_path / "a/root")
     beside = watched.follow(tmp_path)

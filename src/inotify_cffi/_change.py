@@ -1,4 +1,4 @@
-"""`Change`, and how changes are to be reported."""
+"""`Change`, and the settings of a difference."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Change(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the difference has to ask about, and how it is reported."""
+    """The questions that a difference asks, and the form of its report."""
 
     held: frozenset[File] = frozenset()
-    """Files of which nothing is to be reported yet."""
+    """Files that must not be reported yet."""
     is_unchanged: Callable[[str, Directory], bool] = lambda path, was_in: False
-    """Whether the file at a path, which a scan found, is what was there before."""
+    """Whether the file at a path, which a scan found, is the same as before."""
     files_only: bool = False
     files_moved: bool = True
 

@@ -1,4 +1,4 @@
-"""What events make of the names in directories."""
+"""The effects of events on the names in directories."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Edits:
 
     Parameters:
         paths: where directories are.
-        touched: is told which directories are touched.
+        touched: notes which directories are touched.
     """
 
     def __init__(self, paths: Paths, touched: Touched) -> None:
@@ -29,7 +29,7 @@ class Edits:
         self._individually = False
 
     def note_content(self, modifying: int, *, individually: bool) -> None:
-        """Note from now on by which events files are modified.
+        """From now on, note the events that modify files.
 
         Parameters:
             modifying: these events.
@@ -39,7 +39,7 @@ class Edits:
         self._individually = individually
 
     def end_batch(self) -> bool:
-        """Forget what matters within a batch; return whether files have moved."""
+        """Forget the notes of a batch; return whether files have moved."""
         files_moved, self._files_moved = self._files_moved, False
         self._exchanges.clear()
         return files_moved
@@ -69,7 +69,7 @@ class Edits:
     def put_file(
         self, directory: Directory, name: str, mask: int, *, synthetic: bool
     ) -> None:
-        """Let there be a file that was not in the trees."""
+        """Add a file that was not in the trees."""
         touched = directory.touched
         if touched is None:
             touched = self._touched.names(directory)
@@ -100,15 +100,15 @@ class Edits:
             self._exchanges.confirm((directory, name), file)
 
     def _clear(self, directory: Directory, name: str) -> None:
-        """Let no directory be at a place; a file there is replaced by what comes.
+        """Remove the directory at a place; a file there will be replaced.
 
-        Where two things are exchanged, a file may be reported over a directory.
+        If two things are exchanged, a file may be reported over a directory.
         """
         if isinstance(directory.get(name), Directory):
             self.take(directory, name)
 
     def take_file(self, directory: Directory, name: str) -> None:
-        """Let no file have a name."""
+        """Remove the file of a name."""
         touched = directory.touched
         if touched is None:
             touched = self._touched.names(directory)
@@ -121,7 +121,7 @@ class Edits:
             del touched[name]
 
     def take(self, directory: Directory, name: str) -> None:
-        """Let nothing have a name; what had it is kept, as it may be elsewhere."""
+        """Remove the owner of a name; it is kept, since it may be elsewhere."""
         entry = directory.get(name)
         self.take_file(directory, name)
         if isinstance(entry, Directory):
@@ -131,7 +131,7 @@ class Edits:
             entry.parent = None
 
     def put(self, directory: Directory, name: str, node: Directory | File) -> None:
-        """Let a name be something."""
+        """Give a name an owner."""
         if directory.get(name):
             self.take(directory, name)
         self._touched.names(directory)[name] = node
@@ -139,7 +139,7 @@ class Edits:
             node.parent, node.name = directory, name
 
     def move(self, directory: Directory, name: str, old_path: str) -> None:
-        """Let what was at a path have a name.
+        """Give a name the owner of a former path.
 
         Raises:
             ValueError: nothing was there.
@@ -164,12 +164,12 @@ class Edits:
         self._touched.names(directory)[name] = node
 
     def move_simply(self, directory: Directory, name: str, old_path: str) -> bool:
-        """Let a file move over nothing, or a new one over a file.
+        """Move a file to a free name, or a new file over another.
 
-        Most renames are one of these; `_move` takes three times as long for them.
+        Most renames are of these kinds; `_move` takes three times as long for them.
 
         Returns:
-            Whether it is one; if not, nothing was done.
+            Whether the rename is of these kinds; if not, nothing was done.
         """
         above, _, old_name = old_path.rpartition("/")
         old_directory = self._paths.known.get(above)
@@ -198,7 +198,7 @@ class Edits:
         return True
 
     def _node(self, directory: Directory, name: str) -> Directory | File | None:
-        """Return what is at a place, as an object of its own."""
+        """Return the file at a place as an object of its own."""
         if directory.touched is not None and name in directory.touched:
             return directory.own(name)
         entry = directory.had(name)

@@ -1,7 +1,7 @@
 """Files that may have been exchanged (RENAME_EXCHANGE).
 
-The kernel reports that as two renames, of the one over the other and back. What came
-back is the other then, and a scan finds that something is still there.
+The kernel reports that as two renames: of one file over the other, and back. The file
+that comes back is the other one then, and a scan finds a file at the other name.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ class Exchanges:
     """Remembers which files have replaced which, until a batch ends."""
 
     def __init__(self) -> None:
-        # What a file replaced when it was last moved: from where and to where it came,
-        # and the other file.
+        # What a file replaced when it was last moved: the two places,
+        # and the replaced file.
         self._replaced: dict[File, tuple[Place, Place, File]] = {}
         self._suspects: dict[Place, tuple[File, File, bool]] = {}
 
@@ -38,11 +38,11 @@ class Exchanges:
             self._replaced[file] = old_place, place, other
 
     def is_suspect(self, place: Place) -> bool:
-        """Whether something may be at a place that was exchanged."""
+        """Whether an exchanged file may be at a place."""
         return place in self._suspects
 
     def confirm(self, place: Place, file: File) -> None:
-        """Something was found at a place: let the two files be each other."""
+        """A file was found at a place: exchange the two files."""
         former, other, modified = self._suspects.pop(place)
         former.modified = modified
         file.become(former)

@@ -190,9 +190,9 @@ def _last_name(path: str) -> str:
 
 
 def below(path: str, roots: Sequence[str]) -> str:
-    """Return a path as it is below the innermost root that it is in.
+    """Return a path relative to its innermost root.
 
-    Of a root itself that is its last name.
+    For a root itself, that is its last name.
 
     Parameters:
         path: without a slash at its end.
@@ -213,7 +213,7 @@ def is_one(path: str) -> bool:
 
 
 class Exclusion:
-    """What is left out: by globs, and by .gitignore files."""
+    """Whether a path is left out: by globs, and by .gitignore files."""
 
     def __init__(self, ignore: Matcher | None, gitignore: GitIgnore | None) -> None:
         self._ignore = ignore

@@ -1,7 +1,7 @@
-"""Which directory of the former state is which of the present one.
+"""Which directories of the two states are the same.
 
-Most are the same object in both. A new directory goes on as the one that was at the
-same place and is gone: after an overflow all are new, and only names can tell. A
+Most are the same object in both. A new directory continues the one that was at the
+same place and is gone: after an overflow all are new, and only names identify them. A
 directory that is *forgotten* is taken for two, one that is gone and one that is new.
 """
 
@@ -24,7 +24,7 @@ class Identities:
         self.top = top
         self.forgotten = forgotten
         self._there: dict[Directory, bool] = {top: True}
-        # What stands in both states for a directory of the present one.
+        # The key that stands for a directory of the present state in both states.
         self._keys: dict[Directory, Directory] = {top: top}
         self._continued: dict[Directory, None] = {}
 
@@ -53,9 +53,9 @@ class Identities:
         return not self.is_kept(directory) and directory not in self._continued
 
     def key(self, directory: Directory) -> Directory:
-        """Return what stands for a directory of the present state.
+        """Return the key of a directory of the present state.
 
-        That is the directory of the former state that it is, or goes on as; else, for
+        That is the directory of the former state that it is, or continues; else, for
         a new one, itself, and for a forgotten one, a stand-in that is new.
         """
         way = []
@@ -82,7 +82,7 @@ class Identities:
         return stand_in
 
     def continued(self) -> Iterator[Directory]:
-        """Yield the directories of the former state that go on as others.
+        """Yield the directories of the former state that others continue.
 
         Those are meant whose `key` was asked for.
         """
@@ -90,7 +90,7 @@ class Identities:
 
     @staticmethod
     def former_place(directory: Directory) -> Place:
-        """Return where a directory of the former state was."""
+        """Return the former place of a directory."""
         if directory.origin is not None:
             return directory.origin
         assert directory.parent is not None

@@ -1,4 +1,4 @@
-"""The names in trees, with what was touched since the last difference.
+"""The names in trees, and the changes since the last difference.
 
 `Mirror` and `watch` are made of this.
 """
@@ -36,12 +36,12 @@ _OF_ROOTS = _LOST | _OVERFLOW
 _ISDIR = int(flags.ISDIR)
 _CONTENT = int(flags.MODIFY | flags.ATTRIB)
 
-# What a file is that was not touched before an event of this mask.
+# The state of an untouched file after an event of this mask.
 _SIMPLY: dict[int, File | None] = {_CREATE: NEW, int(flags.DELETE): None}
 
 
 class Names:
-    """What is in some trees. While `tracking`, what is touched is noted."""
+    """The names in some trees. While `tracking`, touched names are noted."""
 
     def __init__(self, roots: Sequence[str]) -> None:
         self._paths = Paths(roots)
@@ -59,11 +59,11 @@ class Names:
         return self._paths.roots
 
     def set_root_file(self, root: str) -> None:
-        """Let a root be a file."""
+        """Make a root a file."""
         self.top.fold(root, File(None))
 
     def entry(self, path: str) -> Directory | File | bool:
-        """Return what is at a path: True for a file, False for nothing."""
+        """Return the directory at a path; True for a file, False for nothing."""
         return self._paths.entry(path)
 
     # ---- following events ------------------------------------------------------------
@@ -75,8 +75,8 @@ class Names:
             path, mask, old_path, synthetic = event
             above, _, name = path.rpartition("/")
             directory = known.get(above)
-            # Most events are of a file of which nothing is noted yet. Not calling a
-            # function for these takes 0.3 us less, of 0.7.
+            # Most events concern a file that is not touched yet. Without a call of a
+            # function, these take 0.3 us less, of 0.7.
             if directory is not None and mask in simply and name and not synthetic:
                 touched = directory.touched
                 if touched is not None:
@@ -143,7 +143,7 @@ class Names:
     # ---- the difference --------------------------------------------------------------
 
     def track_content(self, noted: int, modifying: int, *, individually: bool) -> None:
-        """Begin to note what is touched: by which events, besides those of names."""
+        """Begin to note touched files: by these events, besides those of names."""
         self._noted = noted
         self._edits.note_content(modifying, individually=individually)
         self._simply = {}
@@ -170,13 +170,13 @@ class Names:
         return self._paths.path(directory.parent, directory.name)
 
     def is_there(self, directory: Directory) -> bool:
-        """Whether a directory is in the trees, and not in what has left them."""
+        """Whether a directory is still in the trees."""
         return self._paths.is_there(directory)
 
     def take_changes(self, settings: Settings) -> tuple[list[Change], list[Directory]]:
-        """Return the net difference since it was last taken, and the new directories.
+        """Return the net difference since the last call, and the new directories.
 
-        What is held back stays different.
+        Files that are held back stay different.
         """
         settings = settings._replace(files_moved=self._edits.end_batch())
         changes, new = self._touched.difference(self.top, settings)

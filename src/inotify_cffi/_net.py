@@ -1,15 +1,15 @@
 """The net difference between two states of a tree, as changes that apply in order.
 
-Both states are in the same directories: what they held at the last difference, and,
-laid over that, what was touched since. A directory is the same in both when it is the
-same object, wherever it has moved to; a file that has moved has the place where it was.
+Both states are in the same directories: the names at the last difference, and over them
+the touched ones. A directory is the same in both states if it is the same object, even
+if it has moved; a file that has moved has its former place.
 
 Most batches need no order: `SimpleDifference` finds their changes, or gives up. For the
 others, `Identities` decides which directory of the one state is which of the other,
-`WorkingTree` is the tree after the changes so far, and `Placement` places what is
-elsewhere. Where things wait for each other, as two names do that were exchanged, one of
-them is taken for two: what it was is deleted, and what it is is added. Then all is done
-again from the start, with that known.
+`WorkingTree` is the tree after the changes so far, and `Placement` moves things to
+their places. If things wait for each other, as after an exchange of two names, one of
+them counts as two: the old one is deleted, and a new one is added. Then everything is
+repeated from the start, with that knowledge.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ def difference(
         settings: how the changes are reported.
 
     Returns:
-        The changes; and, of the files that are held back, those of which a former state
-        stays reported.
+        The changes; and the held back files whose former state stays reported.
     """
     dirty = list(dirty)
     forgotten: set[Directory] = set()

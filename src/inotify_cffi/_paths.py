@@ -11,14 +11,14 @@ _MOST_KNOWN = 4096  # directories whose path is kept
 
 
 class Paths:
-    """The roots, and where a path is below them."""
+    """The roots, and the places of paths below them."""
 
     def __init__(self, roots: Sequence[str]) -> None:
         self.top = Directory(None, "")
         self.top.files = set()  # the names of roots have slashes
         self.known: dict[str, Directory] = {}
-        """Directories by their paths: to be cleared when a directory moves."""
-        # The roots, by what of their paths comes before a slash.
+        """Directories by their paths; clear it when a directory moves."""
+        # The roots, by their paths without the slash at the end.
         self._roots: dict[str, str] = {}
         for root in sorted(roots, key=len):
             if self._root_of(root) is None:
@@ -35,7 +35,7 @@ class Paths:
         return self._roots.get(path.rstrip("/"))
 
     def _root_of(self, path: str) -> str | None:
-        """Return the root that a path is below or at, as it comes before a slash."""
+        """Return the root of a path, without the slash at the end."""
         if path.rstrip("/") in self._roots:
             return path.rstrip("/")
         for root in self._roots:
@@ -44,7 +44,7 @@ class Paths:
         return None
 
     def locate(self, path: str) -> tuple[Directory, str]:
-        """Return the directory that a path is in, and its name there.
+        """Return the directory of a path, and the name in it.
 
         Raises:
             ValueError: there is no such directory.
@@ -69,7 +69,7 @@ class Paths:
         return directory, name
 
     def entry(self, path: str) -> Directory | File | bool:
-        """Return what is at a path: True for a file, False for nothing."""
+        """Return the directory at a path; True for a file, False for nothing."""
         try:
             directory, name = self.locate(path)
         except ValueError:
@@ -87,7 +87,7 @@ class Paths:
         return join(root, "/".join(reversed(names))) if names else root
 
     def is_there(self, directory: Directory | None) -> bool:
-        """Whether a directory is in the trees, and not in what has left them."""
+        """Whether a directory is still in the trees."""
         while directory is not None:
             if directory is self.top:
                 return True

@@ -1,7 +1,7 @@
-"""Placing what is new, or elsewhere than it was: in an order in which changes apply.
+"""Placing new and moved things, in an order in which the changes apply.
 
-First the directories above it are placed. What is in the way goes first: to its own
-place, or, when it is no more, by being deleted.
+The directories above a thing are placed first. A thing that is in the way goes first:
+to its own place or, if it is gone, by a deletion.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._working_tree import NOTHING, Found, Node, WorkingTree
 
 
 class Placement:
-    """Make the present state of the former one: see `run`.
+    """Turn the former state into the present one: see `run`.
 
     Parameters:
         identities: which directory is which.
@@ -42,18 +42,18 @@ class Placement:
         self._waiting = dict(tasks.places)
         self._origins = tasks.origins
         self._former = tasks.former
-        # What survives of a directory that is gone; and the reverse.
+        # The survivors of a directory that is gone; and the reverse.
         self._inside: dict[Directory, dict[Node, None]] = {}
         self._gone_around: dict[Node, list[Directory]] = {}
         self.kept: set[File] = set()
-        """Of the files held back, those of which a former state stays reported."""
+        """The files held back whose former state stays reported."""
         self.to_forget: list[Node] = []
-        """What has to be forgotten. If there is any, the changes are of no use."""
+        """The things to forget. If there are any, the changes are of no use."""
         for node in self._waiting:
             self._note_gone_around(node)
 
     def run(self) -> None:
-        """Find the changes, or what has to be forgotten first."""
+        """Find the changes, or the things to forget first."""
         self._delete_first()
         while self._waiting:
             self._place(next(iter(self._waiting)))
@@ -62,10 +62,10 @@ class Placement:
             if self._tree.is_gone(entry):
                 self._report.delete(directory, name, entry)
 
-    # ---- what is gone, and what of it survives -----------------------------------
+    # ---- removed directories, and their survivors ---------------------------------
 
     def _note_gone_around(self, node: Node) -> None:
-        """Note of all directories that are gone that this was in them."""
+        """Note a survivor for all removed directories above it."""
         place = self._former_place(node)
         while place is not None and self._identities.is_gone(place[0]):
             above = place[0]
@@ -81,7 +81,7 @@ class Placement:
     # ---- placing -----------------------------------------------------------------
 
     def _delete_first(self) -> None:
-        """Delete what is gone and in whose place is nothing, before anything moves."""
+        """Delete the things that are gone and not replaced, before anything moves."""
         filled = set(self._waiting.values())
         for directory, name in self._former:
             entry = self._tree.get(directory, name)
@@ -93,7 +93,7 @@ class Placement:
                 self._report.delete(directory, name, entry)
 
     def _place(self, first: Node) -> None:
-        """Place something, and before it what it waits for."""
+        """Place a thing, and before it the things that it waits for."""
         stack: dict[Node, None] = {first: None}
         while stack:
             node = next(reversed(stack))
@@ -105,12 +105,12 @@ class Placement:
             elif blocker in stack:
                 nodes = list(stack)
                 self._forget_one(nodes[nodes.index(blocker) :])
-                stack = {first: None}  # who waits for whom is different now
+                stack = {first: None}  # the things that wait are different now
             else:
                 stack[blocker] = None
 
     def _blocker(self, node: Node) -> Node | None:
-        """Return what has to be placed before this can be."""
+        """Return the thing that has to be placed before this one."""
         if node not in self._waiting:
             return None
         directory, name = self._waiting[node]
@@ -186,7 +186,7 @@ class Placement:
     # ---- cycles ------------------------------------------------------------------
 
     def _forget_one(self, cycle: Sequence[Node]) -> None:
-        """Choose one of those that wait for each other, and go on as if it were placed.
+        """Choose one of a cycle of waiting things; continue as if it were placed.
 
         So all cycles are found in one round, or most: each costs time for all changes.
         """

@@ -1,4 +1,4 @@
-"""The changes as they are reported: of directories, or of the files in them alone."""
+"""The reported changes: of directories, or only of the files in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ._working_tree import NOTHING, Found, WorkingTree
 
 
 class Report:
-    """Lists changes of a tree, each before the tree is set to what it makes."""
+    """Lists changes of a tree, each before it is applied to the tree."""
 
     def __init__(self, tree: WorkingTree, settings: Settings) -> None:
         self._tree = tree
@@ -42,7 +42,7 @@ class Report:
             self.changes.append(change)
 
     def delete(self, directory: Directory, name: str, entry: Found) -> None:
-        """Report that what is at a place is gone, and let nothing be there."""
+        """Report the deletion of a place's owner, and make the place free."""
         path = self._tree.path(directory, name)
         is_directory = isinstance(entry, Directory)
         if isinstance(entry, Directory) and self._files_only:

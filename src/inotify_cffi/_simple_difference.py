@@ -1,4 +1,4 @@
-"""The changes of most batches, in which nothing is in another's way.
+"""The changes of most batches, in which no thing is in the way of another.
 
 Finding them takes a tenth of the time that `Placement` takes.
 """
@@ -15,7 +15,7 @@ _new = tuple.__new__  # as Change does, in half of the time
 
 
 class SimpleDifference:
-    """Find the changes, or find that they need an order.
+    """Find the changes, or that they need an order.
 
     Parameters:
         dirty: the directories of the present state in which something was touched.
@@ -36,7 +36,7 @@ class SimpleDifference:
         self._changes: list[Change] = []
         # The paths of the directories, up to their names.
         self._paths: dict[Directory, str] = {}
-        # From where files have moved.
+        # The former places of moved files.
         self._left: set[Place] = set()
 
     def find(self) -> list[Change] | None:
@@ -77,7 +77,7 @@ class SimpleDifference:
         return join(root, "/".join(names))
 
     def _report_plain(self, directory: Directory) -> list[str]:
-        """Report what most changes are; return the names that are left."""
+        """Report the most common changes; return the names that are left."""
         before = self._paths[directory]
         touched = directory.touched or {}
         new = [name for name, entry in touched.items() if entry is NEW]
@@ -105,7 +105,7 @@ class SimpleDifference:
         return [name for name in rest if touched[name] is not None]
 
     def _report_moved(self, directory: Directory, names: list[str]) -> list[str]:
-        """Report the files that moved over nothing; return the names that are left."""
+        """Report the files that moved to free names; return the names that are left."""
         touched = directory.touched or {}
         rest = []
         before, paths, left = self._paths[directory], self._paths, self._left
@@ -127,7 +127,7 @@ class SimpleDifference:
         return rest
 
     def _report(self, directory: Directory, name: str) -> bool:
-        """Report of a name; return whether that can be done without an order."""
+        """Report a name; return whether that needs no order."""
         assert directory.touched is not None
         node = directory.touched[name]
         path = self._paths[directory] + name
@@ -160,7 +160,7 @@ class SimpleDifference:
             return True
         above, old_name = file.origin
         if above not in self._paths:
-            return False  # where it was is deleted, or goes on as another directory
+            return False  # its former directory is deleted, or continues as another one
         old_path = self._paths[above] + old_name
         if old_path != path:
             self._changes.append(_new(Change, ("moved", path, old_path, False)))

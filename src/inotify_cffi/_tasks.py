@@ -1,4 +1,4 @@
-"""What there is to do: the names at which something is, or was, in one state alone."""
+"""The tasks: names that have an owner in only one of the states."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ._working_tree import Node, WorkingTree
 
 
 class Tasks:
-    """What has to be placed, and what was at a name before.
+    """The things to place, and the former owner of a name.
 
     Parameters:
         identities: which directory is which.
-        tree: the former state; it is told which files survive.
+        tree: the former state; the surviving files are noted in it.
         dirty: the directories of the present state in which something was touched.
         settings: what is held back, and how changes are reported.
         forgotten_files: files that are taken for two, as `Identities` does directories.
@@ -34,11 +34,11 @@ class Tasks:
         self._settings = settings
         self._forgotten_files = forgotten_files
         self.places: dict[Node, Place] = {}
-        """Where things are to be, in the keys of `Identities`."""
+        """The places of things, in the keys of `Identities`."""
         self.origins: dict[File, Place] = {}
-        """Where files were that are not new."""
+        """The former places of files that are not new."""
         self.former: dict[Place, None] = {}
-        """The places, of those that were touched, at which something was."""
+        """The touched places that had an owner."""
         self._collect(dirty)
         self._drop_moves()
 
@@ -68,7 +68,7 @@ class Tasks:
                 self._tree.note_survivor(entry, origin)
 
     def _collect_untouched(self, directory: Directory, key: Directory) -> None:
-        """What has stayed in a directory that is taken for two is new."""
+        """The content of a directory that is taken for two is new."""
         touched = directory.touched or {}
         for name in directory.file_names():
             if name not in touched:
@@ -85,7 +85,7 @@ class Tasks:
             self.places[key] = place
 
     def _origin(self, file: File, place: Place) -> Place | None:
-        """Return where a file was; None if it is new, or taken for new."""
+        """Return the former place of a file; None if it is new, or counts as new."""
         origin = file.origin
         if origin is None or file in self._forgotten_files:
             return None
@@ -94,11 +94,11 @@ class Tasks:
         return None if file in self._settings.held else origin
 
     def _drop_moves(self) -> None:
-        """Take for other files those whose moves could be left out.
+        """Treat files as others if their moves can be left out.
 
-        That is so when a file was modified, too, and has replaced a file, and where it
-        was another one has moved to, or a directory is deleted: then "modified" alone
-        says the same.
+        A move can be left out if the file was modified, too, and has replaced a file,
+        and if another one has moved to its former place, or a directory is deleted
+        there: then "modified" alone means the same.
         """
         came = {
             place: node

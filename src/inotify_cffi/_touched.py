@@ -1,4 +1,4 @@
-"""The directories in which something was touched, until that is folded in."""
+"""The touched directories, until their changes are folded in."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ._nodes import Directory, Entry, File, Place
 
 
 class Touched:
-    """Keeps the directories whose former state is not their present one."""
+    """Keeps the directories whose former and present states differ."""
 
     def __init__(self) -> None:
         self._dirty: list[Directory] = []
         self.stale: set[Place] = set()
-        """Files of which a former state was reported, because they are held back."""
+        """Files that are held back, whose former state was reported."""
 
     def names(self, directory: Directory) -> dict[str, Entry]:
-        """Return what was touched in a directory, to be changed."""
+        """Return the touched names of a directory, to be changed."""
         touched = directory.touched
         if touched is None:
             touched = directory.touched = {}
@@ -35,9 +35,9 @@ class Touched:
     def difference(
         self, top: Directory, settings: Settings
     ) -> tuple[list[Change], list[Directory]]:
-        """Return the net difference, and the new directories; fold all in.
+        """Return the net difference and the new directories, and fold the changes in.
 
-        What is held back stays different.
+        Files that are held back stay different.
         """
         for directory in self._dirty:
             directory.drop_unfounded()
@@ -45,7 +45,7 @@ class Touched:
         return changes, self.fold(settings.held, kept)
 
     def fold(self, held: frozenset[File], kept: set[File]) -> list[Directory]:
-        """Let all that was touched be the former state; return the new directories."""
+        """Make the present state the former one; return the new directories."""
         new = []
         self.stale.clear()
         dirty, self._dirty[:] = self._dirty[:], []
@@ -69,7 +69,7 @@ class Touched:
         held: frozenset[File],
         kept: set[File],
     ) -> None:
-        """Let what is held back be touched still, and take it from what is folded."""
+        """Keep the held back files touched, and exclude them from folding."""
         for name, file in list(touched.items()):
             if type(file) is File and file in held:
                 del touched[name]

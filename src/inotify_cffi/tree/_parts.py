@@ -38,6 +38,7 @@ class Parts(NamedTuple):
     unverified: UnverifiedNames
     trees: Trees
     exclusion: Exclusion
+    mounts: MountTable
     mount_points: MountPoints
     roots: RootTracker
 
@@ -62,10 +63,11 @@ def make_parts(
     unverified = UnverifiedNames()
     exclusion = Exclusion(exclude, paths)
     trees = Trees(watches, scans, renames, unverified, paths, output, exclusion)
+    mounts = MountTable(inotify)
     mount_points = MountPoints(trees, watches, scans, paths, output)
     roots = RootTracker(
         Ways(watches, mask | EXCL_UNLINK),
-        MountTable(),
+        mounts,
         trees,
         Joins(trees, watches, scans, paths, exclusion),
         mount_points,
@@ -85,6 +87,7 @@ def make_parts(
         unverified,
         trees,
         exclusion,
+        mounts,
         mount_points,
         roots,
     )

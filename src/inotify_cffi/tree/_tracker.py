@@ -40,6 +40,7 @@ class Tracker:
             recursive=recursive,
             one_file_system=one_file_system,
         )
+        self.mounts = parts.mounts
         self._output = parts.output
         self._watches = parts.watches
         self._paths = parts.paths
