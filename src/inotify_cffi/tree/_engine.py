@@ -102,6 +102,9 @@ class Engine:
 
     def close(self) -> None:
         self.inotify.close()
+        if self._process != _Forks.count:
+            # A thread of the parent may have the turn, and would never give it back.
+            self.tracker.mounts.close()
         readiness = self._readiness.get(None)
         if readiness is not None:
             readiness.close()
@@ -273,6 +276,7 @@ class Engine:
         if readiness is None:
             return
         worker = self._worker
+        readiness.forget_mounts()
         is_behind = not worker.is_done or self.tracker.mounts.has_changed()
         readiness.set(pending=bool(worker.events) or is_behind)
         if self._worker.events:  # another thread put them there in between

@@ -34,12 +34,22 @@ class Readiness:
         except OSError:
             self.close()
             raise
+        self._mounts_poll = select.poll()
         if self._mounts >= 0:
             self._epoll.register(self._mounts, select.EPOLLPRI)
+            self._mounts_poll.register(self._mounts, select.POLLPRI)
         _all.add(self)
 
     def fileno(self) -> int:
         return self._epoll.fileno()
+
+    def forget_mounts(self) -> None:
+        """Take the signal of the mount table, before somebody else asks for changes.
+
+        Otherwise the epoll shows changes that were followed already.
+        """
+        if self._mounts >= 0:
+            self._mounts_poll.poll(0)
 
     def set(self, *, pending: bool) -> None:
         """Note whether something waits in user space."""

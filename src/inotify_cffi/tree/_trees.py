@@ -107,6 +107,8 @@ class Trees:
             content: masks of what happened to the names since.
             silent: whether the names are not reported.
         """
+        if directory.children:
+            names = self._without_known(directory, names)
         purpose = Purpose.SILENT if silent else Purpose.REPORT
         if not (silent or content or self._exclusion or self._unverified):
             self._output.report_all_found(self._paths.report_path(directory), names)
@@ -127,6 +129,25 @@ class Trees:
                     self._output.report(mask, path)
             if is_directory:
                 self._scans.want(directory.add(name), purpose)
+
+    def _without_known(
+        self, directory: Directory, names: Mapping[str, bool]
+    ) -> dict[str, bool]:
+        """Leave out the directories that the consumer has already.
+
+        A rename brings them into a directory that is being scanned. When that scan is
+        not valid, the next one finds them as well.
+        """
+        unknown = dict(names)
+        for name, is_directory in names.items():
+            child = directory.child(name)
+            if child is None:
+                continue
+            if is_directory and (not child.wd or self._is_at_its_path(child)):
+                del unknown[name]
+            else:
+                self._make_room(directory, name)
+        return unknown
 
     def scan_failed(self, scan: Scan, failure: OSError) -> None:
         """Follow a directory that exists but could not be scanned."""

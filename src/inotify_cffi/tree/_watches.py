@@ -14,11 +14,11 @@ from ._late_mask import LateMask, without_listing
 from ._masks import (
     DELETE_SELF,
     DONT_FOLLOW,
+    EXCL_UNLINK,
     HOW,
     IGNORED,
     LISTING,
     MASK_ADD,
-    NAMES,
     NEEDED,
 )
 from ._model import Directory
@@ -196,12 +196,13 @@ class Watches:
         """Have a watch that only ways need made anew, for no more than they need.
 
         Its IGNORED lets them verify all that leads through it. Where they watch for
-        names, an event would be lost; so that watch stays as it is.
+        the changes of a root that is a file, an event would be lost; so that watch
+        stays as it is. Only the mask for files has EXCL_UNLINK.
 
         Returns:
             Whether its IGNORED will be in the queue.
         """
-        if self._held[wd] & NAMES:
+        if self._held[wd] & EXCL_UNLINK:
             return False
         try:
             self._inotify.rm_watch(wd)

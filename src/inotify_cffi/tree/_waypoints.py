@@ -135,7 +135,11 @@ class Waypoints:
                     how = DONT_FOLLOW | SELF | ATTRIB
                 self._watch(step, path, how)
                 if stat.S_ISLNK(kind):
-                    step.target = _link_target(path)
+                    try:
+                        step.target = _link_target(path)
+                    except Changed:
+                        self._loose.add(step.wd)
+                        raise
             if step.wd and self._watch_again(path, how) != step.wd:
                 self._loose.add(step.wd)
                 raise Changed
@@ -183,6 +187,7 @@ class Waypoints:
             if not step.wd:
                 return None
             if self._watch_again(path, how) != step.wd:
+                self._loose.add(step.wd)
                 raise Changed
         self._by_wd.setdefault(step.wd, []).append(step)
         return step
