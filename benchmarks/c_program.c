@@ -285,7 +285,7 @@ static int serve(const struct command *commands)
 }
 
 /* A core that sleeps wakes up late, by as much as it slept deeply: that is the
-   machine's time.  Whoever else wants the core takes it from SCHED_IDLE at once. */
+   machine's time.  Any other process takes the core from SCHED_IDLE at once. */
 static int spin(int core)
 {
     struct sched_param none = {0};

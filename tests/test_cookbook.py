@@ -126,7 +126,7 @@ def test_drop(run: Run, srv: Path, until: Until) -> None:
 
 
 def test_drop_survives_a_restart(run: Run, srv: Path) -> None:
-    """What arrives while the program is not running is processed at its start."""
+    """Files that arrive while the program is not running are processed at its start."""
     for size in range(1, 3):
         drop = run("drop") if size == 1 else None
         if drop is not None:
@@ -185,7 +185,7 @@ def test_mirror(run: Run, srv: Path, until: Until) -> None:
 
 
 def test_tail(run: Run, srv: Path) -> None:
-    """What is appended to a file is printed, through rotation and truncation."""
+    """Appended data is printed, through rotation and truncation."""
     log = srv / "incoming" / "log"
     log.write_text("before\n")
     tail = run("tail")
@@ -252,6 +252,55 @@ def test_queue(run: Run, srv: Path) -> None:
         (srv / "incoming" / f"file{number}").touch()
     expected = [f"worked on /srv/incoming/file{number}" for number in range(3)]
     assert running.lines(3) == expected
+    assert running.interrupted() == ""
+
+
+def test_tasks(run: Run, srv: Path) -> None:
+    """The task works on each path, and on what is left at Ctrl-C."""
+    running = run("tasks")
+    for number in range(3):
+        (srv / "incoming" / f"file{number}").touch()
+    expected = [f"worked on /srv/incoming/file{number}" for number in range(3)]
+    assert running.lines(3) == expected
+    assert running.interrupted() == ""
+
+
+WRITTEN = 50_000
+WRITE_AT_FULL_SPEED = """
+import os, sys
+for number in range(int(sys.argv[2])):
+    path = f"{sys.argv[1]}/{number % 1000}"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+"""
+SLOW = {
+    "queue": "waiting and waiting.pop().readline(); print(",
+    "tasks": "waiting and await asyncio.to_thread(waiting.pop().readline); print(",
+}
+
+
+@pytest.mark.parametrize("recipe", SLOW)
+def test_slow_work(recipe: str, run: Run, srv: Path) -> None:
+    """Nothing overflows while one works and another process writes at full speed."""
+    longest = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if longest < 16_384:
+        pytest.skip(f"max_queued_events is {longest}, and 16,384 by default")
+    # Its first path keeps it until a line is in its standard input. It cannot be
+    # slower, and no time has to be guessed.
+    running = run(
+        recipe,
+        **{
+            "from inotify_cffi": "import sys\nwaiting = [sys.stdin]\nfrom inotify_cffi",
+            "print(": SLOW[recipe],
+        },
+    )
+    command = [sys.executable, "-c", WRITE_AT_FULL_SPEED, str(srv / "incoming")]
+    subprocess.run([*command, str(WRITTEN)], check=True)
+    assert running.process.stdin is not None
+    running.process.stdin.write("go on\n")
+    running.process.stdin.flush()
+    # An overflow would be an event of the root.
+    expected = [f"worked on /srv/incoming/{number % 1000}" for number in range(WRITTEN)]
+    assert running.lines(WRITTEN) == expected
     assert running.interrupted() == ""
 
 
@@ -329,7 +378,7 @@ def test_observer(run: Run, srv: Path) -> None:
 
 
 def test_huge(run: Run, srv: Path) -> None:
-    """What is left out is not reported, and costs no watch."""
+    """Excluded directories are not reported, and cost no watch."""
     for name in ("node_modules", "src"):
         (srv / "incoming" / name / "below").mkdir(parents=True)
     running = run("huge")
@@ -371,7 +420,7 @@ MOUNTS = """
 def test_mounts_of_containers(
     run_python: RunPython, mount_namespace: list[str], tmp_path: Path
 ) -> None:
-    """What is seen through an overlay, also at a copy-up, and through a bind mount."""
+    """Events through an overlay, also at a copy-up, and through a bind mount."""
     printed = run_python(MOUNTS, tmp_path, prefix=mount_namespace)
     if printed == "cannot mount\n":
         pytest.skip("there is no overlayfs here")

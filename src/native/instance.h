@@ -22,6 +22,9 @@
 struct instance {
     struct guard guard;
     _Atomic int blocking; /* read(2) would wait: poll first */
+    /* See wait_for_mounts(). */
+    _Atomic int mount_table; /* a descriptor of /proc/self/mountinfo, or -1 */
+    _Atomic int mounts_changed;
     /* Under fork_lock: */
     int wake_kept;   /* a wake that found no wait */
     int has_spare;   /* `spare` is left from the last wait, for the next */

@@ -12,6 +12,7 @@ from ._model import Paths
 from ._mount_points import MountPoints
 from ._mounts import MountTable
 from ._output import Output
+from ._queue import queue_length
 from ._renames import Renames
 from ._root_tracker import RootTracker
 from ._scanner import Scanner
@@ -37,6 +38,7 @@ class Parts(NamedTuple):
     unverified: UnverifiedNames
     trees: Trees
     exclusion: Exclusion
+    mounts: MountTable
     mount_points: MountPoints
     roots: RootTracker
 
@@ -52,7 +54,7 @@ def make_parts(
     """Make the parts of a watcher without roots."""
     paths = Paths()
     output = Output(mask)
-    watches = Watches(inotify, mask)
+    watches = Watches(inotify, mask, queue_length())
     scanner = Scanner(
         watches, paths, list_files=bool(exclude), one_file_system=one_file_system
     )
@@ -61,10 +63,11 @@ def make_parts(
     unverified = UnverifiedNames()
     exclusion = Exclusion(exclude, paths)
     trees = Trees(watches, scans, renames, unverified, paths, output, exclusion)
+    mounts = MountTable(inotify)
     mount_points = MountPoints(trees, watches, scans, paths, output)
     roots = RootTracker(
         Ways(watches, mask | EXCL_UNLINK),
-        MountTable(),
+        mounts,
         trees,
         Joins(trees, watches, scans, paths, exclusion),
         mount_points,
@@ -84,6 +87,7 @@ def make_parts(
         unverified,
         trees,
         exclusion,
+        mounts,
         mount_points,
         roots,
     )

@@ -40,6 +40,7 @@ class Tracker:
             recursive=recursive,
             one_file_system=one_file_system,
         )
+        self.mounts = parts.mounts
         self._output = parts.output
         self._watches = parts.watches
         self._paths = parts.paths
@@ -227,5 +228,6 @@ class Tracker:
             Whether the queue has to be read again.
         """
         if quiet:
+            self._watches.complete(self._paths.fs_path)
             return self._watches.collect() or self._scans.rescan_lost()
         return self._watches.needs_collection() or self._scans.has_lost()

@@ -10,12 +10,12 @@ import enum
 from typing import TYPE_CHECKING
 
 from .._scanning import BulkScanner, Found
+from ._completion import Completion
 from ._masks import (
     DELETE_SELF,
     DONT_FOLLOW,
     HOW,
     IGNORED,
-    LISTING,
     MASK_ADD,
     NAMES,
     NEEDED,
@@ -24,6 +24,7 @@ from ._model import Directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from typing import Callable
 
     from ..instance import INotify
 
@@ -44,11 +45,18 @@ class Control(enum.Enum):
 
 
 class Watches:
-    """Every watch of one inotify instance, with its owners."""
+    """Every watch of one inotify instance, with its owners.
 
-    def __init__(self, inotify: INotify, mask: int) -> None:
+    Parameters:
+        inotify: the instance.
+        mask: what is reported.
+        queue_length: how many events its queue holds.
+    """
+
+    def __init__(self, inotify: INotify, mask: int, queue_length: int) -> None:
         self._inotify = inotify
-        self._mask = mask | NEEDED | HOW
+        self._completion = Completion(inotify, mask | NEEDED | HOW, queue_length)
+        self._mask = self._completion.mask
         self._bulk = BulkScanner(inotify, self._mask)
         self._owners: dict[int, Directory | tuple[Directory, ...]] = {}
         # Watches without an owner. They are kept until the queue is empty, as an
@@ -102,9 +110,19 @@ class Watches:
             milliseconds=milliseconds,
         )
 
-    def see_scans(self) -> bool:
-        """Return whether a scan queues events of its own."""
-        return bool(self._mask & LISTING)
+    def listings_seen(self) -> int | None:
+        """Return how many listings may fill the queue; None: they queue no events."""
+        return self._completion.listings
+
+    def complete(self, path_of: Callable[[Directory], str]) -> None:
+        """Watch for what our scans would have queued. The queue must be empty.
+
+        Parameters:
+            path_of: returns where a directory is.
+        """
+        self._completion.complete(
+            lambda wd: [path_of(owner) for owner in self.owners(wd)[:1]], self.keep
+        )
 
     def free_memory(self) -> None:
         """Free what the last scan needed."""
@@ -122,10 +140,12 @@ class Watches:
         """Make each directory the owner of a watch that has none."""
         self._strays.difference_update(directories)
         self._owners.update(directories)
+        self._completion.add(directories)
 
     def assign(self, wd: int, directory: Directory) -> None:
         """Make a directory an owner of a watch."""
         self._strays.discard(wd)
+        self._completion.add([wd])
         if wd in self._owners:
             self._owners[wd] = (*self.owners(wd), directory)
         else:
@@ -222,8 +242,8 @@ class Watches:
         return owners
 
     def needs_collection(self) -> bool:
-        """Return whether `collect` has something to do."""
-        return bool(self._strays or self._awaiting_ignored)
+        """Return whether `collect` or `complete` has something to do."""
+        return bool(self._strays or self._awaiting_ignored or self._completion)
 
     def collect(self) -> bool:
         """Remove some of the watches that nobody owns. The queue must be empty.
