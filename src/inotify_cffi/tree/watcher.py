@@ -319,8 +319,7 @@ class TreeWatcher(Closing):
         sometimes when it would not. It is an epoll descriptor of the watcher: do
         nothing but wait for it. The first call creates it.
 
-        The kernel shows a change of the mount table to one poll only: call `read`
-        whenever the descriptor is readable.
+        The kernel shows a change of the mount table to one poll: `read` after each.
 
         Raises:
             ValueError: the watcher is closed.
