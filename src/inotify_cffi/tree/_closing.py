@@ -1,4 +1,4 @@
-"""What a with statement closes, and is its own iterator."""
+"""Context managers that close themselves and are their own iterators."""
 
 from __future__ import annotations
 

@@ -100,8 +100,9 @@ class TreeWatcher(Closing):
     to the process that created it. In a forked child, `close` closes the copies of
     its descriptors, and every other method raises RuntimeError.
 
-    **Descriptors.** One for the inotify instance, one for the mount table, one more
-    while a read waits, and two from the first call of `fileno` on.
+    **Descriptors.** One for the inotify instance, and one for the mount table. Two for
+    each `read` or `aread` that waits; those of one wait are kept for the next. Two
+    more for each `aread` that waits. Three from the first call of `fileno` on.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as root, TreeWatcher(root) as watcher:
@@ -317,6 +318,9 @@ class TreeWatcher(Closing):
         It is readable whenever ``read(timeout=0)`` would return something, and
         sometimes when it would not. It is an epoll descriptor of the watcher: wait
         for it, and do nothing else with it. The first call creates it.
+
+        The kernel shows a change of the mount table only to the first who polls after
+        it. So call `read` whenever the descriptor is readable.
 
         Raises:
             ValueError: the watcher is closed.
