@@ -78,13 +78,13 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 
 def test_every_program_is_run() -> None:
-    """Each job is there for each library, and ours take five lines at most."""
+    """Each job is there for each library, and ours have five lines at most."""
     jobs = {job for job, _ in JOBS}
     assert JOBS.keys() == {(job, library) for job in jobs for library in LIBRARIES}
     assert jobs == {"drop", "reload", "sync"}
     assert PAGE.count("```python") == len(JOBS)
     for job in jobs:
-        assert len(JOBS[job, OURS].splitlines()) <= 5
+        assert sum(map(bool, JOBS[job, OURS].splitlines())) <= 5  # not the empty ones
 
 
 def test_drop(run: Run, srv: Path) -> None:
