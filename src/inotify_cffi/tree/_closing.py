@@ -31,6 +31,11 @@ class Closing:
     def close(self) -> None:
         raise NotImplementedError
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._inotify_cffi.inotify.closed
+
     def __iter__(self: _T) -> _T:
         return self
 

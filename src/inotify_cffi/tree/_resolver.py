@@ -59,7 +59,7 @@ class Resolver:
                 continue
             self._waypoints.lead_through(way, steps)
             return destination
-        self._waypoints.doubt((way,))
+        self._waypoints.doubtful.add((way,))
         return Destination(Kind.NOTHING, way.text, 0, "", errno.EAGAIN)
 
     def _walk(self, way: Way, steps: set[Waypoint]) -> Destination:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -99,6 +100,28 @@ class Way:
                 return bit
         gone = self.destination.kind is Kind.NOTHING
         return DELETE_SELF if gone else MOVE_SELF
+
+
+class DoubtfulWays:
+    """The ways that have to be resolved, in the order of the events."""
+
+    def __init__(self) -> None:
+        self._ways: dict[Way, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._ways)
+
+    def add(self, ways: Iterable[Way]) -> None:
+        self._ways.update(dict.fromkeys(ways))
+
+    def discard(self, way: Way) -> None:
+        """Forget that a way has to be resolved."""
+        self._ways.pop(way, None)
+
+    def take(self) -> dict[Way, None]:
+        """Take all of them."""
+        ways, self._ways = self._ways, {}
+        return ways
 
 
 def names_of(path: str) -> list[str]:

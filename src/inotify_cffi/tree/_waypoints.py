@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Protocol
@@ -22,7 +22,7 @@ from ..events import flags
 from . import _disk
 from ._masks import ATTRIB, DELETE_SELF, DONT_FOLLOW, MOVE_SELF
 from ._model import join
-from ._way import Way, Waypoint
+from ._way import DoubtfulWays, Way, Waypoint
 
 ONLYDIR = int(flags.ONLYDIR | flags.DONT_FOLLOW)
 SELF = MOVE_SELF | DELETE_SELF
@@ -65,7 +65,7 @@ class Waypoints:
         self._watches = watches
         self.top = Waypoint(None, "", "/")  # never moves: watched for names only
         self._by_wd: dict[int, list[Waypoint]] = {}
-        self._doubtful: dict[Way, None] = {}  # in the order of the events
+        self.doubtful = DoubtfulWays()
         self._loose: set[int] = set()  # watches that may be no waypoint's any more
         self._wide: set[Waypoint] = set()  # watched for names, perhaps in vain
         self._failure: OSError | None = None
@@ -89,28 +89,9 @@ class Waypoints:
         """Return the waypoints that have a watch."""
         return self._by_wd.get(wd, ())
 
-    # ---- ways in doubt ----------------------------------------------------------
-
-    def doubt(self, ways: Iterable[Way]) -> None:
-        """Have ways resolved."""
-        self._doubtful.update(dict.fromkeys(ways))
-
-    def has_doubtful(self) -> bool:
-        """Return whether a way has to be resolved."""
-        return bool(self._doubtful)
-
     def has_rest(self) -> bool:
         """Return whether something has to be resolved, narrowed or let go."""
-        return bool(self._doubtful or self._wide or self._loose)
-
-    def take_doubtful(self) -> dict[Way, None]:
-        """Take the ways that have to be resolved, in the order of the events."""
-        doubtful, self._doubtful = self._doubtful, {}
-        return doubtful
-
-    def trust(self, way: Way) -> None:
-        """Forget that a way has to be resolved."""
-        self._doubtful.pop(way, None)
+        return bool(self.doubtful or self._wide or self._loose)
 
     # ---- watching ---------------------------------------------------------------
 
@@ -265,7 +246,7 @@ class Waypoints:
         while stack:
             waypoint = stack.pop()
             stack.extend(waypoint.children.values())
-            self.doubt(waypoint.ways)
+            self.doubtful.add(waypoint.ways)
             self._distrust(waypoint)
 
     def _distrust(self, waypoint: Waypoint) -> None:

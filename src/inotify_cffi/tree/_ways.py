@@ -52,12 +52,12 @@ class Ways:
     def follow(self, text: str) -> Way:
         """Return the way to an absolute path, unresolved: `settle` resolves it."""
         way = Way(text)
-        self._waypoints.doubt((way,))
+        self._waypoints.doubtful.add((way,))
         return way
 
     def forget(self, way: Way) -> None:
         """Stop following a way."""
-        self._waypoints.trust(way)
+        self._waypoints.doubtful.discard(way)
         self._waypoints.lead_through(way, set())
         self._waypoints.tidy()
 
@@ -66,13 +66,13 @@ class Ways:
         final = self._waypoints.top.find(way.destination.path)
         if final is not None and final is not self._waypoints.top:
             self._waypoints.distrust_below(final)
-        self._waypoints.doubt((way,))
+        self._waypoints.doubtful.add((way,))
 
     def recheck_all(self) -> None:
         """Have `settle` resolve everything: events are missing."""
         for waypoint in [*self._waypoints.top.children.values()]:
             self._waypoints.distrust_below(waypoint)
-        self._waypoints.doubt(self._waypoints.top.ways)
+        self._waypoints.doubtful.add(self._waypoints.top.ways)
 
     def recheck_below(self, point: str, *, unmounted: bool = False) -> None:
         """Have `settle` resolve the ways to a mount point, or below it.
@@ -98,7 +98,7 @@ class Ways:
 
     def is_due(self) -> bool:
         """Whether `settle` has something to do."""
-        return self._waypoints.has_doubtful()
+        return bool(self._waypoints.doubtful)
 
     def has_rest(self) -> bool:
         """Return whether `settle` has anything to do, or watches to let go."""
@@ -137,7 +137,7 @@ class Ways:
     def _suspect(self, ways: Iterable[Way], mask: int) -> None:
         for way in ways:
             way.reason |= mask
-            self._waypoints.doubt((way,))
+            self._waypoints.doubtful.add((way,))
 
     def entries(self, wd: int, name: str) -> list[Way]:
         """Return the ways to a file of this name in this directory.
@@ -161,11 +161,11 @@ class Ways:
         """
         before: dict[Way, Destination] = {}
         for _ in range(MOST_TRIES):
-            for way in self._waypoints.take_doubtful():
+            for way in self._waypoints.doubtful.take():
                 before.setdefault(way, way.destination)
                 way.destination = self._resolver.resolve(way)
             self._waypoints.narrow()
-            if not self._waypoints.has_doubtful():
+            if not self._waypoints.doubtful:
                 break
         self._waypoints.tidy()
         return list(before.items())

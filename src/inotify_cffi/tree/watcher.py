@@ -307,11 +307,6 @@ class TreeWatcher(Closing):
         """
         return self._inotify_cffi.inotify.watches()
 
-    @property
-    def closed(self) -> bool:
-        """Whether it is closed."""
-        return self._inotify_cffi.inotify.closed
-
     def fileno(self) -> int:
         """Return a descriptor for an event loop of your own.
 
