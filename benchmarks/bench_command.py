@@ -84,8 +84,6 @@ class FirstLine:
 class Lines(FirstLine):
     """Times a program while it prints what was queued when it was stopped."""
 
-    events = _EVENTS
-
     def measure(self) -> list[float]:
         # In turn, since the kernel merges equal neighbours.
         files = [self._directory / name for name in ("one", "other")]
@@ -93,7 +91,7 @@ class Lines(FirstLine):
             file.touch()
         running = _Running(self._command, self._directory)
         taken = 0
-        for _ in range(self.events // _AT_ONCE):
+        for _ in range(_EVENTS // _AT_ONCE):
             running.stop()
             for number in range(_AT_ONCE):
                 os.utime(files[number % 2])
@@ -102,7 +100,7 @@ class Lines(FirstLine):
             running.read_lines(_AT_ONCE)
             taken += time.perf_counter_ns() - start
         running.end()
-        return [taken / self.events]
+        return [taken / _EVENTS]
 
 
 def cases(budget: Budget) -> Iterator[Case]:

@@ -26,7 +26,6 @@ def cases(budget: Budget) -> Iterator[Case]:
             creations = Creations(scratch, batch)
             candidates = readings(creations, loops) + c("drain", batch, loops)
             yield Case(f"{batch:5} events", candidates, loops, batch)
-            creations.remove()
 
 
 QUESTION = Question("drain", cases)

@@ -14,7 +14,6 @@ while it lists.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -22,21 +21,11 @@ import tempfile
 from collections.abc import Iterator
 
 from . import tree_watchers
-from .candidates import Candidate, compiled
+from .candidates import Candidate, needed_program
 from .harness import Budget, Case, Question
 from .workloads import limit, scratch_directory
 
 DIRECTORIES = (1_000, 10_000, 100_000)
-
-
-@contextlib.contextmanager
-def tree_program() -> Iterator[str]:
-    """Compile the C program."""
-    with tempfile.TemporaryDirectory() as directory:
-        program = compiled(directory)
-        if program is None:
-            raise SystemExit("trees are built by a program in C: there is no compiler")
-        yield program
 
 
 def ask(what: str, name: str, root: str, *command: str) -> list[int]:
@@ -98,16 +87,15 @@ def cases_of(directories: int) -> Iterator[Case]:
         raise SystemExit(
             f"{directories:,} directories: raise fs.inotify.max_user_watches"
         )
-    with tree_program() as program, scratch_directory() as scratch:
+    with scratch_directory() as scratch:
+        program = needed_program(scratch)
         root = tempfile.mkdtemp(dir=scratch)
         subprocess.run([program, "--build", root, str(directories)], check=True)
         watchers = [each for each in tree_watchers.ALL if each.is_installed()]
         watching = {each: Watching(each.name, root, directories) for each in watchers}
         candidates: list[Candidate] = [*watching.values(), WatchingInC(program, root)]
         yield Case(f"{directories:,}, time", candidates, inner=directories)
-        memory: list[Candidate] = [
-            by.memory for each, by in watching.items() if each.in_this_process
-        ]
+        memory = [by.memory for each, by in watching.items() if each.in_this_process]
         label = f"{directories:,}, memory"
         yield Case(label, memory, inner=directories, unit="byte")
 

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterator
 
 from . import tree_watchers
-from .bench_tree import Recorded, ask, tree_program
-from .candidates import Candidate
+from .bench_tree import Recorded, ask
+from .candidates import needed_program
 from .harness import Budget, Case, Question
 from .workloads import scratch_directory
 
@@ -41,17 +41,16 @@ class Following:
 
 
 def cases(budget: Budget) -> Iterator[Case]:
-    with tree_program() as program:
+    with scratch_directory() as directory:
+        program = needed_program(directory)
         following = [
             Following(each.name, program)
             for each in tree_watchers.ALL
             if each.is_installed()
         ]
-        candidates: list[Candidate] = [*following]
-        yield Case("CPU time", candidates)
-        walls: list[Candidate] = [each.wall for each in following]
-        yield Case("until the last event", walls)
-        known: list[Candidate] = [each.known for each in following]
+        yield Case("CPU time", following)
+        yield Case("until the last event", [each.wall for each in following])
+        known = [each.known for each in following]
         yield Case("files known in the end", known, unit="integer")
 
 

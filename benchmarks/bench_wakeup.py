@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 
 from . import libraries
-from .candidates import COMPILES, Candidate, compiled, in_c
+from .candidates import COMPILES, Candidate, in_c, needed_program
 from .harness import Budget, Case, Question
 from .workloads import Write, scratch_directory
 
@@ -64,9 +64,7 @@ class Sleeper:
 @contextlib.contextmanager
 def running_writer(path: str, scratch: str) -> Iterator[int]:
     """Run the writer; yield the descriptor that takes a byte for each event."""
-    program = compiled(tempfile.mkdtemp(dir=scratch))
-    if program is None:
-        raise RuntimeError("the writer is in C: there is no compiler")
+    program = needed_program(tempfile.mkdtemp(dir=scratch))
     asked, go = os.pipe()
     with subprocess.Popen([program, "--write", path], stdin=asked):
         os.close(asked)
@@ -79,9 +77,7 @@ def running_writer(path: str, scratch: str) -> Iterator[int]:
 @contextlib.contextmanager
 def cores_awake(scratch: str) -> Iterator[None]:
     """Run a spinner on each core, which gives way to everybody else."""
-    program = compiled(tempfile.mkdtemp(dir=scratch))
-    if program is None:
-        raise RuntimeError("the spinner is in C: there is no compiler")
+    program = needed_program(tempfile.mkdtemp(dir=scratch))
     with contextlib.ExitStack() as stack:
         # One that is not ours is refused; PyPy does not say which are.
         for core in range(os.cpu_count() or 1):

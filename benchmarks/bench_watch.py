@@ -1,10 +1,8 @@
-"""What does it cost to add a watch, and to remove it again?
+"""What does it cost to add a watch?
 
-Adding: add_watch() of a directory that is watched already, with the same mask,
-which costs the kernel least and shows best what a library adds. Adding and
-removing: another directory is watched and released again; the IGNORED events stay
-in the queue. watchdog warns when a watch is added again, and takes part only in the
-second; asyncinotify and watchdog keep a table of their watches as well.
+add_watch() of a directory that is watched already, with the same mask, which costs the
+kernel least and shows best what a library adds. asyncinotify keeps a table of its
+watches; watchdog warns when a watch is added again, and takes no part.
 """
 
 from __future__ import annotations
@@ -21,13 +19,11 @@ def cases(budget: Budget) -> Iterator[Case]:
     with scratch_directory() as scratch, in_c(scratch) as c:
         directory = Creations(scratch, 0)
         loops = budget.loops()
-        for attribute in ("add", "add_and_remove"):
-            candidates: list[Candidate] = [Clock(loops)]
-            for library in installed():
-                if statement := getattr(library, attribute):
-                    candidates.append(Statement(library, statement, directory, loops))
-            candidates += c(attribute.replace("_", "-"), loops)
-            yield Case(attribute.replace("_", " "), candidates, loops)
+        candidates: list[Candidate] = [Clock(loops)]
+        for library in installed():
+            if library.add:
+                candidates.append(Statement(library, library.add, directory, loops))
+        yield Case("add", candidates + c("add", loops), loops)
 
 
 QUESTION = Question("watch", cases)

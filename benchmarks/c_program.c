@@ -173,18 +173,6 @@ static void add(const long *numbers)
     close(fd);
 }
 
-/* add-and-remove LOOPS: ns for watching something and leaving it again */
-static void add_and_remove(const long *numbers)
-{
-    int fd = inotify_init1(IN_CLOEXEC);
-    int64_t start = now();
-    for (long i = 0; i < numbers[0]; i++)
-        if (inotify_rm_watch(fd, inotify_add_watch(fd, watched, IN_CREATE)) == -1)
-            fail("inotify_rm_watch");
-    answer((double)(now() - start) / numbers[0]);
-    close(fd);
-}
-
 /* wake SAMPLES: ns from the write to the end of the read that waited for it */
 static void wake(const long *numbers)
 {
@@ -297,7 +285,7 @@ static int serve(const struct command *commands)
 }
 
 /* A core that sleeps wakes up late, by as much as it slept deeply: that is the
-   machine's time.  Whoever else wants the core takes it from SCHED_IDLE at once. */
+   machine's time.  Any other process takes the core from SCHED_IDLE at once. */
 static int spin(int core)
 {
     struct sched_param none = {0};
@@ -316,8 +304,7 @@ static int spin(int core)
 int main(int count, char **arguments)
 {
     static const struct command commands[] = {
-        {"drain", drain}, {"one", one},   {"add", add}, {"add-and-remove", add_and_remove},
-        {"wake", wake},   {NULL, NULL},
+        {"drain", drain}, {"one", one},   {"add", add}, {"wake", wake}, {NULL, NULL},
     };
     if (count == 3 && strcmp(arguments[1], "--write") == 0)
         return write_when_asked(arguments[2]);

@@ -185,6 +185,14 @@ def compiled(directory: str) -> str | None:
     return program
 
 
+def needed_program(directory: str) -> str:
+    """Compile c_program.c for what only it can do."""
+    program = compiled(directory)
+    if program is None:
+        raise SystemExit("trees and wake-ups are made in C: there is no compiler")
+    return program
+
+
 @contextlib.contextmanager
 def in_c(
     scratch: str, *arguments: str, pass_fds: Sequence[int] = ()

@@ -19,10 +19,7 @@ from .candidates import CLOCK, COMPILES, Candidate
 
 # pyperf's metadata that names a host or a path, or says nothing of speed.
 _PRIVATE = ("hostname", "mem_max_rss", "python_config_args", "python_executable")
-_LIBRARIES = (
-    *("inotify-cffi", "inotify-simple", "asyncinotify"),
-    *("watchdog", "watchfiles", "cffi"),
-)
+_LIBRARIES = "inotify-cffi inotify-simple asyncinotify watchdog watchfiles cffi"
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def _metadata() -> dict[str, Any]:
     for name in _PRIVATE:
         facts.pop(name, None)
     versions = []
-    for library in _LIBRARIES:
+    for library in _LIBRARIES.split():
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions.append(f"{library} {metadata.version(library)}")
     options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")

@@ -16,14 +16,19 @@ from .workloads import EVENT_SIZE, Workload
 _FLOOR_READ = 65536
 
 
+def is_importable(module: str) -> bool:
+    with contextlib.suppress(ImportError):
+        return bool(importlib.import_module(module))
+    return False
+
+
 class Library:
     """An instance that watches one directory."""
 
     name: ClassVar[str]
     module: ClassVar[str]
     add: ClassVar[str] = "result = add(path, mask)"
-    add_and_remove: ClassVar[str] = "remove(add(parent, mask))"
-    """Statements; empty where there is no way."""
+    """A statement; empty where there is no way."""
 
     def __init__(self, directory: str, mask: int, **options: bool) -> None:
         """Open an instance, with ``options`` instead of its defaults."""
@@ -31,9 +36,7 @@ class Library:
 
     @classmethod
     def is_installed(cls) -> bool:
-        with contextlib.suppress(ImportError):
-            return bool(importlib.import_module(cls.module))
-        return False
+        return is_importable(cls.module)
 
     @classmethod
     def read(cls, batch: int) -> str:
@@ -72,10 +75,8 @@ class INotifyLike(Library):
         return {
             "add": self._inotify.add_watch,
             "mask": self._mask,
-            "parent": os.path.dirname(self._path),
             "path": self._path,
             "read": self._inotify.read,
-            "remove": self._inotify.rm_watch,
         }
 
     def wait(self) -> None:
@@ -107,7 +108,7 @@ class Floor(INotifyLike):
 
     name = "os.read"
     module = Ctypes.module  # to open an instance with
-    add = add_and_remove = ""
+    add = ""
 
     @classmethod
     def read(cls, batch: int) -> str:
@@ -155,9 +156,7 @@ class Asyncinotify(Library):
             "batch": batch,
             "get": self._inotify.sync_get,
             "mask": self._mask,
-            "parent": os.path.dirname(self._path),
             "path": self._path,
-            "remove": self._inotify.rm_watch,
         }
 
     def wait(self) -> None:
@@ -187,37 +186,20 @@ class Watchdog(Library):
 
     def __init__(self, directory: str, mask: int, **options: bool) -> None:
         module: Any = importlib.import_module(self.module)
-        path, callback = os.fsencode(directory), _Callback()
-        self._names = {"parent": os.path.dirname(path), "mask": mask}
-        self._names["callback"] = callback
+        path = os.fsencode(directory)
         if hasattr(module, "InotifyFD"):
             self._inotify = module.InotifyFD()
-            self._names["add"] = self._inotify.add_callback
-            self._names["remove"] = self._inotify.remove_callbacks
-            self._inotify.add_callback(path, mask, callback, 0)
+            self._inotify.add_callback(path, mask, _Callback(), 0)
         else:
             self._inotify = module.Inotify(path, event_mask=mask)
-            self._names["add"] = self._inotify.add_watch
-            self._names["remove"] = self._inotify.remove_watch
 
     @classmethod
     def read(cls, batch: int) -> str:
         # One call reads 96 KiB at most, and blocks when nothing is queued.
         return "result = read()\nwhile len(result) < batch:\n    result += read()"
 
-    @classmethod
-    def is_installed(cls) -> bool:
-        if not super().is_installed():
-            return False
-        cls.add_and_remove = (
-            "remove([(add(parent, mask, callback, 1), 1)])"
-            if hasattr(importlib.import_module(cls.module), "InotifyFD")
-            else "add(parent)\nremove(parent)"
-        )
-        return True
-
     def names(self, batch: int) -> dict[str, Any]:
-        return {**self._names, "read": self._inotify.read_events, "batch": batch}
+        return {"read": self._inotify.read_events, "batch": batch}
 
     def wait(self) -> None:
         self._inotify.read_events()

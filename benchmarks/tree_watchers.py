@@ -22,6 +22,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from .libraries import is_importable
+
 _QUIET = 1.0  # seconds without an event, after the writers have ended: that was all
 _WRITERS = 2
 
@@ -39,11 +41,7 @@ class Watcher:
 
     @classmethod
     def is_installed(cls) -> bool:
-        try:
-            importlib.import_module(cls.module)
-        except ImportError:
-            return False
-        return True
+        return is_importable(cls.module)
 
     def follow(self, writers: Writers) -> int:
         """Follow what is created until nothing more is; return the files known."""
@@ -217,12 +215,7 @@ class Inotifywait(Watcher):
             self._process.stderr.close()
 
 
-ALL: tuple[type[Watcher], ...] = (
-    InotifyCffi,
-    Inotifywait,
-    Watchdog,
-    Watchfiles,
-)
+ALL: tuple[type[Watcher], ...] = (InotifyCffi, Inotifywait, Watchdog, Watchfiles)
 
 
 def watches_of(process: str) -> int:

@@ -49,13 +49,10 @@ class Creations:
         self._paths = [f"{self.directory}/f{number:07}" for number in range(batch)]
 
     def __call__(self) -> None:
-        self.remove()
-        for path in self._paths:
-            os.mknod(path)
-
-    def remove(self) -> None:
         for name in os.listdir(self.directory):
             os.unlink(f"{self.directory}/{name}")
+        for path in self._paths:
+            os.mknod(path)
 
 
 class Write:

@@ -1,14 +1,14 @@
-"""Churn a tree at random, and hold what TreeWatcher tells against the real tree.
+"""Churn a tree at random, and compare TreeWatcher's events with the real tree.
 
     python tests/churn.py --all --runs 200
     python tests/churn.py --manner overflow --writers 3 --seconds 2 --seed 7
     python tests/churn.py --all --exchanges  # one operation in eight is an exchange
 
-A strict mirror applies each event to a picture of the tree. An event that does
-not apply is *unclean*; a picture that differs from the tree once the queue is
-empty is *untrue*. A rename that the kernel told with both halves has to be one
+A strict mirror applies each event to a copy of the tree. An event that does
+not apply is *unclean*; a copy that differs from the tree once the queue is
+empty is *untrue*. A rename with both halves in the queue has to be one
 event; the kernel's watches have to be those of the directories that are there;
-and a file made in each directory at last has to be told at its path. The seed of
+and a file made in each directory at last has to be reported at its path. The seed of
 a run that fails is printed, and repeats the writers' operations.
 """
 
@@ -59,7 +59,7 @@ def exchange(one: Path, other: Path) -> None:
 
 
 class Mirror:
-    """What a consumer knows of some trees, and what it was told amiss."""
+    """A consumer's copy of some trees, and the events that did not apply to it."""
 
     def __init__(self, *roots: str) -> None:
         self.trees: dict[str, Tree] = {root: {} for root in roots}
@@ -140,7 +140,7 @@ class Mirror:
         for step in names:
             below = above.get(step)
             if below is None:
-                self._note(event, f"is below {step!r}, which is not told of")
+                self._note(event, f"is below {step!r}, which was not reported")
                 return None, ""
             above = below
         return above, name
@@ -150,7 +150,7 @@ class Mirror:
 
 
 def real_tree(path: str, left_out: frozenset[str] = frozenset()) -> Tree:
-    """What is there. ``left_out`` are paths that are not to be told."""
+    """The real tree. ``left_out`` are paths that must not be reported."""
     with os.scandir(path) as entries:
         return {
             entry.name: real_tree(entry.path, left_out)
@@ -161,16 +161,16 @@ def real_tree(path: str, left_out: frozenset[str] = frozenset()) -> Tree:
         }
 
 
-def difference(told: Tree, real: Tree, path: str = "") -> list[str]:
+def difference(reported: Tree, real: Tree, path: str = "") -> list[str]:
     found = []
-    for name in sorted(set(told) | set(real)):
+    for name in sorted(set(reported) | set(real)):
         here = f"{path}/{name}"
         if name not in real:
-            found.append(f"told, not there: {here}")
-        elif name not in told:
-            found.append(f"there, not told: {here}")
+            found.append(f"reported, not there: {here}")
+        elif name not in reported:
+            found.append(f"there, not reported: {here}")
         else:
-            below, really_below = told[name], real[name]
+            below, really_below = reported[name], real[name]
             if below is not None and really_below is not None:
                 found += difference(below, really_below, here)
             elif below is not really_below:
@@ -202,7 +202,7 @@ def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
                 if not bits & flags.MOVED_FROM:
                     continue
                 # A way watches so for the name of what may not be read. From Linux
-                # 5.19 on, EXCL_UNLINK tells the two apart.
+                # 5.19 on, EXCL_UNLINK distinguishes the two.
                 if SHOWS_EXCL_UNLINK and not bits & flags.EXCL_UNLINK:
                     continue
                 number = int(device[len("sdev:") :], 16)
@@ -212,17 +212,17 @@ def kernel_watches(watcher: TreeWatcher) -> list[tuple[int, int]]:
 
 
 class Consumer:
-    """A watcher, and a strict mirror of what it tells.
+    """A watcher, and a strict mirror of its events.
 
     As a context it is checked at its end: clean, true, and no watch too many or
-    too few. ``left_out`` are paths that are there and must not be told.
+    too few. ``left_out`` are paths that are there and must not be reported.
     """
 
     def __init__(self, *roots: Path, left_out: Iterable[Path] = (), **options: Any):
         self.left_out = frozenset(os.fspath(path) for path in left_out)
         self.file_roots: list[str] = []
         self.raw: list[Event] = []
-        self.left: list[str] = []  # the names that were told as leaving
+        self.left: list[str] = []  # the names that were reported as leaving
         # Whether two halves from the kernel always are a rename inside the trees.
         # They are not where directories leave, as their watches live on for a
         # while, nor where names are left out, or a directory is there twice; and
@@ -235,7 +235,7 @@ class Consumer:
         if not options.get("initial"):
             for root in self.mirror.trees:
                 self.mirror.trees[root] = real_tree(root, self.left_out)
-        # What the kernel tells it, batch by batch.
+        # The kernel's events, batch by batch.
         read = self.watcher._inotify_cffi.inotify.read
 
         def listen(*arguments: Any, **options: Any) -> list[Event]:
@@ -269,7 +269,7 @@ class Consumer:
         return events
 
     def lines(self, timeout: float | None = 0) -> list[str]:
-        """Read, and tell the events in words, below the first root."""
+        """Read, and return the events as text, below the first root."""
         return [in_words(event, next(iter(self.mirror.trees))) for event in self.read()]
 
     def check(self) -> None:
@@ -279,7 +279,7 @@ class Consumer:
         assert not wrong, "\n".join(wrong[:20])
 
     def wrong(self) -> list[str]:
-        """What is wrong, once all has been read."""
+        """The errors, once all events have been read."""
         wrong = [f"unclean: {note}" for note in self.mirror.unclean]
         there = set()
         for root, tree in self.mirror.trees.items():
@@ -297,7 +297,7 @@ class Consumer:
         return wrong + self.split_renames()
 
     def split_renames(self) -> list[str]:
-        """What was told as leaving though the kernel told both halves."""
+        """Names that were reported as leaving, though both halves were queued."""
         if not self.halves_are_sure:
             return []
         first_halves: dict[int, str] = {}
@@ -307,11 +307,11 @@ class Consumer:
             elif event.mask & flags.MOVED_TO:
                 first_halves.pop(event.cookie, None)
         left = Counter(first_halves.values())
-        told = Counter(self.left)
+        reported = Counter(self.left)
         return [
-            f"split: {told[name] - left[name]} renames of {name!r}"
-            for name in told
-            if told[name] > left[name]
+            f"split: {reported[name] - left[name]} renames of {name!r}"
+            for name in reported
+            if reported[name] > left[name]
         ]
 
 
@@ -529,19 +529,23 @@ def follow(
 
 
 def probe(consumer: Consumer) -> list[str]:
-    """Make a file in each directory; return what was not told of them alone."""
+    """Make a file in each directory; return the reports that are wrong or missing."""
     expected = []
-    told: list[str] = []
+    reported: list[str] = []
     (root,) = consumer.mirror.trees
     for number, path in enumerate(directories(root, real_tree(root))):
         expected.append(f"{path}/probe{number}")
         os.close(os.open(expected[-1], os.O_CREAT | os.O_WRONLY))
         if number % 20 == 0:
-            told += created(consumer)
-    told += created(consumer)
+            reported += created(consumer)
+    reported += created(consumer)
     for path in expected:
         os.unlink(path)
-    return [] if told == expected else [f"probes: {len(told)} told of {len(expected)}"]
+    return (
+        []
+        if reported == expected
+        else [f"probes: {len(reported)} reported of {len(expected)}"]
+    )
 
 
 def created(consumer: Consumer) -> list[str]:
@@ -583,8 +587,8 @@ def main() -> None:
     parser.add_argument(
         "--split",
         action="store_true",
-        help="also count renames told in two, on odd seeds; some are expected: into a"
-        " directory that moves while it is looked at, or that had been let go",
+        help="also count renames reported as two events, on odd seeds; some are"
+        " expected: into a directory that moves while it is scanned",
     )
     parser.add_argument(
         "--exchanges",

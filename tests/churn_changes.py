@@ -165,10 +165,12 @@ def follow(
     return wrong, counts
 
 
-def differences(told: replica.Tree, real: replica.Tree, path: str = "") -> list[str]:
+def differences(
+    reported: replica.Tree, real: replica.Tree, path: str = ""
+) -> list[str]:
     found = []
-    for name in sorted({*told, *real}):
-        one, other = told.get(name), real.get(name)
+    for name in sorted({*reported, *real}):
+        one, other = reported.get(name), real.get(name)
         if isinstance(one, dict) and isinstance(other, dict):
             found += differences(one, other, f"{path}/{name}")
         elif one != other:

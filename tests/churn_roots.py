@@ -65,7 +65,7 @@ NOBODY = 65534
 
 
 class Draw(NamedTuple):
-    """What one run does."""
+    """The parameters of one run."""
 
     roots: list[str]
     mask: int
@@ -146,7 +146,7 @@ class Writer:
         with open(path, "a", encoding="utf-8") as file:
             file.write("x")
             file.flush()
-            # Whoever reads it from here on has all of it.
+            # A read from here on has all of it.
             self.closed[os.path.basename(path).rstrip("~")] = time.monotonic()
 
     def rename(self) -> None:
@@ -182,7 +182,7 @@ class Writer:
 
 
 class Mirror:
-    """What a consumer knows: the paths, each with whether it is a directory."""
+    """A consumer's copy: the paths, each with whether it is a directory."""
 
     def __init__(self, draw: Draw) -> None:
         is_strict = draw.mask & ALL == ALL
@@ -250,7 +250,7 @@ class Mirror:
 
 
 def everything(draw: Draw) -> dict[str, bool]:
-    """What has to be known: what is below the roots, and the roots themselves."""
+    """The expected copy: the roots, and everything below them."""
     found = {}
     for root in draw.roots:
         if not os.path.exists(root):

@@ -1,4 +1,4 @@
-"""What several test files share: fixtures, and what must hold after every test."""
+"""Fixtures of several test files, and checks after every test."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class DoesNotApply(Exception):
 
 
 def read_tree(path: str) -> Tree:
-    """What is at a path, with the content of the files."""
+    """The tree at a path, with the content of the files."""
     tree: Tree = {}
     with os.scandir(path) as entries:
         for entry in entries:
@@ -33,7 +33,7 @@ def read_file(path: str) -> bytes:
 
 
 class Replica:
-    """A copy of a tree: the content of a file is read when a change tells of it."""
+    """A copy of a tree: a file's content is read when a change of it is reported."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -71,7 +71,7 @@ class Replica:
             _demand(False, change, "is of no kind")
 
     def content(self, path: str) -> bytes:
-        """What a consumer finds that reads what it is told of."""
+        """The result of a consumer that reads every file that is reported."""
         return read_file(path)
 
     def _find(self, path: str) -> tuple[Tree, str]:

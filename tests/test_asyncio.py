@@ -100,7 +100,7 @@ def elsewhere(request: pytest.FixtureRequest, in_thread: InThread) -> Elsewhere:
 
 @pytest.fixture
 def watched(inotify: INotify, tmp_path: Path) -> INotify:
-    """An instance that tells what is created in tmp_path; opened blocking."""
+    """An instance that reports creations in tmp_path; opened blocking."""
     assert os.get_blocking(inotify.fileno())
     inotify.add_watch(tmp_path, flags.CREATE)
     return inotify
@@ -334,7 +334,7 @@ def test_async_for(watched: INotify, tmp_path: Path, run: Run) -> None:
 def test_iteration_that_is_left(
     watched: INotify, tmp_path: Path, run: Run, names: Names
 ) -> None:
-    """What an iteration read and did not give is left to the next read."""
+    """Events that an iteration did not return are left for the next read."""
 
     async def one() -> str:
         async for event in watched:
@@ -351,7 +351,7 @@ def test_iteration_that_is_left(
 def test_kept_events_go_to_who_waits(
     inotify: INotify, in_thread: InThread, names: Names
 ) -> None:
-    """What an exception took from a thread's read goes to a task that waits."""
+    """A waiting task gets the events of a thread's read that an exception ended."""
 
     async def main() -> list[Event]:
         (reader,) = await _waiting(inotify, inotify.aread())
@@ -604,7 +604,7 @@ def test_several_tasks(watched: INotify, tmp_path: Path, run: Run) -> None:
 def test_kept_events_go_to_who_begins_to_wait(
     inotify: INotify, run: Run, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an exception keeps as an aread() begins to wait is returned by that."""
+    """Events that an exception keeps as an aread() begins to wait come from it."""
     begin = Wait.begin
 
     def keep_and_begin(wait: Wait, timeout: float | None) -> None:
@@ -618,7 +618,7 @@ def test_kept_events_go_to_who_begins_to_wait(
 def test_exception_at_the_end_of_a_wait(
     inotify: INotify, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a signal's handler raises while a wait ends leaves nothing of it behind."""
+    """An exception of a signal handler while a wait ends leaves nothing behind."""
     end = Wait.end
 
     def interrupted(wait: Wait) -> None:
@@ -637,7 +637,7 @@ def test_exception_at_the_end_of_a_wait(
 def test_several_tasks_are_cancelled(
     watched: INotify, tmp_path: Path, run: Run
 ) -> None:
-    """What one of several tasks was cancelled with goes to another that waits."""
+    """The events of a cancelled task go to another waiting task."""
     found: list[str] = []
 
     async def main() -> None:
@@ -954,7 +954,7 @@ def test_robbed_by_a_thread(
 def test_await_readable(
     watched: INotify, tmp_path: Path, run: Run, names: Names
 ) -> None:
-    """It tells of an event without taking it, and False when time ran out."""
+    """It returns True at an event, without taking it, and False at a timeout."""
 
     async def main() -> list[Event]:
         assert not await watched.await_readable(timeout=0)
@@ -976,7 +976,7 @@ def test_await_readable(
 def test_await_readable_and_aread(
     watched: INotify, tmp_path: Path, run: Run, in_thread: InThread
 ) -> None:
-    """Who waits without taking, in a task or a thread, takes nothing from a reader."""
+    """A wait that takes no events, in a task or a thread, loses a reader none."""
     found: list[str] = []
 
     async def main() -> None:

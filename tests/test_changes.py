@@ -177,7 +177,7 @@ def test_exchanged(root: Path) -> None:
 
 
 def test_from_outside_and_to_it(root: Path, tmp_path: Path) -> None:
-    """What comes from outside is added, with what is in it; what leaves is deleted."""
+    """A rename into the tree is added, with its content; one out of it is deleted."""
     (tmp_path / "outside" / "deep").mkdir(parents=True)
     (tmp_path / "outside" / "deep" / "file").touch()
     with watch(root) as batches:
@@ -188,8 +188,11 @@ def test_from_outside_and_to_it(root: Path, tmp_path: Path) -> None:
 
 
 def wait_for_a_tick(until: Callable[[Callable[[], Any]], None]) -> None:
-    """Return when the clock of file times has advanced."""
-    now = time.clock_gettime_ns(COARSE_CLOCK)
+    """Return when all file times of now are before the clock of file times.
+
+    Since Linux 6.13 a file may be stamped by the fine clock, which is ahead of it.
+    """
+    now = time.time_ns()
     until(lambda: time.clock_gettime_ns(COARSE_CLOCK) > now)
 
 
@@ -208,7 +211,7 @@ def test_what_left_and_came_back(
 def test_an_overflow_is_a_difference(
     root: Path, until: Callable[[Callable[[], Any]], None]
 ) -> None:
-    """What follows an overflow is the difference, and not everything."""
+    """After an overflow, the batch is the difference, and not everything."""
     if not os.access(churn.MAX_QUEUED_EVENTS, os.W_OK):
         pytest.skip("only root may shorten the queue")
     with churn.short_queue(16):
@@ -441,7 +444,7 @@ def test_refuses_globs_of_another_type(root: Path, argument: str) -> None:
     ],
 )
 def test_ignored_by_default(root: Path, name: str) -> None:
-    """What version control, caches and editors make is ignored, and not watched."""
+    """Files of version control, caches and editors are ignored, and not watched."""
     with watch(root) as batches:
         watches = len(churn.kernel_watches(batches.watcher))
         (root / name / "below").mkdir(parents=True)
@@ -454,7 +457,7 @@ def test_ignored_by_default(root: Path, name: str) -> None:
 
 
 def test_ignore_can_be_replaced(root: Path) -> None:
-    """What is ignored can be more, other, or nothing."""
+    """The ignored globs can be extended, replaced, or empty."""
     with watch(root, ignore=[*DEFAULT_IGNORE, "*.log"]) as batches:
         (root / "x.log").touch()
         (root / "y~").touch()
@@ -478,7 +481,7 @@ def test_from_an_ignored_name_and_to_one(root: Path) -> None:
 
 
 def test_gitignore(root: Path) -> None:
-    """What .gitignore files say is left out: outer ones, inner ones, and exceptions."""
+    """.gitignore files are followed: outer ones, inner ones, and exceptions."""
     pytest.importorskip("pathspec")
     (root / ".git").mkdir()
     (root / ".gitignore").write_text("*.o\n/d/e/\n!keep.o\n")
@@ -572,7 +575,7 @@ def test_refuses_a_time_of_another_type(root: Path, argument: str, value: Any) -
 
 
 def test_a_root_that_is_not_there(tmp_path: Path) -> None:
-    """What is not there cannot be watched, and the error has its path."""
+    """A missing path cannot be watched; the error has the path."""
     with pytest.raises(FileNotFoundError) as caught:
         watch(tmp_path / "none")
     assert caught.value.filename == str(tmp_path / "none")
@@ -623,7 +626,7 @@ def test_awatch_without_a_context(root: Path, run: Run) -> None:
 
 
 def test_closed_before_it_began(root: Path, run: Run) -> None:
-    """What was closed before it began has no batch."""
+    """A watch that was closed before it began has no batch."""
 
     async def main() -> list[list[Change]]:
         batches = awatch(root)

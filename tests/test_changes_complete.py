@@ -99,7 +99,7 @@ def test_renamed_at_the_end(root: Path, batches: Batches) -> None:
 
 
 def test_found_by_a_scan(root: Path, tmp_path: Path, batches: Batches) -> None:
-    """What comes with its directory is said when it is complete."""
+    """A file that comes with its directory is reported when it is complete."""
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "done").touch()
     with open(tmp_path / "d" / "file", "w") as file:
@@ -152,7 +152,7 @@ def test_a_nameless_file(root: Path, batches: Batches) -> None:
 
 
 def test_deleted_before_it_was_complete(root: Path, batches: Batches) -> None:
-    """What is never complete is never said; what was said is said to be gone."""
+    """An incomplete file is never reported; a reported file is reported as gone."""
     with open(root / "file", "w") as file:
         file.write("text")
         file.flush()
@@ -170,7 +170,7 @@ def test_deleted_before_it_was_complete(root: Path, batches: Batches) -> None:
 
 
 def test_renamed_while_it_is_written(root: Path, batches: Batches) -> None:
-    """What is written while it is renamed is gone from the former name at once."""
+    """A file written during its rename is gone from the former name at once."""
     (root / "a").touch()
     assert _said(_next(batches), root) == [("added", "a")]
     with open(root / "a", "a") as file:
@@ -182,7 +182,7 @@ def test_renamed_while_it_is_written(root: Path, batches: Batches) -> None:
 
 
 def test_links_and_pipes(root: Path, batches: Batches) -> None:
-    """What is no regular file is complete as it is."""
+    """Anything but a regular file is always complete."""
     os.mkfifo(root / "pipe")
     (root / "link").symlink_to("nowhere")
     said = _said(_next(batches), root)
@@ -230,7 +230,7 @@ def _watch_as_another(root: Path, start: Callable[..., Any]) -> None:
 
 
 def test_cp_and_rsync(root: Path, tmp_path: Path) -> None:
-    """What cp -r and rsync copy is said once, complete, by its name."""
+    """Each file that cp -r and rsync copy is reported once, complete, by its name."""
     source = tmp_path / "source"
     for number in range(5):
         (source / f"d{number}").mkdir(parents=True)

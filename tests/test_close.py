@@ -141,7 +141,7 @@ def test_ends_a_blocked_read(
     until_waiting: UntilWaiting,
     read: Callable[[INotify], Any],
 ) -> None:
-    """Who waits in another thread gets a ValueError at once."""
+    """A wait in another thread raises ValueError at once."""
     result = in_thread(lambda: read(inotify))
     until_waiting(inotify)
     inotify.close()
@@ -237,7 +237,7 @@ def test_from_many_threads_at_once(in_thread: InThread) -> None:
 def test_the_number_of_a_blocked_reader_given_again(
     tmp_path: Path, in_thread: InThread, until_waiting: UntilWaiting
 ) -> None:
-    """500 closings: whoever was blocked reads nothing of the file that comes next."""
+    """500 closings: a blocked read never reads from the next file with the number."""
     for number in range(ROUNDS):
         inotify = INotify(nonblocking=number % 2 == 0)
         fd = inotify.fd
@@ -260,7 +260,7 @@ def test_the_number_of_a_blocked_reader_given_again(
 def test_the_number_given_again(
     tmp_path: Path, in_thread: InThread, occupation: str, nonblocking: bool
 ) -> None:
-    """Whoever is inside never uses the number when it is another instance's."""
+    """A call in progress never uses the number when it is another instance's."""
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     new.mkdir()

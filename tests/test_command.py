@@ -21,9 +21,9 @@ import pytest
 from commanding import COMMAND, PATIENCE, Running, finish, watched_below, watches_needed
 
 from inotify_cffi.cli import output
-from inotify_cffi.cli.filters import Filter
+from inotify_cffi.cli.paths import Paths
 from inotify_cffi.cli.records import ALL_EVENTS
-from inotify_cffi.cli.sources import Paths, Trees
+from inotify_cffi.cli.trees import Trees
 
 if TYPE_CHECKING:
     from conftest import RunPython
@@ -161,14 +161,14 @@ EVENT_BEFORE_INITIAL = """
 import os
 from inotify_cffi.cli import main, running
 
-establish = running._Command._establish
+start = running.start
 
-def establish_and_create(command):
-    source = establish(command)
+def start_and_create(*arguments):
+    source = start(*arguments)
     os.mkdir("d/new")
     return source
 
-running._Command._establish = establish_and_create
+running.start = start_and_create
 main(["-rq", "--initial", "-e", "create", "d"])
 """
 
@@ -192,6 +192,12 @@ def test_initial_is_not_the_event(watch: Callable[..., Running], root: Path) -> 
     told, _, status = running.ended()
     assert told == b"d/ CREATE,ISDIR sub\nd/ CREATE,ISDIR x\n"
     assert status == 0
+
+
+def test_initial_shows_nothing_of_its_own(root: Path) -> None:
+    """That the command itself lists directories is no event, and does not end it."""
+    finished = finish("-qr", "--initial", "-t", "0.3", "d", cwd=root.parent)
+    assert (finished.stdout, finished.returncode) == (b"d/ CREATE,ISDIR sub\n", 2)
 
 
 def test_excluded_costs_no_watch(tmp_path: Path, root: Path) -> None:
@@ -656,6 +662,7 @@ import os, signal
 from inotify_cffi.cli.signals import Ended, Signals
 
 signals = Signals()
+signals.catch()
 signals.open()
 never, _ = os.pipe()
 # A signal whose handler has nothing to raise: only the pipe can end the wait.
@@ -762,11 +769,10 @@ def test_nothing_left(tmp_path: Path, root: Path, options: str) -> None:
 def test_nothing_left_to_read(root: Path, kind: str) -> None:
     """Where nothing is left to watch, a read returns at once: it must not be waited."""
     sub = str(root / "sub")
-    passes = Filter()
     source: Paths | Trees = (
-        Paths([sub], ALL_EVENTS, True, passes)
+        Paths([sub], ALL_EVENTS, True, None)
         if kind == "paths"
-        else Trees([sub], ALL_EVENTS, passes, initial=False, whole_renames=False)
+        else Trees([sub], ALL_EVENTS, None)
     )
     source.establish()
     assert source.alive
@@ -850,17 +856,16 @@ NO_DESCRIPTORS = """
 import os, resource, sys
 from inotify_cffi.cli import main, running
 
-open_source = running._Command._open_source
+start = running.start
 
-def open_the_last(command):
-    source = open_source(command)
+def start_with_few(*arguments):
     free = os.dup(0)
     os.close(free)
     limit = free + int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    return source
+    return start(*arguments)
 
-running._Command._open_source = open_the_last
+running.start = start_with_few
 main(["-rq", "-t", "0.1", "d"])
 """
 

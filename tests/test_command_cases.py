@@ -230,7 +230,7 @@ def test_gitignore(watch: Callable[..., Running], root: Path) -> None:
 def test_gitignore_is_that_of_git(tmp_path: Path) -> None:
     """What is left out is what git check-ignore names."""
     pytest.importorskip("pathspec")
-    from inotify_cffi.cli.gitignore import GitIgnore
+    from inotify_cffi._gitignore import GitIgnore
 
     git = shutil.which("git")
     if git is None:
@@ -256,8 +256,12 @@ def test_gitignore_is_that_of_git(tmp_path: Path) -> None:
     named = subprocess.run(
         [git, "check-ignore", *paths], cwd=tmp_path, stdout=subprocess.PIPE, check=False
     )
-    ignores = GitIgnore([str(tmp_path)])
-    ours = [path for path in paths if ignores(f"{tmp_path}/{path}", False)]
+    git_ignore = GitIgnore([str(tmp_path)])
+    ours = [
+        path
+        for path in paths
+        if git_ignore.ignores(f"{tmp_path}/{path}", is_directory=False)
+    ]
     assert ours == named.stdout.decode().split("\n")[:-1]
 
 
@@ -274,17 +278,27 @@ main(["--gitignore", "d"])
     assert finished.returncode == 1
 
 
-@pytest.mark.parametrize("length", [16, 128])
+@pytest.mark.parametrize("length", [1, 8, 16, 17, 128])
 def test_short_queue(root: Path, length: int) -> None:
     """Our own listing of directories does not overflow a short queue for ever, where
     its events were asked for."""
     if not os.access(churn.MAX_QUEUED_EVENTS, os.W_OK):
         pytest.skip("only root can make a short queue")
-    for number in range(300):
+    for number in range(100):
         (root / f"{number}" / "b" / "c").mkdir(parents=True)
     with churn.short_queue(length):
         running = _ready(root, "-qqr", "-t", "1", "d")
     assert running.ended() == (b"", b"ready\n", 2)
+
+
+def test_queue_without_room(root: Path) -> None:
+    """With a queue of no events -r says so and ends: all would be overflows."""
+    if not os.access(churn.MAX_QUEUED_EVENTS, os.W_OK):
+        pytest.skip("only root can make a short queue")
+    with churn.short_queue(0):
+        finished = finish("-qr", "-t", "1", "d", cwd=root.parent)
+    assert b"fs.inotify.max_queued_events is 0; increase it" in finished.stderr
+    assert finished.returncode == 1
 
 
 # ---- time ----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from typing import Callable
 import pytest
 from commanding import COMMAND, PATIENCE, Running, finish
 
-from inotify_cffi import flags
-from inotify_cffi.cli.executing import Command
+from inotify_cffi import flags, watch
 from inotify_cffi.cli.gathering import Gatherer
-from inotify_cffi.cli.records import Record
+from inotify_cffi.cli.jobs import Command
+from inotify_cffi.cli.records import Record, path_of
+from inotify_cffi.cli.trees import Trees
 
 # Says that it runs, and what signal ends it.
 JOB = """
@@ -36,7 +38,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def record(path: str, mask: int = flags.CREATE, old_path: str | None = None) -> Record:
-    return Record("", path, int(mask), 0, old_path, False, True)
+    return Record("", path, int(mask), old_path=old_path)
 
 
 # ---- signals -------------------------------------------------------------------------
@@ -281,6 +283,7 @@ class Finalized:
             pass
 
 signals = Signals()
+signals.catch()
 signals.open()
 Finalized()
 gc.collect()
@@ -427,12 +430,88 @@ def test_gathering() -> None:
         ("c", moved, "a")
     ]
     assert _gathered(record("a", create), record("b", moved, "a")) == [
-        ("b", moved, None)
+        ("b", create | moved, None)
     ]
     # A rename may have replaced what was there before.
     assert _gathered(record("t", create), record("f", moved, "t"), record("f", delete))
     overflow = int(flags.Q_OVERFLOW)
-    assert _gathered(record("a", overflow), record("a", modify)) == [
+    assert _gathered(record("a", modify), record("a", overflow)) == [
         ("a", overflow, None),
         ("a", modify, None),
     ]
+
+
+def test_gathering_below_a_renamed_directory() -> None:
+    """What is gathered below a directory goes along with it, and what was renamed and
+    then deleted is deleted at its first path."""
+    create, delete, modify = int(flags.CREATE), int(flags.DELETE), int(flags.MODIFY)
+    directory, moved = int(flags.ISDIR), int(flags.MOVED_TO)
+    left = int(flags.MOVED_FROM)
+    gatherer = Gatherer(1)
+    gatherer.add(
+        [
+            Record("d/a/", "f", create),
+            Record("d/a/", "", modify),
+            Record("d/", "b", moved | directory, old_path="d/a"),
+        ]
+    )
+    assert [(one.watched, one.name, one.mask) for one in gatherer.take()] == [
+        ("d/b/", "f", create),
+        ("d/", "b", modify | moved | directory),
+    ]
+    assert _gathered(record("a/f", modify), record("a", left | directory)) == [
+        ("a", left | directory, None)
+    ]
+    assert _gathered(record("b", moved, "a"), record("b", delete)) == [
+        ("a", delete, None)
+    ]
+    assert gatherer.take() == []
+    assert gatherer.seconds_left() is None
+
+
+def _change_something(top: Path, chance: random.Random) -> None:
+    """Create, write, rename or delete a file, or make or remove a directory.
+
+    No rename replaces anything.
+    """
+    paths = sorted(top.rglob("*"))
+    folders = [top, *(path for path in paths if path.is_dir())]
+    target = chance.choice(folders) / chance.choice("abcd")
+    what = chance.choice(["write", "mkdir", "rename", "delete"])
+    with contextlib.suppress(OSError):  # a directory into itself, or not empty
+        if what == "write":
+            target.write_text(str(chance.random()))
+        elif what == "mkdir":
+            target.mkdir()
+        elif paths and what == "rename" and (path := chance.choice(paths)).is_file():
+            if not target.exists():
+                path.rename(target)
+        elif paths:
+            path = chance.choice(paths)
+            path.rmdir() if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_gathering_beside_watch(tmp_path: Path, seed: int) -> None:
+    """Whatever `watch` reports as the net change of a tree is a record of its path."""
+    chance = random.Random(seed)
+    for _ in range(10):
+        _change_something(tmp_path, chance)
+    asked = int(flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO)
+    trees = Trees([str(tmp_path)], asked | int(flags.MODIFY), None, whole_renames=True)
+    trees.establish()
+    with watch(tmp_path, ignore=None, timeout=100) as batches:
+        for _ in range(30):
+            _change_something(tmp_path, chance)
+        changes = next(batches)
+    gatherer = Gatherer(1)
+    gatherer.add(trees.read() or [])
+    trees.close()
+    records = {path_of(record): record for record in gatherer.take()}
+    assert {change.path for change in changes} <= records.keys()
+    for change in changes:
+        one = records[change.path]
+        if change.kind == "moved":
+            assert one.mask & flags.MOVED_TO
+        elif change.kind == "deleted":
+            assert one.mask & (flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO)

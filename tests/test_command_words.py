@@ -13,19 +13,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inotify_cffi import flags, masks
+from inotify_cffi._filters import Glob
 from inotify_cffi._posix_patterns import Pattern
 from inotify_cffi.cli import lines, stats
-from inotify_cffi.cli.filters import Filter, Glob
+from inotify_cffi.cli.filters import Filter
 from inotify_cffi.cli.json_lines import json_lines
 from inotify_cffi.cli.messages import UsageError
+from inotify_cffi.cli.options import parse
 from inotify_cffi.cli.records import EventWords, Record, event_names, path_of
+from inotify_cffi.cli.selecting import make_filter
 from inotify_cffi.cli.values import parse_events
 
 NAMES = st.binary(max_size=20).map(lambda name: os.fsdecode(name.replace(b"\0", b"")))
 
 
 def record(name: str = "f", mask: int = flags.CREATE, cookie: int = 0) -> Record:
-    return Record("d/", name, int(mask), cookie, None, False, True)
+    return Record("d/", name, int(mask), cookie=cookie)
 
 
 # ---- expressions ---------------------------------------------------------------------
@@ -166,22 +169,19 @@ def test_the_worst_expressions_end(expression: str) -> None:
 @pytest.mark.parametrize("include", [False, True])
 def test_filter_prunes_only_what_is_wholly_out(include: bool) -> None:
     """A directory is pruned when an expression leaves out it and all below it."""
-    passes = Filter()
     if include:
-        passes.include(Pattern("keep"))
+        passes = Filter(includes=[Pattern("keep")])
         assert not passes.prunes("d/keep")
         assert not passes.prunes("d/other")
         return
-    for expression in ("skip", "end$", "below/"):
-        passes.exclude(Pattern(expression))
+    passes = Filter(excludes=map(Pattern, ("skip", "end$", "below/")))
     pruned = [passes.prunes(f"d/{name}") for name in ("skip", "end", "below", "x")]
     assert pruned == [True, False, False, False]
 
 
 def test_filter_without() -> None:
     """@PATH leaves out a path with all below it, and not what begins like it."""
-    without = Filter()
-    without.leave_out(["d/out/"])
+    without = Filter(without=["d/out/"])
     assert [without(path) for path in ("d/out", "d/out/x", "d/outer")] == [
         False,
         False,
@@ -192,11 +192,10 @@ def test_filter_without() -> None:
 
 def test_expressions_together() -> None:
     """All that exclude exclude; of those that include one is enough."""
-    passes = Filter()
-    passes.exclude(Pattern("a"))
-    passes.exclude(Pattern("b"))
-    passes.include(Pattern("x"))
-    passes.include(Pattern("Y", ignore_case=True))
+    passes = Filter(
+        excludes=[Pattern("a"), Pattern("b")],
+        includes=[Pattern("x"), Pattern("Y", ignore_case=True)],
+    )
     names = ["x", "y", "xa", "yb", "z"]
     assert [name for name in names if passes(name)] == ["x", "y"]
 
@@ -210,7 +209,7 @@ def test_expressions_together() -> None:
         ("*.py", ["a.py", "x/a.py", "x/y/\u00e9.py"], ["a.pyc", "a.py/x"]),
         ("?.py", ["\u00e9.py", "x/a.py"], ["ab.py"]),
         ("src/*.py", ["src/a.py"], ["a.py", "src/x/a.py", "x/src/a.py"]),
-        ("/a.py", ["a.py", "x/a.py"], ["b.py"]),
+        ("/a.py", ["a.py"], ["b.py", "x/a.py"]),
         ("**/a.py", ["a.py", "x/a.py", "x/y/a.py"], ["b.py"]),
         ("src/**", ["src/a", "src/x/y"], ["x/src"]),
         ("src/**/x", ["src/x", "src/a/x", "src/a/b/x"], ["x", "src/a"]),
@@ -223,24 +222,23 @@ def test_globs(glob: str, matched: list[str], not_matched: list[str]) -> None:
     """A glob without a slash is for names, another for the path below what is
     watched, in which ** stands for any number of directories."""
     compiled = Glob(glob)
-    assert [path for path in matched if not compiled.matches(path, False)] == []
-    assert [path for path in not_matched if compiled.matches(path, False)] == []
+    assert [path for path in matched if not compiled.matches(path)] == []
+    assert [path for path in not_matched if compiled.matches(path)] == []
 
 
 def test_glob_of_directories() -> None:
     """A slash at the end of a glob is for directories alone."""
-    assert Glob("build/").matches("x/build", True)
-    assert not Glob("build/").matches("x/build", False)
+    assert Glob("build/").matches("x/build", is_directory=True)
+    assert not Glob("build/").matches("x/build", is_directory=False)
 
 
 def test_globs_below_what_is_watched() -> None:
     """What is above a watched path has no part in a glob; the path itself has its
     last name."""
-    passes = Filter()
-    passes.set_roots(["build/d", "f.py"])
-    passes.add_glob("!build")
-    passes.add_glob("x/*.py")
-    passes.add_glob("f.py")
+    options = parse(
+        ["--glob", "!build", "--glob", "x/*.py", "--glob", "f.py", "build/d", "f.py"]
+    )
+    passes = make_filter(options)
     assert passes("build/d/x/a.py")
     assert passes("f.py")
     assert not passes("build/d/a.py")
@@ -250,9 +248,7 @@ def test_globs_below_what_is_watched() -> None:
 
 def test_depth() -> None:
     """Levels are counted from what is watched, or from the nearest such above."""
-    passes = Filter()
-    passes.set_roots(["a/b/", "a/b/c/d"])
-    passes.limit_depth(2)
+    passes = make_filter(parse(["-r", "--max-depth", "2", "a/b/", "a/b/c/d"]))
     paths = ["a/b/x", "a/b/x/y", "a/b/x/y/z", "a/b/c/d/e/f", "a/b/c/d/e/f/g"]
     assert [passes.prunes(path) for path in paths] == [False, False, True, False, True]
 
@@ -262,7 +258,7 @@ def test_depth() -> None:
 
 def test_layout() -> None:
     """Each conversion is what inotifywait(1) says; any other is itself."""
-    directory = Record("d/", "f", flags.CREATE | flags.ISDIR, 10, None, False, True)
+    directory = Record("d/", "f", flags.CREATE | flags.ISDIR, cookie=10)
     layout = "%w%f %e %:e %T %c %x %%"
     told = lines.printf(layout, "now")(directory)
     assert told == "d/f CREATE,ISDIR CREATE:ISDIR now a %x %"
@@ -315,7 +311,7 @@ def test_printable(text: str) -> None:
 )
 def test_path_of(watched: str, name: str, path: str) -> None:
     """The path of a record has no slash at its end but the root."""
-    assert path_of(Record(watched, name, 1, 0, None, False, True)) == path
+    assert path_of(Record(watched, name, 1)) == path
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_drop(run: Run, srv: Path, until: Until) -> None:
 
 
 def test_drop_survives_a_restart(run: Run, srv: Path) -> None:
-    """What arrives while the program is not running is processed at its start."""
+    """Files that arrive while the program is not running are processed at its start."""
     for size in range(1, 3):
         drop = run("drop") if size == 1 else None
         if drop is not None:
@@ -185,7 +185,7 @@ def test_mirror(run: Run, srv: Path, until: Until) -> None:
 
 
 def test_tail(run: Run, srv: Path) -> None:
-    """What is appended to a file is printed, through rotation and truncation."""
+    """Appended data is printed, through rotation and truncation."""
     log = srv / "incoming" / "log"
     log.write_text("before\n")
     tail = run("tail")
@@ -329,7 +329,7 @@ def test_observer(run: Run, srv: Path) -> None:
 
 
 def test_huge(run: Run, srv: Path) -> None:
-    """What is left out is not reported, and costs no watch."""
+    """Excluded directories are not reported, and cost no watch."""
     for name in ("node_modules", "src"):
         (srv / "incoming" / name / "below").mkdir(parents=True)
     running = run("huge")
@@ -371,7 +371,7 @@ MOUNTS = """
 def test_mounts_of_containers(
     run_python: RunPython, mount_namespace: list[str], tmp_path: Path
 ) -> None:
-    """What is seen through an overlay, also at a copy-up, and through a bind mount."""
+    """Events through an overlay, also at a copy-up, and through a bind mount."""
     printed = run_python(MOUNTS, tmp_path, prefix=mount_namespace)
     if printed == "cannot mount\n":
         pytest.skip("there is no overlayfs here")

@@ -298,7 +298,7 @@ def test_same_operations(steps: list[tuple[str, Any, Any]]) -> None:
 
 @pytest.mark.queue(1000)
 def test_a_full_life(twins: Twins) -> None:
-    """A tree that is made, moved about and removed is told alike by both."""
+    """Both report the same when a tree is made, renamed and removed."""
     folder = twins.folder
     twins.both("add_watch", folder, masks.ALL_EVENTS)
     for number in range(100):
@@ -315,7 +315,7 @@ def test_a_full_life(twins: Twins) -> None:
 
 
 def test_overflow(twins: Twins) -> None:
-    """A queue that was full is told alike by both."""
+    """Both report an overflow alike."""
     twins.both("add_watch", twins.folder, flags.ATTRIB)
     (twins.folder / "file").touch()
     with open("/proc/sys/fs/inotify/max_queued_events") as sysctl:
@@ -342,7 +342,7 @@ def test_overflow(twins: Twins) -> None:
     ],
 )
 def test_same_errors(twins: Twins, method: str, arguments: list[Any]) -> None:
-    """What the kernel refuses is an OSError with the same errno from both."""
+    """A refusal of the kernel is an OSError with the same errno from both."""
     assert twins.both(method, *arguments) in errno.errorcode
 
 

@@ -66,7 +66,7 @@ def test_every_flag_is_one_bit() -> None:
 
 @pytest.mark.parametrize("named", NAMED, ids=str)
 def test_named(named: enum.IntEnum) -> None:
-    """A flag is an int that tells its name, the same on every Python."""
+    """A flag is an int; its str is its name, the same on every Python."""
     kind = type(named).__name__
     assert isinstance(named, int)
     assert str(named) == f"{kind}.{named.name}"

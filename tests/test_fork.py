@@ -58,9 +58,9 @@ def _fork(act: Callable[[], object]) -> Callable[[], None]:
 
     def succeed() -> None:
         with open(reader, "rb") as pipe:
-            told = pipe.read().decode()
+            printed = pipe.read().decode()
         _, status = os.waitpid(child, 0)
-        assert (told, status) == ("", 0)
+        assert (printed, status) == ("", 0)
 
     return succeed
 
@@ -114,7 +114,7 @@ actions = pytest.mark.parametrize(
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Any:
-    """A list of an instance that tells what is created in tmp_path."""
+    """A list of an instance that reports creations in tmp_path."""
     instances = [INotify()]
     instances[0].add_watch(tmp_path, flags.CREATE)
     yield instances
@@ -158,7 +158,7 @@ def test_a_blocked_read_goes_on(
     act: Callable[[Any], None],
 ) -> None:
     """No child ends a read() in a thread of its parent, whichever began first."""
-    go, tell = os.pipe()
+    go, start = os.pipe()
 
     def wait_and_act() -> None:
         os.read(go, 1)
@@ -175,10 +175,10 @@ def test_a_blocked_read_goes_on(
         names = in_thread(read)
         until(lambda: waits(holder[0]))
         succeed = _fork(wait_and_act)
-    os.write(tell, b"g")
+    os.write(start, b"g")
     succeed()
     os.close(go)
-    os.close(tell)
+    os.close(start)
     assert waits(holder[0]) == 1
     (tmp_path / "file").touch()
     assert names() == ["file"]
@@ -195,7 +195,7 @@ def test_a_pending_aread_goes_on(
         return [event.name for event in await holder[0].aread()]
 
     async def main() -> list[str]:
-        go, tell = os.pipe()
+        go, start = os.pipe()
 
         def wait_and_act() -> None:
             os.read(go, 1)
@@ -209,10 +209,10 @@ def test_a_pending_aread_goes_on(
             await asyncio.sleep(0)
         if succeed is None:
             succeed = _fork(wait_and_act)
-        os.write(tell, b"g")
+        os.write(start, b"g")
         succeed()
         os.close(go)
-        os.close(tell)
+        os.close(start)
         for _ in range(5):
             await asyncio.sleep(0)
         assert not pending.done()
@@ -481,7 +481,7 @@ def test_descriptors_of_waits_are_closed_in_a_child(
 def test_a_daemon_closes_all_descriptors(
     holder: Holder[INotify], tmp_path: Path, in_thread: InThread, until: Until
 ) -> None:
-    """What a daemon opens in place of what it closed by number keeps its content."""
+    """A file that a daemon opens with a number that it closed keeps its content."""
     holder[0].read(timeout=1)
     waiting = in_thread(holder[0].read)
     until(lambda: waits(holder[0]))
@@ -501,8 +501,8 @@ def test_a_daemon_closes_all_descriptors(
 
 
 def test_descriptors_closed_by_number(run_python: RunPython) -> None:
-    """What has become another file is never written to, nor closed, by a wait, its end,
-    wake() or close()."""
+    """If a descriptor of a wait was closed by number, the next file with that number is
+    never written to or closed: by the wait, its end, wake() or close()."""
     run_python(
         """
         import os, tempfile, threading

@@ -132,7 +132,7 @@ def test_raw_reads(watching: INotify, tmp_path: Path) -> None:
 def test_what_a_file_can_and_events_cannot(
     watching: INotify, tmp_path: Path, name: str, arguments: tuple[Any, ...]
 ) -> None:
-    """What makes no sense of FileIO's methods is refused, and loses no event."""
+    """FileIO's methods that make no sense are refused, and lose no event."""
     (tmp_path / "a").touch()
     with pytest.raises(io.UnsupportedOperation):
         getattr(watching, name)(*arguments)
@@ -187,7 +187,8 @@ def test_type_hints() -> None:
         if inspect.isfunction(function := getattr(INotify, name))
     ]
     assert INotify.add_watch in functions
-    for function in [*functions, parse_events, mask_str, syscalls.add_watch]:
+    calls = [syscalls.add_watch, syscalls.read_events]
+    for function in [*functions, parse_events, mask_str, *calls]:
         assert typing.get_type_hints(function)
 
 
@@ -415,7 +416,7 @@ def test_descriptor_zero(run_python: RunPython, tmp_path: Path) -> None:
 
 
 def test_select(watching: INotify, tmp_path: Path) -> None:
-    """select() and poll() tell when there is an event, and when there is none."""
+    """The descriptor is readable for select() and poll() at an event, and only then."""
     poll = select.poll()
     poll.register(watching, select.POLLIN)
     assert (select.select([watching], [], [], 0)[0], poll.poll(0)) == ([], [])
@@ -492,7 +493,7 @@ def test_a_subclass_of_str(inotify: INotify, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [None, 1, 1.5, bytearray(b"/"), ["/"], object()])
 def test_paths_that_are_none(inotify: INotify, path: Any) -> None:
-    """What is no path is a TypeError."""
+    """Anything but a path is a TypeError."""
     with pytest.raises(TypeError):
         inotify.add_watch(path, flags.CREATE)
 
@@ -593,10 +594,10 @@ def test_watches(inotify: INotify) -> None:
 
 @pytest.mark.skipif(
     tuple(map(int, os.uname().release.split(".")[:2])) < (5, 19),
-    reason="the kernel tells these two flags only from Linux 5.19 on",
+    reason="the kernel lists these two flags only from Linux 5.19 on",
 )
 def test_watches_tell_flags(inotify: INotify, tmp_path: Path) -> None:
-    """watches() tells ONESHOT and EXCL_UNLINK as well."""
+    """watches() has ONESHOT and EXCL_UNLINK as well."""
     mask = flags.CREATE | flags.ONESHOT | flags.EXCL_UNLINK
     inotify.add_watch(tmp_path, mask)
     assert [watch.mask for watch in inotify.watches()] == [mask]
@@ -710,7 +711,7 @@ IN_BETWEEN = r"""
 def test_more_comes_between_asking_and_reading(
     tmp_path: Path, compile_c: Callable[..., Path], run_python: RunPython
 ) -> None:
-    """What comes after the kernel said how much is queued is no error, nor lost."""
+    """Events queued after FIONREAD cause no error, and are not lost."""
     code = """
         import os, sys
         from inotify_cffi import INotify, flags
@@ -719,11 +720,11 @@ def test_more_comes_between_asking_and_reading(
             inotify.add_watch(folder, flags.CREATE)
             os.mknod(f"{folder}/first")
             os.environ["IN_BETWEEN"] = folder
-            told = []
+            reported = []
             while events := inotify.read(timeout=0):
-                told += events
+                reported += events
             created = [f"{number:04}" for number in range(3000)]
-            assert [event.name for event in told] == ["first", *created]
+            assert [event.name for event in reported] == ["first", *created]
     """
     library = compile_c(IN_BETWEEN, "-shared", "-fPIC")
     preload = f"{os.environ.get('LD_PRELOAD', '')} {library}"
@@ -781,10 +782,10 @@ def test_read_beside_a_faster_writer(
     run_python(code, tmp_path, env={"LD_PRELOAD": preload})
 
 
-def test_iteration_that_told_all_leaves_nothing(
+def test_iteration_that_returned_all_leaves_nothing(
     watching: INotify, tmp_path: Path
 ) -> None:
-    """Nothing is readable when an iteration has told all that it took."""
+    """Nothing is readable when an iteration has returned every queued event."""
     (tmp_path / "file").touch()
     assert next(watching).name == "file"
     assert not watching.wait_readable(timeout=0)
@@ -933,7 +934,7 @@ def test_signals_and_the_deadline(watching: INotify) -> None:
 def test_a_signal_handler_that_raises(
     watching: INotify, tmp_path: Path, names: Names
 ) -> None:
-    """What a signal handler raises ends a read; the next one goes on as ever."""
+    """An exception of a signal handler ends a read; the next read works."""
     raised = False
 
     def handle(number: int, frame: types.FrameType | None) -> None:
@@ -987,7 +988,7 @@ def test_iteration(watching: INotify, tmp_path: Path) -> None:
 
 
 def test_iteration_left_early(watching: INotify, tmp_path: Path, names: Names) -> None:
-    """What iteration has taken and not given yet is given by the next read."""
+    """The next read returns the events that an iteration took and left."""
     for name in "abc":
         (tmp_path / name).touch()
     assert next(watching).name == "a"

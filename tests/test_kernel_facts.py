@@ -1,4 +1,4 @@
-"""What the kernel does, and that nothing of it is hidden or added to."""
+"""Facts about the kernel; the package hides none and adds none."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def _told(inotify: INotify) -> list[tuple[int, str]]:
-    """What is queued, without the watch descriptor and the cookie."""
+def _reported(inotify: INotify) -> list[tuple[int, str]]:
+    """The queued events, without the watch descriptor and the cookie."""
     return [(event.mask, event.name) for event in inotify.read(timeout=0)]
 
 
@@ -46,7 +46,7 @@ def test_a_file_from_creation_to_deletion(inotify: INotify, tmp_path: Path) -> N
     file.read_bytes()
     file.chmod(0o600)
     file.unlink()
-    assert _told(inotify) == [
+    assert _reported(inotify) == [
         (flags.CREATE, "file"),
         (flags.OPEN, "file"),
         (flags.CLOSE_WRITE, "file"),
@@ -79,7 +79,7 @@ def test_both_halves_of_a_rename(inotify: INotify, file: Path) -> None:
 
 
 def test_a_rename_tells_what_was_moved_last(inotify: INotify, file: Path) -> None:
-    """A moved file's own watch is told after both halves, and stays."""
+    """The MOVE_SELF of a moved file comes after both halves; its watch stays."""
     folder_wd = inotify.add_watch(file.parent, masks.MOVE)
     file_wd = inotify.add_watch(file, flags.MOVE_SELF | flags.ATTRIB)
     file.rename(file.with_name("other"))
@@ -110,7 +110,7 @@ def test_equal_neighbours_are_merged(inotify: INotify, file: Path) -> None:
     inotify.add_watch(file.parent, flags.MODIFY)
     for _ in range(3):
         _write(file)
-    assert _told(inotify) == [(flags.MODIFY, "file")]
+    assert _reported(inotify) == [(flags.MODIFY, "file")]
 
 
 def test_only_neighbours_are_merged(inotify: INotify, file: Path) -> None:
@@ -120,9 +120,9 @@ def test_only_neighbours_are_merged(inotify: INotify, file: Path) -> None:
     inotify.add_watch(file.parent, flags.MODIFY)
     for path in (file, other, file):
         _write(path)
-    assert [name for _, name in _told(inotify)] == ["file", "other", "file"]
+    assert [name for _, name in _reported(inotify)] == ["file", "other", "file"]
     _write(file)
-    assert [name for _, name in _told(inotify)] == ["file"]
+    assert [name for _, name in _reported(inotify)] == ["file"]
 
 
 def test_cookies_do_not_keep_apart(inotify: INotify, file: Path, names: Names) -> None:
@@ -137,7 +137,7 @@ def test_cookies_do_not_keep_apart(inotify: INotify, file: Path, names: Names) -
 
 
 def test_overflow(file: Path) -> None:
-    """A full queue is told by one last event, of no watch; then all goes on."""
+    """An overflow is one last event without a watch; later events are queued again."""
     with open("/proc/sys/fs/inotify/max_queued_events") as sysctl:
         limit = int(sysctl.read())
     files = [open(file.with_name(name), "wb", buffering=0) for name in "ab"]  # noqa: SIM115
@@ -155,7 +155,7 @@ def test_overflow(file: Path) -> None:
 
 
 def test_overflow_again_before_it_is_read(inotify: INotify, tmp_path: Path) -> None:
-    """Behind an overflow that is queued still, what is lost next is not told."""
+    """While an overflow is in the queue, a second one is not reported."""
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     inotify.add_watch(tmp_path, flags.CREATE | flags.DELETE)
 
@@ -173,21 +173,21 @@ def test_overflow_again_before_it_is_read(inotify: INotify, tmp_path: Path) -> N
     assert events[0] == (-1, flags.Q_OVERFLOW, 0, "")
     assert {event.name for event in events[1:]} == {"behind"}
     os.mknod(tmp_path / "after")
-    assert _told(inotify) == [(flags.CREATE, "after")]
+    assert _reported(inotify) == [(flags.CREATE, "after")]
 
 
 def test_ignored_after_removal(inotify: INotify, tmp_path: Path) -> None:
-    """A removed watch tells what it had queued, then IGNORED, then nothing."""
+    """A removed watch reports its queued events, then IGNORED, then nothing."""
     wd = inotify.add_watch(tmp_path, flags.CREATE)
     (tmp_path / "before").touch()
     inotify.rm_watch(wd)
     (tmp_path / "after").touch()
-    assert _told(inotify) == [(flags.CREATE, "before"), (flags.IGNORED, "")]
+    assert _reported(inotify) == [(flags.CREATE, "before"), (flags.IGNORED, "")]
     assert inotify.watches() == []
 
 
 def test_ignored_after_deletion_of_a_folder(inotify: INotify, tmp_path: Path) -> None:
-    """A deleted folder's own watch is told before the folder above it."""
+    """DELETE_SELF of a deleted directory comes before DELETE of the one above."""
     folder = tmp_path / "folder"
     folder.mkdir()
     above = inotify.add_watch(tmp_path, flags.DELETE)
@@ -205,19 +205,19 @@ def test_ignored_after_deletion_of_a_file(inotify: INotify, file: Path) -> None:
     inotify.add_watch(file, flags.DELETE_SELF | flags.ATTRIB)
     with file.open():
         file.unlink()
-        assert _told(inotify) == [(flags.ATTRIB, "")]
-    assert _told(inotify) == [(flags.DELETE_SELF, ""), (flags.IGNORED, "")]
+        assert _reported(inotify) == [(flags.ATTRIB, "")]
+    assert _reported(inotify) == [(flags.DELETE_SELF, ""), (flags.IGNORED, "")]
 
 
 def test_ignored_even_when_nothing_else_is_asked(inotify: INotify, file: Path) -> None:
     """IGNORED comes whatever the mask asks for."""
     inotify.add_watch(file, flags.ACCESS)
     file.unlink()
-    assert _told(inotify) == [(flags.IGNORED, "")]
+    assert _reported(inotify) == [(flags.IGNORED, "")]
 
 
 def test_created_anew_watched_anew(inotify: INotify, tmp_path: Path) -> None:
-    """What stands at a deleted path later is another object: another watch."""
+    """A new file at a deleted path is another object, with another watch."""
     folder = tmp_path / "folder"
     folder.mkdir()
     assert inotify.add_watch(folder, flags.CREATE) == 1
@@ -237,7 +237,7 @@ def test_created_anew_watched_anew(inotify: INotify, tmp_path: Path) -> None:
 def test_ignored_after_unmount(
     run_python: RunPython, mount_namespace: list[str], tmp_path: Path
 ) -> None:
-    """An unmounted file system is told by UNMOUNT, then IGNORED."""
+    """An unmount of a file system is reported as UNMOUNT, then IGNORED."""
     code = """
         import subprocess, sys
         from pathlib import Path
@@ -264,11 +264,11 @@ def test_ignored_after_unmount(
 
 
 def test_oneshot(inotify: INotify, tmp_path: Path) -> None:
-    """ONESHOT tells one event, then IGNORED, and the watch is gone."""
+    """ONESHOT reports one event, then IGNORED, and the watch is gone."""
     inotify.add_watch(tmp_path, flags.CREATE | flags.ONESHOT)
     (tmp_path / "first").touch()
     (tmp_path / "second").touch()
-    assert _told(inotify) == [(flags.CREATE, "first"), (flags.IGNORED, "")]
+    assert _reported(inotify) == [(flags.CREATE, "first"), (flags.IGNORED, "")]
     assert inotify.watches() == []
 
 
@@ -323,9 +323,9 @@ def test_excl_unlink(inotify: INotify, file: Path, exclude: bool) -> None:
     with open(file, "r+b", buffering=0) as opened:
         file.unlink()
         opened.write(b"text")
-    told = _told(inotify)
-    assert told[0] == (flags.DELETE, "file")
-    assert told[1:] == ([] if exclude else [(flags.MODIFY, "file")])
+    reported = _reported(inotify)
+    assert reported[0] == (flags.DELETE, "file")
+    assert reported[1:] == ([] if exclude else [(flags.MODIFY, "file")])
 
 
 def test_a_mask_is_replaced(inotify: INotify, tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_a_mask_is_replaced(inotify: INotify, tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).touch()
         (tmp_path / name).unlink()
-    assert _told(inotify) == [(flags.CREATE, "first"), (flags.CREATE, "second")]
+    assert _reported(inotify) == [(flags.CREATE, "first"), (flags.CREATE, "second")]
 
 
 def test_mask_add(inotify: INotify, tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ def test_mask_add(inotify: INotify, tmp_path: Path) -> None:
     assert inotify.add_watch(tmp_path, flags.DELETE | flags.MASK_ADD) == 1
     (tmp_path / "file").touch()
     (tmp_path / "file").unlink()
-    assert _told(inotify) == [(flags.CREATE, "file"), (flags.DELETE, "file")]
+    assert _reported(inotify) == [(flags.CREATE, "file"), (flags.DELETE, "file")]
 
 
 def test_mask_create(inotify: INotify, tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_mask_create(inotify: INotify, tmp_path: Path) -> None:
     assert refused.value.filename == str(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "file").unlink()
-    assert _told(inotify) == [(flags.CREATE, "file")]
+    assert _reported(inotify) == [(flags.CREATE, "file")]
 
 
 def test_hard_links_share_a_watch(inotify: INotify, file: Path) -> None:
@@ -366,7 +366,7 @@ def test_hard_links_share_a_watch(inotify: INotify, file: Path) -> None:
     assert inotify.add_watch(file, flags.MODIFY) == 1
     assert inotify.add_watch(link, flags.MODIFY) == 1
     _write(link)
-    assert _told(inotify) == [(flags.MODIFY, "")]
+    assert _reported(inotify) == [(flags.MODIFY, "")]
 
 
 def test_instances_share_nothing(inotify: INotify, tmp_path: Path) -> None:
@@ -376,8 +376,8 @@ def test_instances_share_nothing(inotify: INotify, tmp_path: Path) -> None:
         other.add_watch(tmp_path, flags.DELETE)
         (tmp_path / "file").touch()
         (tmp_path / "file").unlink()
-        assert _told(inotify) == [(flags.CREATE, "file")]
-        assert _told(other) == [(flags.DELETE, "file")]
+        assert _reported(inotify) == [(flags.CREATE, "file")]
+        assert _reported(other) == [(flags.DELETE, "file")]
 
 
 def _set_next_wd(inotify: INotify, wd: int) -> None:

@@ -1,4 +1,4 @@
-"""What is refused, and what the refusal says."""
+"""Refusals, and their texts."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_not_an_inotify_descriptor(use: Callable[[int], object]) -> None:
 
 
 def test_no_permission(run_python: RunPython, tmp_path: Path) -> None:
-    """What may not be read may not be watched: EACCES, with the path."""
+    """An unreadable path cannot be watched: EACCES, with the path."""
     code = """
         import os, sys
         from inotify_cffi import INotify, flags, syscalls
@@ -252,7 +252,7 @@ def test_the_limit_of_the_system(
 def test_without_proc(
     run_python: RunPython, mount_namespace: list[str], tmp_path: Path
 ) -> None:
-    """Where /proc is not mounted the limit is told without its value."""
+    """Without /proc, the error names the limit without its value."""
     code = """
         import errno, os, subprocess, sys
         from inotify_cffi import INotify, flags

@@ -38,7 +38,7 @@ def _make(folder: Path, count: int = COUNT) -> list[str]:
 def test_a_callback_that_looks_at_all_objects(
     inotify: INotify, tmp_path: Path, phase: str
 ) -> None:
-    """What a memory profiler keeps of the collector's objects changes no event."""
+    """References of a memory profiler to the collector's objects change no event."""
     kept: list[Any] = []
 
     def look(now: str, info: object) -> None:
@@ -63,7 +63,7 @@ def test_a_callback_that_looks_at_all_objects(
 def test_a_thread_that_looks_at_all_objects(
     inotify: INotify, tmp_path: Path, in_thread: InThread
 ) -> None:
-    """What a debugger in another thread looks at changes no event."""
+    """A debugger that inspects objects in another thread changes no event."""
     over = threading.Event()
 
     def look() -> None:
@@ -129,7 +129,7 @@ FAILING = """
 
 
 @pytest.mark.queue(700)
-@pytest.mark.skipif(not CPYTHON, reason="only CPython can be told to fail")
+@pytest.mark.skipif(not CPYTHON, reason="only CPython's allocations can fail")
 @pytest.mark.parametrize("step", [1, 7, 50])
 @pytest.mark.parametrize("how", ["read", "wait", "next"])
 def test_no_memory_for_an_object(
@@ -200,12 +200,12 @@ def test_readable_while_an_iteration_leaves_events(
     for name in names:
         os.mknod(tmp_path / name)
         tmp_path.chmod(0o700)  # an event without a name
-    told = []
+    reported = []
     for _ in range(2 * len(names)):
         assert poll.poll(0)
         assert inotify.wait_readable(timeout=0)
-        told.append(next(inotify).name)
-    assert told == [part for name in names for part in (name, "")]
+        reported.append(next(inotify).name)
+    assert reported == [part for name in names for part in (name, "")]
     assert not poll.poll(0)
     assert inotify.read(timeout=0) == []
 

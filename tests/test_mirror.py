@@ -24,7 +24,7 @@ def _below(root: Path, paths: list[str]) -> list[str]:
 
 
 def test_it_has_what_is_there(tmp_path: Path) -> None:
-    """It has the names that events have told, a directory before what is in it."""
+    """It has the reported names, a directory before its content."""
     _filled(tmp_path)
     mirror = Mirror(tmp_path)
     with TreeWatcher(tmp_path, initial=True) as watcher:
@@ -54,7 +54,7 @@ def test_it_has_what_is_there(tmp_path: Path) -> None:
 
 
 def test_what_an_event_covers(tmp_path: Path) -> None:
-    """What a rename takes along, and a deletion, is below the path."""
+    """A rename, or a deletion, concerns everything below the path."""
     _filled(tmp_path)
     mirror = Mirror(tmp_path)
     with TreeWatcher(tmp_path, initial=True) as watcher:
@@ -209,7 +209,7 @@ def test_content_of_what_is_not_there() -> None:
 
 
 def test_a_directory_made_anew_after_its_content_moved(tmp_path: Path) -> None:
-    """What left a directory is not taken for what has its name in the new one."""
+    """A file that left a directory is not mistaken for its namesake in the new one."""
     (tmp_path / "a" / "b").mkdir(parents=True)
     mirror = Mirror(tmp_path)
     with TreeWatcher(tmp_path, initial=True) as watcher:

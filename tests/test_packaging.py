@@ -1,4 +1,4 @@
-"""What is built, and that it is what its types and its words say."""
+"""The built distributions, their types and their metadata."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _stub() -> dict[str, ast.ClassDef]:
     not hasattr(sys, "getrefcount"), reason="PyPy does not count references"
 )
 def test_references_to_none(inotify: INotify) -> None:
-    """What returns None gives a reference to it, whatever Python compiled it.
+    """A function that returns None returns a reference, in every build.
 
     A module for the stable ABI may be compiled by a Python where None is immortal,
     and used by one where the last reference ends the process.

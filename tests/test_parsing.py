@@ -51,7 +51,7 @@ def reference(data: bytes) -> list[Fields] | int:
 
 
 def parsed(data: Any) -> list[Fields] | int:
-    """What parse_events makes of ``data``, in the form of the reference."""
+    """The result of parse_events, in the form of the reference."""
     try:
         events = parse_events(data)
     except ValueError as error:
@@ -319,7 +319,7 @@ class Disguised:
     ids=["str", "None", "int", "list", "object", "disguised"],
 )
 def test_not_bytes_like(data: Any) -> None:
-    """What is not bytes-like is a TypeError."""
+    """Anything but a bytes-like object is a TypeError."""
     with pytest.raises(TypeError):
         parse_events(data)
 
@@ -331,7 +331,7 @@ def test_not_contiguous() -> None:
 
 
 def test_raw_data_of_the_kernel(inotify: INotify, tmp_path: Path) -> None:
-    """What os.read() gives is parsed to what read() gives."""
+    """The bytes of os.read() are parsed to the events of read()."""
     with INotify() as other:
         for instance in (inotify, other):
             instance.add_watch(tmp_path, flags.CREATE | flags.MOVED_FROM)

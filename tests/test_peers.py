@@ -1,4 +1,4 @@
-"""The table of docs/comparison.md, cell by cell, as far as a program can tell.
+"""The table of docs/comparison.md, cell by cell, as far as a program can test it.
 
 Each peer runs as its users would run it, in a process of its own that is stopped
 while the tree changes: so what it makes of the changes is no question of luck.
@@ -37,19 +37,19 @@ PROGRAMS = {
     "inotify-cffi": """
         from inotify_cffi import TreeWatcher, mask_str
         with TreeWatcher(*paths) as watcher:
-            tell("ready")
+            report("ready")
             for event in watcher:
-                tell(mask_str(event.mask), event.path, event.old_path)
+                report(mask_str(event.mask), event.path, event.old_path)
         """,
     "inotify_simple": """
         from inotify_simple import INotify, flags, masks
         inotify = INotify()
         watched = {inotify.add_watch(path, masks.ALL_EVENTS): path for path in paths}
-        tell("ready")
+        report("ready")
         while True:
             for event in inotify.read():
                 what = " ".join(flag.name for flag in flags.from_mask(event.mask))
-                tell(what, join(watched.get(event.wd, ""), event.name))
+                report(what, join(watched.get(event.wd, ""), event.name))
         """,
     "asyncinotify": """
         from pathlib import Path
@@ -61,21 +61,21 @@ PROGRAMS = {
                     inotify.add_recursive_watch(path, every)
                 else:
                     inotify.add_watch(path, every)
-            tell("ready")
+            report("ready")
             for event in inotify:
-                tell(str(event.mask), str(event.path))
+                report(str(event.mask), str(event.path))
         """,
     "watchdog": """
         from watchdog.events import FileSystemEventHandler
         from watchdog.observers import Observer
         class Handler(FileSystemEventHandler):
             def on_any_event(self, event):
-                tell(event.event_type, event.src_path, event.dest_path or None)
+                report(event.event_type, event.src_path, event.dest_path or None)
         observer = Observer()
         for path in paths:
             observer.schedule(Handler(), path, recursive=True)
         observer.start()
-        tell("ready")
+        report("ready")
         observer.join()
         """,
     "pyinotify": """
@@ -85,12 +85,12 @@ PROGRAMS = {
                 self.process_default(event)
             def process_default(self, event):
                 old = getattr(event, "src_pathname", None)
-                tell(event.maskname, getattr(event, "pathname", None), old)
+                report(event.maskname, getattr(event, "pathname", None), old)
         manager = pyinotify.WatchManager()
         notifier = pyinotify.Notifier(manager, Handler())
         for path in paths:
             manager.add_watch(path, pyinotify.ALL_EVENTS, rec=True, auto_add=True)
-        tell("ready")
+        report("ready")
         notifier.loop()
         """,
     "watchfiles": """
@@ -98,25 +98,25 @@ PROGRAMS = {
         first = True
         for changes in watch(*paths, yield_on_timeout=True, rust_timeout=100):
             if first:
-                tell("ready")
+                report("ready")
                 first = False
             in_order = sorted(changes, key=lambda change: "beacon" in change[1])
             for change, path in in_order:
-                tell(change.name, path)
+                report(change.name, path)
         """,
 }
 PRELUDE = """
 import json, sys
 from os.path import join
 paths = sys.argv[1:]
-def tell(*words):
+def report(*words):
     sys.stdout.write(json.dumps(words) + "\\n")
     sys.stdout.flush()
 """
 
 
-class Told(NamedTuple):
-    """What a peer told about something."""
+class Reported(NamedTuple):
+    """A peer's report of an event."""
 
     what: str
     path: str
@@ -153,13 +153,13 @@ class Peer:
         finally:
             self.process.send_signal(signal.SIGCONT)
 
-    def told(self) -> list[Told]:
-        """All that it tells of what happened before."""
+    def reported(self) -> list[Reported]:
+        """All its reports of earlier events."""
         first = next(self._numbers)
         seen = threading.Event()
 
         def light_beacons() -> None:
-            # The queue may be full of what happened before: until one is told.
+            # The queue may be full of earlier events: wait until one is reported.
             number = first
             while not seen.is_set():
                 (self.barrier / f"beacon{number}").touch()
@@ -182,12 +182,12 @@ class Peer:
             lighting.join()
         return found
 
-    def _parse(self, line: str) -> Told:
+    def _parse(self, line: str) -> Reported:
         if self.name == "inotifywait":
             what, _, path = line.rstrip("\n").partition(" ")
-            return Told(what, path, None)
+            return Reported(what, path, None)
         what, path, old_path = [*json.loads(line), None, None][:3]
-        return Told(what, path or "", old_path)
+        return Reported(what, path or "", old_path)
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def _command(name: str, *paths: Path) -> list[str]:
 def whole_trees(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
     peer = watch(name, tree / "barrier", tree)
     (tree / "folder" / "below" / "file").touch()
-    return any(told.path.endswith("/below/file") for told in peer.told())
+    return any(reported.path.endswith("/below/file") for reported in peer.reported())
 
 
 def mkdir_p(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
@@ -226,37 +226,45 @@ def mkdir_p(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
     with peer.stopped():
         (tree / "a" / "b" / "c").mkdir(parents=True)
         (tree / "a" / "b" / "c" / "file").touch()
-    told = {told.path for told in peer.told() + peer.told()}
-    return told >= {str(tree / each) for each in ("a", "a/b", "a/b/c", "a/b/c/file")}
+    reported = {reported.path for reported in peer.reported() + peer.reported()}
+    return reported >= {
+        str(tree / each) for each in ("a", "a/b", "a/b/c", "a/b/c/file")
+    }
 
 
 def rename(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
     peer = watch(name, tree / "barrier", tree)
     (tree / "file").rename(tree / "folder" / "renamed")
     names = {str(tree / "file"), str(tree / "folder" / "renamed")}
-    return any({told.path, told.old_path} == names for told in peer.told())
+    return any(
+        {reported.path, reported.old_path} == names for reported in peer.reported()
+    )
 
 
 def renamed_directory(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
     peer = watch(name, tree / "barrier", tree)
     (tree / "folder").rename(tree / "renamed")
-    peer.told()
+    peer.reported()
     (tree / "renamed" / "below" / "file").touch()
-    told = {told.path for told in peer.told() if told.path.endswith("below/file")}
-    return told == {str(tree / "renamed" / "below" / "file")}
+    reported = {
+        reported.path
+        for reported in peer.reported()
+        if reported.path.endswith("below/file")
+    }
+    return reported == {str(tree / "renamed" / "below" / "file")}
 
 
 def moved_out(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
     peer = watch(name, tree / "barrier", tree)
     outside = tree.with_name("outside")
     (tree / "folder").rename(outside)
-    peer.told()
-    peer.told()
+    peer.reported()
+    peer.reported()
     (outside / "below" / "file").touch()
-    return not any(told.path.endswith("below/file") for told in peer.told())
+    return not any(reported.path.endswith("below/file") for reported in peer.reported())
 
 
-def _overflow(watch: Callable[..., Peer], name: str, tree: Path) -> list[Told]:
+def _overflow(watch: Callable[..., Peer], name: str, tree: Path) -> list[Reported]:
     with open("/proc/sys/fs/inotify/max_queued_events") as sysctl:
         limit = int(sysctl.read())
     peer = watch(name, tree / "barrier", tree)
@@ -265,18 +273,22 @@ def _overflow(watch: Callable[..., Peer], name: str, tree: Path) -> list[Told]:
             os.mknod(tree / f"file{number}")
             os.unlink(tree / f"file{number}")
         (tree / "lost").mkdir()
-    return peer.told() + peer.told()
+    return peer.reported() + peer.reported()
 
 
-def overflow_is_told(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
+def overflow_is_reported(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
     overflow = ("Q_OVERFLOW", "16384")
     return any(
-        word in told.what for told in _overflow(watch, name, tree) for word in overflow
+        word in reported.what
+        for reported in _overflow(watch, name, tree)
+        for word in overflow
     )
 
 
 def listed_again(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
-    return any(told.path.endswith("/lost") for told in _overflow(watch, name, tree))
+    return any(
+        reported.path.endswith("/lost") for reported in _overflow(watch, name, tree)
+    )
 
 
 def atomic_save(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
@@ -284,13 +296,13 @@ def atomic_save(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
     peer = watch(name, tree / "barrier", file, tree / "barrier")
     (tree / "new").write_text("new")
     (tree / "new").replace(file)
-    peer.told()
+    peer.reported()
     found = []
     for _ in range(3):
         with file.open("a") as opened:
             opened.write("more")
-        found += peer.told()
-    return any(told.path == str(file) for told in found)
+        found += peer.reported()
+    return any(reported.path == str(file) for reported in found)
 
 
 def close_on_exec(watch: Callable[..., Peer], name: str, tree: Path) -> bool:
@@ -322,7 +334,7 @@ PROBES = {
     "Reports a rename with both names": rename,
     "Right paths after a directory is renamed": renamed_directory,
     "Forgets what is moved out of the tree": moved_out,
-    "Reports that events were lost": overflow_is_told,
+    "Reports that events were lost": overflow_is_reported,
     "After lost events, reports what is there": listed_again,
     "Follows a file through an atomic save": atomic_save,
     "Close-on-exec": close_on_exec,

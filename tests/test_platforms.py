@@ -1,4 +1,4 @@
-"""What is asked of a build of Python: of a free-threaded one, and of forks in any.
+"""Facts about builds of Python: free-threaded ones, and forks in any.
 
 STRESS_SECONDS says how long each kind of stress goes on: a few seconds by themselves.
 """
@@ -166,7 +166,7 @@ def test_several_trees_for_eight_threads(tmp_path: Path, in_thread: InThread) ->
     moving.mkdir()
     with ExitStack() as opened:
         trees = [opened.enter_context(TreeWatcher(tmp_path)) for _ in range(3)]
-        told: list[Counter[str]] = [Counter() for _ in trees]
+        reported: list[Counter[str]] = [Counter() for _ in trees]
         lock = threading.Lock()
 
         def read(number: int, timeout: float) -> None:
@@ -179,7 +179,7 @@ def test_several_trees_for_eight_threads(tmp_path: Path, in_thread: InThread) ->
                 and os.path.dirname(event.path) == str(still)
             ]
             with lock:
-                told[number].update(created)
+                reported[number].update(created)
 
         def read_and_wake(number: int) -> None:
             while not over.is_set():
@@ -197,7 +197,7 @@ def test_several_trees_for_eight_threads(tmp_path: Path, in_thread: InThread) ->
             reader()
         for number in range(len(trees)):
             read(number, 0)
-    assert told == [made] * len(trees)
+    assert reported == [made] * len(trees)
 
 
 # ---- forks ---------------------------------------------------------------------------

@@ -246,7 +246,7 @@ def test_flags_of_inotify_simple() -> None:
 
 
 def test_malformed_events_of_inotify_simple() -> None:
-    """inotify_simple takes a name that is cut short for whole."""
+    """inotify_simple silently accepts a truncated name."""
     header = bytes.fromhex("01000000 00010000 00000000 40000000")
     ((_, _, _, name),) = inotify_simple.parse_events(header + b"ab")
     assert name == "ab"
@@ -378,7 +378,7 @@ CLAIMS = {
     ],
     "A scan finds each of them, and it is reported once": [
         "test_tree.py::test_deep_directories",
-        "test_tree.py::test_told_once",
+        "test_tree.py::test_reported_once",
     ],
     "reports what the roots hold already, as synthetic CREATEs, without a gap": [
         "test_tree.py::test_initial",
@@ -546,7 +546,7 @@ def _tests(file: str) -> set[str]:
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_claim(claim: str) -> None:
-    """What the README claims is shown by tests and benchmarks that are there."""
+    """The tests and benchmarks that show a claim of the README exist."""
     assert claim in WORDS
     for shown_by in CLAIMS[claim]:
         if shown_by.startswith("benchmarks/"):

@@ -1,4 +1,4 @@
-"""What is used is given back: memory, descriptors, processes, modules."""
+"""Resources are released: memory, descriptors, processes, modules."""
 
 from __future__ import annotations
 
@@ -332,7 +332,7 @@ def test_unclosed(tmp_path: Path) -> None:
 
 
 def test_closed_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
-    """What was closed, or need not be, or never was made, is collected silently."""
+    """A closed or incomplete instance, or one of no closefd, is collected silently."""
     INotify().close()
     with INotify():
         pass

@@ -30,7 +30,7 @@ NO_DIRECTORY = lib.SCAN_NO_DIRECTORY
 
 
 class Entry(NamedTuple):
-    """What a scan says of one name, or of one of the given paths."""
+    """A scan's result for one name, or for one of the given paths."""
 
     parent: int
     name: str
@@ -271,7 +271,7 @@ def test_the_time(scanner: Scanner, tree: Path) -> None:
 
 
 def test_slices_of_a_tree(scanner: Scanner, inotify: INotify, tree: Path) -> None:
-    """What was not reached, given again, completes the tree."""
+    """The directories that were not reached, given again, complete the tree."""
     scanned = set()
     unscanned = [str(tree)]
     while unscanned:
@@ -286,7 +286,7 @@ def test_slices_of_a_tree(scanner: Scanner, inotify: INotify, tree: Path) -> Non
 
 
 def test_errors_of_single_directories(scanner: Scanner, tree: Path) -> None:
-    """What is not there or no directory has its errno; the others are scanned."""
+    """A missing path, or a file, has its errno; the others are scanned."""
     first, gone, file, last, *found = scanner.scan(
         tree / "e", tree / "gone", tree / "a/file", tree / "a/d"
     )
@@ -376,7 +376,7 @@ UNREADABLE = """
 
 
 def test_no_permission(run_python: RunPython) -> None:
-    """What may not be read has EACCES, and is not watched; the others are scanned."""
+    """An unreadable directory has EACCES and no watch; the others are scanned."""
     printed = run_python(UNREADABLE, Path(__file__).parent)
     assert printed == f"a 0 watched\nlocked {errno.EACCES} -\nz 0 watched\n"
 
@@ -431,8 +431,8 @@ def test_a_closed_instance(scanner: Scanner, inotify: INotify, tree: Path) -> No
 # ---- what happens in between, or is refused in the middle ---------------------------
 
 # Before the C library's functions: ON_WATCH is a command that is run when the
-# directory WHERE was watched and is not listed yet; getdents64 tells no kinds, fails
-# at the COUNTth call with FAILING, or is told of what vanishes.
+# directory WHERE was watched and is not listed yet; getdents64 has no types, fails
+# at the COUNTth call with FAILING, or lists a name that vanishes.
 INTERPOSED = r"""
     #define _FILE_OFFSET_BITS 64 /* what getdents64 fills in */
     #define _GNU_SOURCE
@@ -536,7 +536,7 @@ def scan_interposed(
 
 
 def test_no_kinds(scan_interposed: ScanInterposed, tree: Path) -> None:
-    """Where the file system does not tell kinds, each name is looked up."""
+    """If the file system has no types of entries, each name is looked up."""
     shutil.rmtree(tree / "a/b")
     assert scan_interposed(tree, NO_KINDS=1) == [
         "'/' 0 watched",
@@ -554,7 +554,7 @@ def test_no_kinds(scan_interposed: ScanInterposed, tree: Path) -> None:
 def test_gone_before_it_is_looked_up(
     scan_interposed: ScanInterposed, tmp_path: Path
 ) -> None:
-    """What is gone before its kind is looked up is no directory."""
+    """A name that is gone before its type is looked up is not a directory."""
     vanishing = tmp_path / "vanishing"
     vanishing.mkdir()
     found = scan_interposed(tmp_path, NO_KINDS=1, VANISHING=vanishing)
@@ -597,7 +597,7 @@ def test_a_watch_that_is_refused(scan_interposed: ScanInterposed, tree: Path) ->
 def test_it_watches_before_it_lists(
     scan_interposed: ScanInterposed, tree: Path
 ) -> None:
-    """What is created when the watch is there is listed: none is missed in between."""
+    """Names created once the watch exists are listed: none is missed in between."""
     found = scan_interposed(
         tree, WHERE=tree / "a/d", ON_WATCH=f"mkdir '{tree}/a/d/new'"
     )
@@ -605,7 +605,7 @@ def test_it_watches_before_it_lists(
 
 
 def test_a_directory_that_vanishes(scan_interposed: ScanInterposed, tree: Path) -> None:
-    """What is removed between watch and listing has its errno."""
+    """A directory removed between watch and listing has its errno."""
     found = scan_interposed(tree, WHERE=tree / "a/d", ON_WATCH=f"rmdir '{tree}/a/d'")
     assert f"'/a/d' {errno.ENOENT} -" in found
 

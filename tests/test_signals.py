@@ -47,7 +47,7 @@ PACKAGE = os.path.dirname(inotify_cffi.__file__)
 
 
 class Interruption(Exception):
-    """What a handler raises."""
+    """The exception that a handler raises."""
 
 
 def _interrupt() -> None:
@@ -59,7 +59,7 @@ def _is_of_package(frame: FrameType | None) -> bool:
 
 
 def _is_collecting(frame: FrameType | None) -> bool:
-    """Whether this is a __del__ or was called by one: that tells no exception."""
+    """Whether this is a __del__ or was called by one: it cannot raise."""
     while frame is not None and _is_of_package(frame):
         if frame.f_code.co_name == "__del__":
             return True
@@ -168,7 +168,7 @@ def _waits_its_time(inotify: INotify) -> bool:
 
 
 def _at_once(inotify: INotify, during: Callable[[Action], Any] | None = None) -> Any:
-    """What a read returns that may last long and must not."""
+    """The result of a read that may last long and must not."""
 
     def read() -> list[Event]:
         return inotify.read(timeout=60_000)
@@ -187,7 +187,7 @@ def _descriptor_count() -> int:
 
 
 class Scene:
-    """An instance in a folder of its own, and a file for each event it tells."""
+    """An instance in a folder of its own, and a file for each event."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -197,25 +197,25 @@ class Scene:
         self.inotify.read(timeout=0.01)  # what a first wait allocates is there
         self._numbers = itertools.count()
         self.made: list[str] = []
-        self.told: list[str] = []
+        self.taken: list[str] = []
 
     def make(self) -> None:
         name = str(next(self._numbers))
         os.mknod(self.folder / name)
         self.made.append(name)
 
-    def tell(self, events: Iterable[Event]) -> None:
-        self.told += [event.name for event in events]
+    def take(self, events: Iterable[Event]) -> None:
+        self.taken += [event.name for event in events]
 
     def outrun(self) -> None:
         """Take the events that another read is about to take."""
-        self.tell(_at_once(self.inotify))
+        self.take(_at_once(self.inotify))
 
-    def tell_what_is_shown(self) -> None:
+    def take_what_is_shown(self) -> None:
         """Read, and require that the descriptor was readable if that finds events."""
         shown = select.select([self.inotify], [], [], 0)[0] != []
         events = self.inotify.read(timeout=0)
-        self.tell(events)
+        self.take(events)
         assert shown == bool(events)
         assert not select.select([self.inotify], [], [], 0)[0]
 
@@ -223,10 +223,10 @@ class Scene:
         """Make two events, and let an iteration begin and end with the first."""
         self.make()
         self.make()
-        self.tell([next(self.inotify)])
+        self.take([next(self.inotify)])
 
-    def all_told_once(self) -> bool:
-        return sorted(self.told) == sorted(self.made)
+    def all_taken_once(self) -> bool:
+        return sorted(self.taken) == sorted(self.made)
 
 
 @pytest.fixture
@@ -275,13 +275,13 @@ def helped(in_thread: InThread, until: Until) -> Helped:
 
 
 def test_an_exception_at_every_point_of_a_read(scene: Scene, helped: Helped) -> None:
-    """Wherever a handler raises: no event lost, none told twice, no wake() made up."""
+    """Wherever a handler raises: no event lost or twice, no spurious wake()."""
     descriptors = _descriptor_count()
     for point in _points(_interrupt):
         with contextlib.suppress(Interruption):
-            scene.tell(helped(scene, point))
-        scene.tell_what_is_shown()
-        assert scene.all_told_once()
+            scene.take(helped(scene, point))
+        scene.take_what_is_shown()
+        assert scene.all_taken_once()
         assert _waits_its_time(scene.inotify)
         scene.inotify.wake()
         assert _at_once(scene.inotify) == []
@@ -306,23 +306,23 @@ def test_an_exception_at_every_point_of_a_read_that_finds_events(
     for point in _points(_interrupt, all_of_first=40):
         for _ in range(many):
             scene.make()
-        scene.tell(next(scene.inotify) for _ in range(iterated))
+        scene.take(next(scene.inotify) for _ in range(iterated))
         with contextlib.suppress(Interruption):
-            scene.tell(point.during(scene.inotify.read))
-        scene.tell_what_is_shown()
-        assert scene.told == scene.made
+            scene.take(point.during(scene.inotify.read))
+        scene.take_what_is_shown()
+        assert scene.taken == scene.made
 
 
 def test_an_exception_at_every_point_of_iteration(scenes: Scenes) -> None:
-    """Wherever a handler raises, the other events that were taken are told later."""
+    """Wherever a handler raises, the other events that were taken come later."""
     for point in _points(_interrupt):
         scene = scenes()
         for _ in range(3):
             scene.make()
         with contextlib.suppress(Interruption):
-            scene.tell([point.during(partial(next, scene.inotify))])
-        scene.tell_what_is_shown()
-        assert scene.told in (["0", "1", "2"], ["1", "2"])
+            scene.take([point.during(partial(next, scene.inotify))])
+        scene.take_what_is_shown()
+        assert scene.taken in (["0", "1", "2"], ["1", "2"])
 
 
 def test_an_exception_at_every_point_of_wake(
@@ -364,8 +364,8 @@ def test_wake_at_every_point_of_a_read(scene: Scene, helped: Helped) -> None:
             results.append(_at_once(scene.inotify))
             assert [] in results
         for events in results:
-            scene.tell(events)
-        assert scene.all_told_once()
+            scene.take(events)
+        assert scene.all_taken_once()
         assert _waits_its_time(scene.inotify)
 
 
@@ -393,11 +393,11 @@ def test_close_at_every_point_of_a_read(scenes: Scenes, helped: Helped) -> None:
     for point in _points(lambda: current[0].inotify.close()):
         scene = current[0]
         try:
-            scene.tell(helped(scene, point))
+            scene.take(helped(scene, point))
         except ValueError:
             assert point.reached
         else:
-            assert scene.told == ["0"]
+            assert scene.taken == ["0"]
         current[0] = scenes()
 
 
@@ -415,32 +415,32 @@ def test_close_at_every_point_after_a_wait_in_vain(
     for point in _points(lambda: current[0].inotify.close(), **limits):
         with pytest.raises(ValueError, match="closed"):
             helped(current[0], point)
-        assert current[0].told == ["0"]
+        assert current[0].taken == ["0"]
         current[0] = scenes()
 
 
 def test_events_that_another_iteration_leaves(scene: Scene) -> None:
-    """What an iteration took and has not told yet is told to a read() that waits."""
+    """A waiting read() returns the events that an iteration took and left."""
     for point in _points(scene.iterate, only_before_a_wait=True):
-        told = len(scene.told)
-        scene.tell(_at_once(scene.inotify, point.during))
-        assert len(scene.told) == told + 2
-        assert scene.all_told_once()
+        taken = len(scene.taken)
+        scene.take(_at_once(scene.inotify, point.during))
+        assert len(scene.taken) == taken + 2
+        assert scene.all_taken_once()
 
 
 @pytest.mark.skipif(not PYPY, reason="one call of C waits and reads")
 def test_events_that_another_iteration_leaves_after_a_wait_in_vain(
     scene: Scene, helped: Helped
 ) -> None:
-    """It is told also to a read() that another one outran and that waits again."""
+    """So does a read() that another one outran and that waits again."""
     limits: Any = {"only_before_a_wait": True, "after_a_wait": scene.outrun}
     for point in _points(scene.iterate, **limits):
-        told = len(scene.told)
+        taken = len(scene.taken)
         begun = time.monotonic()
-        scene.tell(helped(scene, point))
+        scene.take(helped(scene, point))
         assert time.monotonic() - begun < 30
-        assert len(scene.told) == told + 3
-        assert scene.all_told_once()
+        assert len(scene.taken) == taken + 3
+        assert scene.all_taken_once()
 
 
 def test_a_delay_after_a_wake(
@@ -454,21 +454,21 @@ def test_a_delay_after_a_wake(
         assert events() == []
         begun = time.monotonic()
         about_to_wait = Point(sys.maxsize, scene.make, only_before_a_wait=True)
-        scene.tell(about_to_wait.during(partial(scene.inotify.read, read_delay=20)))
+        scene.take(about_to_wait.during(partial(scene.inotify.read, read_delay=20)))
         assert time.monotonic() - begun >= 0.02
-    assert scene.all_told_once()
+    assert scene.all_taken_once()
 
 
 def test_a_read_at_every_point_of_a_read(scene: Scene, helped: Helped) -> None:
     """A handler may read: each event goes to one of the two, and none outstays."""
-    for point in _points(lambda: scene.tell(scene.inotify.read(timeout=0))):
+    for point in _points(lambda: scene.take(scene.inotify.read(timeout=0))):
         begun = time.monotonic()
         events = helped(scene, point, timeout=20)
         seconds = time.monotonic() - begun
-        scene.tell(events)
+        scene.take(events)
         assert 0.02 <= seconds < 30 or events
-        scene.tell(scene.inotify.read(timeout=0))
-        assert scene.all_told_once()
+        scene.take(scene.inotify.read(timeout=0))
+        assert scene.all_taken_once()
 
 
 INTERRUPTED: dict[str, Callable[[Scene], Any]] = {
@@ -530,15 +530,15 @@ def test_handlers_run_during_a_read(scene: Scene) -> None:
             # Again and again: what comes between the interpreter's last look for
             # signals and a system call's begin is handled at the next one.
             signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.002), 0.05)
-            scene.tell(scene.inotify.read())
-        assert scene.told == scene.made
+            scene.take(scene.inotify.read())
+        assert scene.taken == scene.made
         assert len(scene.made) == ROUNDS
 
 
 def test_exceptions_of_handlers_while_events_come(
     scene: Scene, in_thread: InThread
 ) -> None:
-    """Hundreds of reads left by an exception: no event is lost or told twice."""
+    """Exceptions leave hundreds of reads: no event is lost or returned twice."""
     raised = 0
 
     def handle(frame: FrameType) -> None:
@@ -568,13 +568,13 @@ def test_exceptions_of_handlers_while_events_come(
                 signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.003))
                 with contextlib.suppress(Interruption):
                     while True:
-                        scene.tell(scene.inotify.read())
+                        scene.take(scene.inotify.read())
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             over.set()
             made()
-    scene.tell(scene.inotify.read(timeout=0))
-    assert scene.told == scene.made
+    scene.take(scene.inotify.read(timeout=0))
+    assert scene.taken == scene.made
     assert _descriptor_count() == descriptors
 
 
@@ -621,8 +621,8 @@ def test_signals_and_a_read_of_another_thread(
             signal.pthread_kill(reader, signal.SIGUSR1)
         assert waits(scene.inotify)
         scene.make()
-        scene.tell(result()[0])
-        assert scene.all_told_once()
+        scene.take(result()[0])
+        assert scene.all_taken_once()
         ended, go = threading.Event(), threading.Event()
 
         def read_and_stay() -> tuple[list[Event], float]:
@@ -645,7 +645,7 @@ def test_storms_of_handlers_that_call_whatever_they_like(scene: Scene) -> None:
     """Handlers that read, wake and watch during any call never block it."""
 
     def handle(frame: FrameType) -> None:
-        scene.tell(scene.inotify.read(timeout=0))
+        scene.take(scene.inotify.read(timeout=0))
         scene.inotify.wake()
         scene.inotify.add_watch(scene.folder, flags.CREATE)
         scene.make()
@@ -653,9 +653,9 @@ def test_storms_of_handlers_that_call_whatever_they_like(scene: Scene) -> None:
     with _handled(handle):
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
         for number in range(ROUNDS):
-            scene.tell(scene.inotify.read())
+            scene.take(scene.inotify.read())
             scene.inotify.wake()
             scene.inotify.add_watch(scene.folder, flags.CREATE)
-            scene.tell(scene.inotify.read(timeout=number % 2))
-    scene.tell(scene.inotify.read(timeout=0))
-    assert scene.all_told_once()
+            scene.take(scene.inotify.read(timeout=number % 2))
+    scene.take(scene.inotify.read(timeout=0))
+    assert scene.all_taken_once()

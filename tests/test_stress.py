@@ -57,7 +57,7 @@ def _is_documented(error: BaseException, inotify: INotify) -> bool:
 
 
 def _hammer(calls: list[Call], inotify: INotify, folder: Path, seed: int) -> list[str]:
-    """Make calls at random; tell what they raised that they should not."""
+    """Make calls at random; return their unexpected exceptions."""
     choose = random.Random(seed)
     wrong = []
     for _ in range(CALLS):
@@ -150,7 +150,7 @@ def test_closed_by_chance(tmp_path: Path, in_thread: InThread, closers: int) -> 
 def test_what_only_looks(
     tmp_path: Path, in_thread: InThread, look: Callable[[INotify], object]
 ) -> None:
-    """Who looks at an instance that is closed meanwhile is told that, if anything."""
+    """A call on an instance that is closed meanwhile raises only that it is closed."""
     calls: list[Call] = [
         lambda inotify, folder: look(inotify),
         lambda inotify, folder: look(inotify),

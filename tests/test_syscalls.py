@@ -162,7 +162,7 @@ def test_keywords(nonblocking_fd: int, tmp_path: Path) -> None:
 
 
 def test_rm_watch_returns_zero(watched_fd: int) -> None:
-    """rm_watch() returns 0, and IN_IGNORED tells that the watch is gone."""
+    """rm_watch() returns 0, and IN_IGNORED follows."""
     assert rm_watch(watched_fd, 1) == 0
     assert read_events(watched_fd) == [(1, IN_IGNORED, 0, 0, "")]
 
@@ -239,7 +239,7 @@ def test_reads_all_that_is_queued(watched_fd: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"x", b"no events at all", bytes(16) + b"x"])
 def test_what_is_no_instance(data: bytes) -> None:
-    """What another file gives is no events, and none of it is dropped unsaid."""
+    """The bytes of another file are not events; that is an error."""
     reading, writing = os.pipe()
     try:
         os.write(writing, data)

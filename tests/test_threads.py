@@ -36,7 +36,7 @@ many_events = pytest.mark.queue(EVENTS)
 
 @pytest.fixture(params=["blocking", "nonblocking"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[INotify]:
-    """An instance of either kind that tells what is created in tmp_path."""
+    """An instance of either kind that reports creations in tmp_path."""
     with INotify(nonblocking=request.param == "nonblocking") as instance:
         instance.add_watch(tmp_path, flags.CREATE)
         yield instance
@@ -83,7 +83,7 @@ def _share(
     ways: Sequence[Take],
     make: Callable[[], None],
 ) -> list[list[str]]:
-    """What each reading gave, in threads that take until the instance is closed."""
+    """The results of each reader, in threads that read until the instance is closed."""
     taken: SimpleQueue[list[str]] = SimpleQueue()
     start = threading.Barrier(len(ways) + 1)
 
@@ -333,7 +333,7 @@ def test_an_instance_for_each_thread(tmp_path: Path, in_thread: InThread) -> Non
 
 @many_events
 def test_several_instances_on_one_folder(tmp_path: Path, in_thread: InThread) -> None:
-    """Each of several instances that watch the same tells its thread everything."""
+    """Each of several instances on one directory reports every event to its thread."""
     with contextlib.ExitStack() as opened:
 
         def read(inotify: INotify) -> list[str]:

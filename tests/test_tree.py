@@ -61,7 +61,7 @@ def _paths(events: list[TreeEvent], root: Path) -> list[str]:
 
 
 def test_a_file(consumer: churn.Consumer, top: Path) -> None:
-    """What happens to a file is told as inotify tells it."""
+    """Events of a file are reported as inotify has them."""
     (top / "file").write_text("text")
     (top / "file").chmod(0o600)
     (top / "file").unlink()
@@ -75,7 +75,7 @@ def test_a_file(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_a_directory(consumer: churn.Consumer, top: Path) -> None:
-    """What happens to a directory is told once, with ISDIR."""
+    """An event of a directory is reported once, with ISDIR."""
     (top / "d").mkdir()
     assert consumer.lines() == ["CREATE | ISDIR /d"]
     (top / "d").chmod(0o700)
@@ -85,7 +85,7 @@ def test_a_directory(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_the_root_itself(consumer: churn.Consumer, top: Path) -> None:
-    """A change of the root's attributes is told with the root as the path."""
+    """A change of the root's attributes is reported with the root as the path."""
     top.chmod(0o700)
     assert consumer.watcher.read(timeout=0) == [
         TreeEvent(str(top), flags.ATTRIB | flags.ISDIR, None, False)
@@ -93,7 +93,7 @@ def test_the_root_itself(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_without_a_name(consumer: churn.Consumer, top: Path) -> None:
-    """What happens to an open file that has no name any more is not told."""
+    """Events of an open file without a name are not reported."""
     (top / "d").mkdir()
     consumer.read()
     for directory in (top, top / "d"):
@@ -110,7 +110,7 @@ def test_without_a_name(consumer: churn.Consumer, top: Path) -> None:
 
 @pytest.mark.parametrize("depth", [9, 120])
 def test_deep_directories(consumer: churn.Consumer, top: Path, depth: int) -> None:
-    """mkdir -p tells each directory once, from above, and a file at its end."""
+    """mkdir -p reports each directory once, from above, and a file at its end."""
     names = [f"{number}" for number in range(depth)]
     deepest = top.joinpath(*names)
     deepest.mkdir(parents=True)
@@ -127,7 +127,7 @@ def test_deep_directories(consumer: churn.Consumer, top: Path, depth: int) -> No
 
 
 def test_made_deeper_between_reads(consumer: churn.Consumer, top: Path) -> None:
-    """Directories that were told of are watched when the read returns."""
+    """When the read returns, all reported directories are watched."""
     deeper = top
     for _ in range(20):
         deeper = deeper / "d"
@@ -136,8 +136,8 @@ def test_made_deeper_between_reads(consumer: churn.Consumer, top: Path) -> None:
         assert event == (str(deeper), flags.CREATE | flags.ISDIR, None, False)
 
 
-def test_told_once(consumer: churn.Consumer, top: Path) -> None:
-    """What was found in a new directory is not told again when its event comes."""
+def test_reported_once(consumer: churn.Consumer, top: Path) -> None:
+    """A file that a scan found is not reported again when its event comes."""
     process = subprocess.Popen(
         ["sh", "-c", 'for i in $(seq 500); do mkdir "$0/$i"; : > "$0/$i/f"; done', top]
     )
@@ -152,14 +152,14 @@ def test_told_once(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_gone_before_it_was_seen(consumer: churn.Consumer, top: Path) -> None:
-    """Of a directory that is gone again, only what the kernel told is told."""
+    """For a directory that is gone again, only the kernel's events are reported."""
     _fill(top / "d")
     subprocess.run(["rm", "-r", top / "d"], check=True)
     assert consumer.lines() == ["CREATE | ISDIR /d", "DELETE | ISDIR /d"]
 
 
 def test_removed_walk(consumer: churn.Consumer, top: Path) -> None:
-    """A tree that is removed is told from below, each path once."""
+    """A removed tree is reported from below, each path once."""
     _fill(top / "d")
     consumer.read()
     subprocess.run(["rm", "-r", top / "d"], check=True)
@@ -201,7 +201,7 @@ def test_rename_a_directory(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_queued_before_the_rename(consumer: churn.Consumer, top: Path) -> None:
-    """What was queued before a directory was renamed is told at its old path."""
+    """Events queued before the rename of a directory are reported at its old path."""
     (top / "old").mkdir()
     consumer.read()
     os.mknod(top / "old" / "before")
@@ -232,7 +232,7 @@ def test_rename_over(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_rename_before_it_was_seen(consumer: churn.Consumer, top: Path) -> None:
-    """A directory renamed before it was listed is told at both names, then listed."""
+    """A directory renamed before its scan is reported at both names, then scanned."""
     _fill(top / "old")
     (top / "old").rename(top / "new")
     lines = consumer.lines()
@@ -245,7 +245,7 @@ def test_rename_before_it_was_seen(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_rename_out(consumer: churn.Consumer, top: Path, tmp_path: Path) -> None:
-    """What is renamed out of the tree is told as MOVED_FROM and not followed."""
+    """A rename out of the tree is MOVED_FROM; the directory is not watched any more."""
     _fill(top / "d")
     (top / "f").touch()
     consumer.read()
@@ -259,7 +259,7 @@ def test_rename_out(consumer: churn.Consumer, top: Path, tmp_path: Path) -> None
 
 
 def test_rename_in(consumer: churn.Consumer, top: Path, tmp_path: Path) -> None:
-    """What is renamed into the tree is told as MOVED_TO, and all in it follows."""
+    """A rename into the tree is MOVED_TO; everything below follows."""
     _fill(tmp_path / "d")
     (tmp_path / "d").rename(top / "e")
     first, *others = consumer.lines()
@@ -278,7 +278,7 @@ def test_rename_in(consumer: churn.Consumer, top: Path, tmp_path: Path) -> None:
 def test_rename_out_and_in(
     consumer: churn.Consumer, top: Path, tmp_path: Path, read_between: bool
 ) -> None:
-    """A directory that left, changed and came back is told as it is now."""
+    """A directory that left, changed and came back is reported with its new content."""
     _fill(top / "d")
     consumer.read()
     (top / "d").rename(tmp_path / "d")
@@ -297,7 +297,7 @@ def test_rename_out_and_in(
 def test_others_do_not_wait(
     consumer: churn.Consumer, top: Path, tmp_path: Path
 ) -> None:
-    """The next read tells what left, and all that happened since."""
+    """The next read reports the rename out of the tree, and all later events."""
     (top / "d").mkdir()
     (top / "f").touch()
     consumer.read()
@@ -353,9 +353,9 @@ def test_every_rename_is_one_event(
             process.stdin.write(b"%d\n" % count)
             process.stdin.flush()
             while len(events) < number * 2 * count:
-                told = consumer.read(timeout=60_000)
-                assert told
-                events += told
+                reported = consumer.read(timeout=60_000)
+                assert reported
+                events += reported
     events += consumer.read()
     assert len(events) == rounds * 2 * count
     assert [event.old_path for event in events[1:]] == [
@@ -408,7 +408,7 @@ def test_rename_into_what_is_looked_at(
 
 
 def test_initial(top: Path) -> None:
-    """With initial, all that is there is told first, from above, as synthetic."""
+    """With initial, the content is reported first, from above, as synthetic."""
     for name in ("d", "e"):
         _fill(top / name)
     with churn.Consumer(top, initial=True) as consumer:
@@ -424,7 +424,7 @@ def test_initial(top: Path) -> None:
 
 
 def test_not_initial(top: Path) -> None:
-    """Without initial, nothing of what is there is told; what then happens is."""
+    """Without initial, the content is not reported; later events are."""
     _fill(top / "d")
     with churn.Consumer(top) as consumer:
         assert consumer.read() == []
@@ -434,20 +434,20 @@ def test_not_initial(top: Path) -> None:
 
 @pytest.mark.parametrize("initial", [True, False])
 def test_no_gap_at_the_start(top: Path, initial: bool) -> None:
-    """What happens while a root is added is in the picture, whoever was first."""
+    """Events while a root is added are reported or in its content, in any order."""
     process = subprocess.Popen(
         ["sh", "-c", 'for i in $(seq 300); do mkdir -p "$0/$i/a/b"; done', top]
     )
     while not (top / "20").exists():
         assert process.poll() is None
     with TreeWatcher(top, initial=initial) as watcher:
-        told = {event.path for event in watcher.read(timeout=0)}
+        reported = {event.path for event in watcher.read(timeout=0)}
         assert process.wait() == 0
-        told |= {event.path for event in watcher.read(timeout=0)}
+        reported |= {event.path for event in watcher.read(timeout=0)}
         assert len(churn.kernel_watches(watcher)) == 901
         for directory, names, _ in os.walk(top):
-            # Without initial, what was there at the return is not told.
-            assert not initial or told >= {f"{directory}/{name}" for name in names}
+            # Without initial, the content at the return is not reported.
+            assert not initial or reported >= {f"{directory}/{name}" for name in names}
         (top / "300" / "a" / "b" / "c").mkdir()
         assert len(watcher.read(timeout=0)) == 1
 
@@ -482,7 +482,7 @@ def _all_sorts(top: Path, outside: Path) -> None:
     ],
 )
 def test_mask(top: Path, tmp_path: Path, wanted: int, expected: list[str]) -> None:
-    """What was not asked for is not told, though the watcher needs it itself."""
+    """Events outside of the mask are not reported, though the watcher needs them."""
     with TreeWatcher(top, mask=wanted) as watcher:
         _all_sorts(top, tmp_path)
         events = watcher.read(timeout=0)
@@ -499,7 +499,7 @@ def test_mask(top: Path, tmp_path: Path, wanted: int, expected: list[str]) -> No
 
 
 def test_mask_below(top: Path) -> None:
-    """What was asked for is told in new directories, too, and in renamed ones."""
+    """The mask holds for new directories, too, and for renamed ones."""
     with TreeWatcher(top, mask=flags.CLOSE_WRITE) as watcher:
         (top / "d" / "e").mkdir(parents=True)
         assert watcher.read(timeout=0) == []
@@ -512,7 +512,7 @@ def test_mask_below(top: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "isdir"), [(os.mknod, 0), (os.mkdir, flags.ISDIR)])
 def test_half_of_a_rename(top: Path, kind: Callable[[Path], None], isdir: int) -> None:
-    """Who asked for one half of renames is told that half of each."""
+    """A mask with one half of renames reports that half of each."""
     kind(top / "a")
     with TreeWatcher(top, mask=flags.MOVED_FROM) as watcher:
         (top / "a").rename(top / "b")
@@ -542,7 +542,7 @@ def test_everything(top: Path) -> None:
 
 @pytest.fixture
 def excluding(top: Path) -> Iterator[churn.Consumer]:
-    """A consumer that is told nothing of what is called .git or ends in .tmp."""
+    """A consumer without the paths that are called .git or end in .tmp."""
 
     def exclude(path: str) -> bool:
         return path.endswith((".tmp", "/.git"))
@@ -554,7 +554,7 @@ def excluding(top: Path) -> Iterator[churn.Consumer]:
 
 
 def test_exclude(excluding: churn.Consumer, top: Path) -> None:
-    """What is left out costs no watch, and nothing of it or in it is told."""
+    """An excluded directory costs no watch; nothing of it or below it is reported."""
     assert len(churn.kernel_watches(excluding.watcher)) == 1
     (top / ".git" / "sub" / "file").unlink()
     (top / "new.tmp").touch()
@@ -567,7 +567,7 @@ def test_exclude(excluding: churn.Consumer, top: Path) -> None:
 
 
 def test_exclude_and_initial(top: Path) -> None:
-    """What is left out is not told at the start either."""
+    """Excluded paths are not reported at the start either."""
     _fill(top / "d")
     _fill(top / "e")
     options: Any = {"initial": True, "exclude": lambda path: path == f"{top}/d"}
@@ -581,7 +581,7 @@ def test_exclude_and_initial(top: Path) -> None:
 
 
 def test_exclude_every_other(top: Path) -> None:
-    """What is not left out is told, whatever is left out beside it."""
+    """Other paths are reported, independently of excluded ones beside them."""
     for number in range(20):
         _fill(top / f"{number}")
 
@@ -589,14 +589,14 @@ def test_exclude_every_other(top: Path) -> None:
         return path.endswith(("1", "3", "5", "7", "9"))
 
     with TreeWatcher(top, initial=True, exclude=exclude) as watcher:
-        told = _paths(watcher.read(timeout=0), top)
-    assert sorted(told) == sorted(
+        reported = _paths(watcher.read(timeout=0), top)
+    assert sorted(reported) == sorted(
         f"/{number}{path}" for number in range(0, 20, 2) for path in ("", *FILLED)
     )
 
 
 def test_creation_at_the_start(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes as a root is looked at, before files and after, is watched."""
+    """Directories that come during the scan of a root, in any order, are watched."""
     rm_watch = INotify.rm_watch
 
     def create_and_remove(inotify: INotify, wd: int) -> None:
@@ -616,7 +616,7 @@ def test_creation_at_the_start(top: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_rename_to_what_is_left_out(
     excluding: churn.Consumer, top: Path, kind: Callable[[Path], None]
 ) -> None:
-    """What is renamed to a name that is left out leaves the tree."""
+    """A rename to an excluded name leaves the tree."""
     kind(top / "d")
     (top / "e").mkdir()
     excluding.read()
@@ -632,7 +632,7 @@ def test_rename_to_what_is_left_out(
 
 
 def test_rename_from_what_is_left_out(excluding: churn.Consumer, top: Path) -> None:
-    """What is renamed from a name that is left out comes new, with all in it."""
+    """A rename from an excluded name is new, with everything below it."""
     _fill(top / "d.tmp")
     (top / "new.tmp").touch()
     (top / "d.tmp").rename(top / "d")
@@ -645,7 +645,7 @@ def test_rename_from_what_is_left_out(excluding: churn.Consumer, top: Path) -> N
 def test_rename_in_to_what_is_left_out(
     excluding: churn.Consumer, top: Path, tmp_path: Path
 ) -> None:
-    """What comes from outside to a name that is left out is not told."""
+    """A rename from outside to an excluded name is not reported."""
     _fill(tmp_path / "d")
     (tmp_path / "d").rename(top / "d.tmp")
     assert excluding.lines() == []
@@ -695,7 +695,7 @@ def _words(watcher: TreeWatcher) -> list[str]:
 
 
 def test_file_root(file_root: tuple[TreeWatcher, Path]) -> None:
-    """A file that is a root is told of with its path; its neighbours are not."""
+    """A file that is a root is reported with its path; its neighbours are not."""
     watcher, file = file_root
     (file.parent / "file2").write_text("text")
     (file.parent / "d").mkdir()
@@ -736,7 +736,7 @@ def test_file_root_comes_and_goes(file_root: tuple[TreeWatcher, Path]) -> None:
 
 
 def test_file_root_initial(top: Path) -> None:
-    """With initial, a file that is a root is told as a synthetic CREATE."""
+    """With initial, a file that is a root is reported as a synthetic CREATE."""
     (top / "file").touch()
     (top / "other").touch()
     with TreeWatcher(top / "file", initial=True) as watcher:
@@ -746,7 +746,7 @@ def test_file_root_initial(top: Path) -> None:
 
 
 def test_two_files_in_one_directory(top: Path) -> None:
-    """Two files of one directory share a watch, and each is told of."""
+    """Two files of one directory share a watch, and each is reported."""
     files = [top / "a", top / "b"]
     for file in files:
         file.touch()
@@ -781,7 +781,7 @@ def test_file_root_without_its_directory(top: Path) -> None:
 
 
 def test_directory_of_a_file_root(file_root: tuple[TreeWatcher, Path]) -> None:
-    """What happens to the directory that a file is in is not told of the file."""
+    """Events of a file's directory are not reported for the file."""
     watcher, file = file_root
     file.parent.chmod(0o711)
     assert watcher.read(timeout=0) == []
@@ -795,7 +795,7 @@ def test_missing_file(top: Path) -> None:
 
 
 def test_file_root_in_a_tree(top: Path) -> None:
-    """A file that is a root and in a tree that is watched is told of once."""
+    """A file that is a root and in another root's tree is reported once."""
     (top / "file").touch()
     for roots in ([top, top / "file"], [top / "file", top]):
         with TreeWatcher(*roots) as watcher:
@@ -807,7 +807,7 @@ def test_file_root_in_a_tree(top: Path) -> None:
 
 
 def test_several_roots(tmp_path: Path) -> None:
-    """Several trees are told of, and a rename from one to another is one event."""
+    """Several trees are reported; a rename from one to another is one event."""
     for name in ("a", "ab"):
         _fill(tmp_path / name)
     with churn.Consumer(tmp_path / "a", tmp_path / "ab") as consumer:
@@ -824,17 +824,17 @@ def test_several_roots(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", [("", "/d"), ("/d", ""), ("/d", "/d/sub", "")])
 @pytest.mark.parametrize("initial", [True, False])
 def test_nested_roots(top: Path, order: tuple[str, ...], initial: bool) -> None:
-    """What is in a root inside another is told once."""
+    """The content of a nested root is reported once."""
     _fill(top / "d")
     with TreeWatcher(*[f"{top}{path}" for path in order], initial=initial) as watcher:
-        told = _paths(watcher.read(timeout=0), top)
+        reported = _paths(watcher.read(timeout=0), top)
         if initial:
             expected = {"/d", *(f"/d{path}" for path in FILLED)}
-            # A root of its own until the other came is told again as part of that.
-            assert set(told) == expected
-            assert order[0] or sorted(told) == sorted(expected)
+            # A root that stood alone is reported again as part of the outer one.
+            assert set(reported) == expected
+            assert order[0] or sorted(reported) == sorted(expected)
         else:
-            assert told == []
+            assert reported == []
         (top / "d" / "sub" / "file").unlink()
         (top / "d" / "sub").rename(top / "new")
         assert [churn.in_words(event, str(top)) for event in watcher.read(0)] == [
@@ -845,7 +845,7 @@ def test_nested_roots(top: Path, order: tuple[str, ...], initial: bool) -> None:
 
 
 def test_inner_root_that_moves(top: Path) -> None:
-    """What happens to a root that is part of another's tree is told once, by that."""
+    """Events of a root in another root's tree are reported once, by the outer one."""
     _fill(top / "d")
     with TreeWatcher(top / "d", top) as watcher:
         (top / "d").chmod(0o700)
@@ -906,21 +906,23 @@ def test_remove_the_inner_root(top: Path) -> None:
 
 
 def test_one_directory_by_three_names(top: Path, tmp_path: Path) -> None:
-    """A tree is told of under the names that are left, when one of them goes."""
+    """A tree is reported under the remaining roots when one of them is removed."""
     names = [f"{tmp_path}/{name}" for name in ("one", "two", "three")]
     for name in names:
         os.symlink(top, name)
     with TreeWatcher(*names) as watcher:
         for going in names:
             os.mknod(top / os.path.basename(going))
-            told = {os.path.dirname(event.path) for event in watcher.read(timeout=0)}
-            assert told == set(watcher._inotify_cffi.tracker.roots)
+            reported = {
+                os.path.dirname(event.path) for event in watcher.read(timeout=0)
+            }
+            assert reported == set(watcher._inotify_cffi.tracker.roots)
             watcher.remove(going)
         assert churn.kernel_watches(watcher) == []
 
 
 def test_one_directory_by_two_names(top: Path, tmp_path: Path) -> None:
-    """A tree that is a root under two names is told of under both."""
+    """A tree that is a root under two names is reported under both."""
     (tmp_path / "link").symlink_to(top)
     with churn.Consumer(top, tmp_path / "link") as consumer:
         consumer.halves_are_sure = False
@@ -963,7 +965,7 @@ def test_add_what_is_not_there(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_add_keeps_what_happened(tmp_path: Path) -> None:
-    """What happened in other roots before one was added is told."""
+    """Earlier events of other roots are reported when a root is added."""
     for name in ("a", "b"):
         _fill(tmp_path / name)
     with TreeWatcher(tmp_path / "a") as watcher:
@@ -974,7 +976,7 @@ def test_add_keeps_what_happened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_add_swallows_nothing(tmp_path: Path, slash: str) -> None:
-    """What happens as a root is added is reported, behind the fence of its scan."""
+    """Events while a root is added are reported, behind the fence of its scan."""
     for name in ("a", "b", "bc"):
         (tmp_path / name).mkdir()
     with TreeWatcher(tmp_path / "a", tmp_path / "bc") as watcher:
@@ -999,7 +1001,7 @@ def test_add_swallows_nothing(tmp_path: Path, slash: str) -> None:
 
 
 def test_add_with_initial(tmp_path: Path) -> None:
-    """With initial, what is in a root that is added is told."""
+    """With initial, the content of an added root is reported."""
     for name in ("a", "b"):
         _fill(tmp_path / name)
     with TreeWatcher(tmp_path / "a", initial=True) as watcher:
@@ -1011,7 +1013,7 @@ def test_add_with_initial(tmp_path: Path) -> None:
 
 
 def test_remove_with_events_queued(tmp_path: Path) -> None:
-    """What happened before a root is removed is reported; it can be added again."""
+    """Events before the removal of a root are reported; it can be added again."""
     for name in ("a", "b"):
         _fill(tmp_path / name)
     with churn.Consumer(tmp_path / "a", tmp_path / "b") as consumer:
@@ -1030,7 +1032,7 @@ def test_remove_with_events_queued(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("convert", [str, os.fsencode, Path])
 def test_kinds_of_paths(top: Path, convert: Callable[[Path], Any]) -> None:
-    """A root may be str, bytes or PathLike; what is told is str."""
+    """A root may be str, bytes or PathLike; reported paths are str."""
     with TreeWatcher(convert(top)) as watcher:
         (top / "d").mkdir()
         assert watcher.read(timeout=0) == [
@@ -1090,7 +1092,7 @@ def test_undecodable_root(tmp_path: Path, name: bytes) -> None:
 
 
 def test_symbolic_links(consumer: churn.Consumer, top: Path, tmp_path: Path) -> None:
-    """Symbolic links are told, and never followed."""
+    """Symbolic links are reported as entries; they are not followed."""
     _fill(tmp_path / "target")
     (top / "link").symlink_to(tmp_path / "target")
     (top / "file link").symlink_to(tmp_path / "target" / "file")
@@ -1167,7 +1169,7 @@ with churn.Consumer(root, initial=True) as consumer:
 def test_loops_of_mounts(
     run_python: RunPython, mount_namespace: list[str], top: Path
 ) -> None:
-    """A tree that is mounted within itself is told under each of its paths."""
+    """A tree that is mounted within itself is reported under each of its paths."""
     run_python(BIND_MOUNTS, Path(__file__).parent, top, prefix=mount_namespace)
 
 
@@ -1175,7 +1177,7 @@ def test_loops_of_mounts(
 
 
 def test_barrier(consumer: churn.Consumer, top: Path) -> None:
-    """read(timeout=0) tells all that happened before it, however deep."""
+    """read(timeout=0) returns every event of earlier operations, however deep."""
     for number in range(200):
         deep = top / f"{number}" / "a" / "b"
         deep.mkdir(parents=True)
@@ -1184,7 +1186,7 @@ def test_barrier(consumer: churn.Consumer, top: Path) -> None:
 
 
 def test_times(consumer: churn.Consumer, top: Path) -> None:
-    """read waits as long as it is told to, and for what gathers meanwhile."""
+    """read waits for its timeout, and for events that gather meanwhile."""
     assert consumer.read(timeout=1) == []
     assert consumer.watcher.read(timeout=1, read_delay=1) == []
     os.mknod(top / "a")
@@ -1260,17 +1262,17 @@ def test_close_while_another_reads(top: Path, in_thread: InThread) -> None:
 
 
 def test_read_in_the_midst_of_a_read(top: Path) -> None:
-    """What interrupts a read and reads, as a signal's handler, is told nothing."""
-    told: list[list[TreeEvent]] = []
+    """A read in a signal handler, which interrupts another read, returns nothing."""
+    reported: list[list[TreeEvent]] = []
 
     def exclude(path: str) -> bool:
-        told.append(watcher.read(timeout=0))
+        reported.append(watcher.read(timeout=0))
         return False
 
     with TreeWatcher(top, exclude=exclude) as watcher:
         os.mkdir(top / "d")
-        told.append(watcher.read(timeout=0))
-    assert [_paths(events, top) for events in told] == [[], ["/d"]]
+        reported.append(watcher.read(timeout=0))
+    assert [_paths(events, top) for events in reported] == [[], ["/d"]]
 
 
 def test_iteration(
@@ -1280,7 +1282,7 @@ def test_iteration(
     until_blocked: Callable[[TreeWatcher], None],
 ) -> None:
     """Iteration gives each event, goes on after wake(), and ends at close()."""
-    told: list[str] = []
+    reported: list[str] = []
     reads: list[list[TreeEvent]] = []
 
     def record(*arguments: Any) -> list[TreeEvent]:
@@ -1290,16 +1292,16 @@ def test_iteration(
     with TreeWatcher(top) as watcher:
         read = watcher._inotify_cffi.read
         vars(watcher._inotify_cffi)["read"] = record
-        result = in_thread(lambda: told.extend(event.path for event in watcher))
+        result = in_thread(lambda: reported.extend(event.path for event in watcher))
         until_blocked(watcher)
         watcher.wake()
         until(lambda: reads == [[]])
         os.mknod(top / "a")
         os.mknod(top / "b")
-        until(lambda: len(told) == 2)
+        until(lambda: len(reported) == 2)
         watcher.close()
         result()
-    assert told == [f"{top}/a", f"{top}/b"]
+    assert reported == [f"{top}/a", f"{top}/b"]
 
 
 def test_iteration_raises_other_errors(
@@ -1367,14 +1369,14 @@ def test_async_iteration_goes_on_without_a_root(top: Path) -> None:
 
 
 def test_a_disk_that_does_not_answer(top: Path) -> None:
-    """What is gone counts as one directory."""
+    """A missing directory counts as one."""
     (top / "sub").mkdir()
     gone = str(top / "gone")
     assert _disk.count_directories([str(top), gone]) == 3
 
 
 def test_a_name_that_another_has() -> None:
-    """A directory that leaves the picture leaves who has its name by now."""
+    """A directory that leaves the model does not take its name's new owner along."""
     top = Top("top", "/top")
     old, new = top.add("name"), top.add("name")
     old.detach()
@@ -1382,7 +1384,7 @@ def test_a_name_that_another_has() -> None:
 
 
 def test_iteration_and_read(consumer: churn.Consumer, top: Path) -> None:
-    """What an iteration has taken and not given yet is given to the next read."""
+    """The next read returns the events that an iteration took and left."""
     os.mknod(top / "a")
     os.mknod(top / "b")
     first = next(consumer.watcher)
@@ -1401,7 +1403,7 @@ def test_asyncio(top: Path) -> None:
             task = asyncio.ensure_future(watcher.aread())
             await asyncio.sleep(0)
             (top / "d").mkdir()
-            told = [event.path for event in await task]
+            reported = [event.path for event in await task]
             task = asyncio.ensure_future(watcher.aread())
             await asyncio.sleep(0)
             watcher.wake()
@@ -1409,12 +1411,12 @@ def test_asyncio(top: Path) -> None:
             os.mknod(top / "d" / "e")
             os.mknod(top / "d" / "f")
             async for event in watcher:
-                told.append(event.path)
+                reported.append(event.path)
                 if event.path.endswith("f"):
                     watcher.close()
             with pytest.raises(ValueError, match="closed"):
                 await watcher.aread()
-            return told
+            return reported
 
     assert asyncio.run(main()) == [f"{top}/{path}" for path in ("d", "d/e", "d/f")]
 
@@ -1442,12 +1444,12 @@ def test_trio(top: Path) -> None:
     trio = pytest.importorskip("trio")
 
     async def main() -> list[str]:
-        told: list[str] = []
+        reported: list[str] = []
         with TreeWatcher(top) as watcher:
 
             async def follow() -> None:
                 async for event in watcher:
-                    told.append(event.path)
+                    reported.append(event.path)
                     watcher.close()
 
             assert await watcher.aread(timeout=1) == []
@@ -1455,10 +1457,10 @@ def test_trio(top: Path) -> None:
                 nursery.start_soon(follow)
                 await trio.lowlevel.checkpoint()
                 (top / "d").mkdir()
-        return told
+        return reported
 
-    told: list[str] = trio.run(main)
-    assert told == [f"{top}/d"]
+    reported: list[str] = trio.run(main)
+    assert reported == [f"{top}/d"]
 
 
 SELECT_WRITER = """
@@ -1473,7 +1475,7 @@ open(f"{sys.argv[2]}/last", "w").close()
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_select(top: Path, tmp_path: Path, seed: int) -> None:
-    """Who reads only when select() says so is told everything."""
+    """A program that reads only after select() gets every event."""
     (tmp_path / "outside").mkdir()
     code = [sys.executable, "-c", SELECT_WRITER, str(Path(__file__).parent)]
     with churn.Consumer(top) as consumer:
@@ -1483,7 +1485,7 @@ def test_select(top: Path, tmp_path: Path, seed: int) -> None:
         last = False
         while not last:
             readable = select.select(descriptors, [], [], PATIENCE / 1000)[0]
-            assert readable, "there is something to tell, and select does not know"
+            assert readable, "there are events, but the descriptor is not readable"
             last = any(event.path == f"{top}/last" for event in consumer.read())
         assert process.wait() == 0
         while select.select(descriptors, [], [], 0)[0]:
@@ -1502,7 +1504,7 @@ def test_add_while_another_waits(
     in_thread: InThread,
     until_blocked: Callable[[TreeWatcher], None],
 ) -> None:
-    """A read that waits tells of a root that another thread adds meanwhile."""
+    """A waiting read returns events of a root that another thread adds meanwhile."""
     (tmp_path / "new").mkdir()
     with TreeWatcher(top) as watcher:
         result = in_thread(watcher.read)
@@ -1518,7 +1520,7 @@ def test_add_with_initial_while_another_waits(
     in_thread: InThread,
     until_blocked: Callable[[TreeWatcher], None],
 ) -> None:
-    """A read that waits is told what a root holds that another thread adds."""
+    """A waiting read returns the content of a root that another thread adds."""
     _fill(tmp_path / "new")
     with TreeWatcher(top, initial=True) as watcher:
         result = in_thread(watcher.read)
@@ -1564,7 +1566,7 @@ def test_remove_of_one_root_of_two_while_another_waits(
 
 
 def test_no_wake_where_none_waits(tmp_path: Path) -> None:
-    """However reads ended, what an add tells wakes none that is to come."""
+    """However reads ended, the events of an add wake no later read."""
     for name in ("a", "b"):
         _fill(tmp_path / name)
     with TreeWatcher(initial=True) as watcher:
@@ -1597,7 +1599,7 @@ def _let_it_wait_again(watcher: TreeWatcher, change: Path, until: Until) -> None
 def test_read_goes_on_waiting(
     top: Path, in_thread: InThread, until: Until, timeout: float | None
 ) -> None:
-    """What is not told, as it was not asked for, ends no wait."""
+    """An event outside of the mask ends no wait."""
     os.mknod(top / "file")
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
         result = in_thread(lambda: watcher.read(timeout))
@@ -1608,7 +1610,7 @@ def test_read_goes_on_waiting(
 
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
 def test_aread_goes_on_waiting(top: Path, until: Until, timeout: float | None) -> None:
-    """What is not told, as it was not asked for, ends no wait of a task either."""
+    """An event outside of the mask ends no wait of a task either."""
     os.mknod(top / "file")
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
 
@@ -1638,7 +1640,7 @@ def test_remove_does_not_end_the_next_wait(tmp_path: Path, in_thread: InThread) 
 
 
 def test_add_loses_no_wait(top: Path, tmp_path: Path, in_thread: InThread) -> None:
-    """What an add() takes from the queue is told to a read that was about to wait."""
+    """A read that was about to wait returns the events that an add() took."""
     (tmp_path / "new").mkdir()
     with TreeWatcher(top) as watcher:
         for number in range(200):
@@ -1694,7 +1696,7 @@ def test_threads(top: Path, tmp_path: Path, in_thread: InThread, until: Until) -
     until(lambda: not watcher._inotify_cffi.inotify.wait_readable(0))
     until(
         watcher._inotify_cffi._worker.turn.is_free
-    )  # who took the last has reported them
+    )  # the thread that took the last has them
     until(lambda: waits(watcher._inotify_cffi.inotify))
     assert not churn.difference(mirror.trees[str(top)], churn.real_tree(str(top)))
     watcher.close()
@@ -1707,22 +1709,22 @@ def test_two_readers(top: Path, in_thread: InThread) -> None:
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
 
         def read_until_woken() -> list[str]:
-            told: list[str] = []
+            reported: list[str] = []
             while True:
                 events = watcher.read()
-                told += [event.path for event in events]
-                if not events or f"{top}/last" in told:
+                reported += [event.path for event in events]
+                if not events or f"{top}/last" in reported:
                     watcher.wake()
-                    return told
+                    return reported
 
         results = [in_thread(read_until_woken) for _ in range(2)]
         expected = [f"{top}/{number}" for number in range(500)]
         for path in expected:
             os.mkdir(path)
         os.mknod(top / "last")
-        told = [path for result in results for path in result()]
-        told += [event.path for event in watcher.read(timeout=0)]
-        assert sorted(told) == sorted([*expected, f"{top}/last"])
+        reported = [path for result in results for path in result()]
+        reported += [event.path for event in watcher.read(timeout=0)]
+        assert sorted(reported) == sorted([*expected, f"{top}/last"])
 
 
 # ---- the rest ----------------------------------------------------------------------
@@ -1752,7 +1754,7 @@ def test_failed_start(top: Path, tmp_path: Path) -> None:
 def test_iteration_leaves_events_to_who_waits(
     top: Path, in_thread: InThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an iteration took and has not told is told to a read() about to wait."""
+    """A read() about to wait returns the events that an iteration took and left."""
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
         wait = watcher._inotify_cffi.inotify.wait_readable
         given: list[str] = []
@@ -1774,7 +1776,7 @@ def test_iteration_leaves_events_to_who_waits(
 def test_iteration_leaves_events_to_tasks(
     top: Path, in_thread: InThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told to an aread() about to wait, too."""
+    """So does an aread() about to wait."""
     with TreeWatcher(top, mask=flags.CREATE) as watcher:
         wait = watcher._inotify_cffi.inotify.await_readable
         given: list[str] = []
@@ -1820,7 +1822,7 @@ def test_iteration_beside_reads(top: Path, in_thread: InThread, until: Until) ->
 
 @pytest.mark.parametrize("arguments", [(math.nan,), (0, math.nan), (0, -1)])
 def test_no_length_of_time(top: Path, arguments: tuple[float, ...]) -> None:
-    """What is no number of milliseconds is refused, and waits for nothing."""
+    """A timeout that is not a number of milliseconds is refused at once."""
     with TreeWatcher(top) as watcher:
         with pytest.raises(ValueError, match="must"):
             watcher.read(*arguments)

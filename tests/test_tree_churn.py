@@ -76,7 +76,7 @@ def test_many_roots(tmp_path: Path) -> None:
 
 
 def test_rights_that_are_taken_and_given() -> None:
-    """What root makes unreadable and readable again is true for an ordinary user."""
+    """A directory that root makes unreadable and readable is followed for a user."""
     if os.getuid():
         pytest.skip("only root may change the rights of what is another's")
     _churn_roots("--chmod", "--directory", "/dev/shm")

@@ -37,7 +37,7 @@ RUN = {"asyncio": asyncio.run, "trio": trio.run}
 
 @pytest.fixture(params=RUN)
 def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """What runs a coroutine function: asyncio or trio."""
+    """The function that runs a coroutine function: of asyncio or trio."""
     if request.param == "asyncio":
         return lambda function: asyncio.run(function())
     return trio.run
@@ -125,10 +125,10 @@ def test_deadline_in_what_was_read(top: Path) -> None:
     with watcher:
         for number in range(5000):
             os.mknod(top / f"{number}")
-        told = watcher.read(timeout=0.001)
-        assert len(told) < 5000
-        told += watcher.read(timeout=0)
-        assert _paths(told, top) == [f"/{number}" for number in range(5000)]
+        reported = watcher.read(timeout=0.001)
+        assert len(reported) < 5000
+        reported += watcher.read(timeout=0)
+        assert _paths(reported, top) == [f"/{number}" for number in range(5000)]
 
 
 def test_tasks_run_during_a_scan(run: Callable[..., Any], top: Path) -> None:
@@ -252,7 +252,7 @@ def test_thread_after_a_working_thread(
 
 
 def test_close_beside_a_working_thread(top: Path, in_thread: InThread) -> None:
-    """Whoever waits for its turn learns at once that the watcher is closed."""
+    """A thread that waits for its turn is woken at once when the watcher is closed."""
     held = Held(top, in_thread)
     waiting = in_thread(lambda: held.watcher.read(PATIENCE))
     held.watcher.close()
@@ -264,7 +264,7 @@ def test_close_beside_a_working_thread(top: Path, in_thread: InThread) -> None:
 
 
 def test_reads_and_changes_within_a_read(top: Path) -> None:
-    """What runs within a read, as an exclude, can read nothing and change no root."""
+    """Code within a read, such as an exclude, can read nothing and change no root."""
     within: list[object] = []
 
     def exclude(path: str) -> bool:
@@ -321,7 +321,7 @@ def test_aadd_of_a_closed_watcher(run: Callable[..., Any], top: Path) -> None:
 
 
 def test_cancelled_aadd(top: Path) -> None:
-    """Whoever cancels an aadd has added the root; a read goes on with its scan."""
+    """A cancelled aadd leaves the root added; a read continues its scan."""
 
     async def main() -> None:
         count = _many(top)
@@ -560,7 +560,7 @@ def _lines(events: list[TreeEvent], top: Path) -> list[str]:
 
 
 def test_own_scans_are_not_reported(top: Path) -> None:
-    """What a scan does to directories is not reported, what others do is."""
+    """A scan's own accesses of directories are not reported, other ones are."""
     (top / "old" / "in").mkdir(parents=True)
     with TreeWatcher(top, mask=masks.ALL_EVENTS) as watcher:
         assert watcher.read(timeout=0) == []

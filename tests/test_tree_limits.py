@@ -203,11 +203,11 @@ assert "CREATE | ISDIR /a/new/below" in [line.split(",")[0] for line in lines], 
     "it joins where ATTRIB is not asked for, too": """
 creations, _ = caught(lambda: TreeWatcher(root, mask=flags.CREATE))
 os.chmod(f"{root}/locked", 0o700)
-told, _ = caught(lambda: creations.read(timeout=0))
-assert [churn.in_words(event, root) for event in told] == [
+reported, _ = caught(lambda: creations.read(timeout=0))
+assert [churn.in_words(event, root) for event in reported] == [
     "CREATE | ISDIR /locked/in, synthetic",
     "CREATE | ISDIR /locked/in/deep, synthetic",
-], told
+], reported
 creations.close()
 """,
     "the warning is of the line that reads": """
@@ -347,14 +347,14 @@ with TreeWatcher(root) as watcher:
     os.mknod(f"{root}/before")
     fill(f"{root}/new", 30)
     refused(lambda: watcher.read(timeout=0), 62)
-    told = [event.path for event in watcher.read(timeout=0)]
-    assert f"{root}/before" in told and f"{root}/new" in told, told
-    # It was raised once; what is watched is told, and what is not is left alone.
+    reported = [event.path for event in watcher.read(timeout=0)]
+    assert f"{root}/before" in reported and f"{root}/new" in reported, reported
+    # It was raised once. Watched directories report; the others are left alone.
     assert watcher.read(timeout=0) == []
     os.mknod(f"{root}/after")
     os.mknod(f"{root}/new/after")
-    told = [event.path for event in watcher.read(timeout=0)]
-    assert told == [f"{root}/after", f"{root}/new/after"], told
+    reported = [event.path for event in watcher.read(timeout=0)]
+    assert reported == [f"{root}/after", f"{root}/new/after"], reported
     for path in (f"{root}/new/{number}/sub" for number in range(30)):
         os.rmdir(path)
     watcher.read(timeout=0)
@@ -389,8 +389,8 @@ with TreeWatcher(root) as watcher:
     assert len(churn.kernel_watches(watcher)) == 3
     limit(100)
     os.makedirs(f"{root}/new/a/b")
-    told = [event.path for event in watcher.read(timeout=0)]
-    assert told[-3:] == [f"{root}/new", f"{root}/new/a", f"{root}/new/a/b"], told
+    reported = [event.path for event in watcher.read(timeout=0)]
+    assert reported[-3:] == [f"{root}/new", f"{root}/new/a", f"{root}/new/a/b"]
 """,
 }
 
@@ -499,7 +499,7 @@ with TreeWatcher(mounted) as watcher:
 def test_unmount(
     run_python: RunPython, mount_namespace: list[str], root: Path, case: str
 ) -> None:
-    """An unmount is told as UNMOUNT of a root; below one, what it hid appears."""
+    """An unmount is UNMOUNT of a root; below a root, the hidden content appears."""
     code = MOUNTS + MOUNTS_CASES[case]
     run_python(code, TESTS, root, prefix=mount_namespace)
 
@@ -609,10 +609,10 @@ WAYS_TO_GO: list[tuple[Callable[[Path], None], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("go", "told"), WAYS_TO_GO)
+@pytest.mark.parametrize(("go", "reported"), WAYS_TO_GO)
 @pytest.mark.parametrize("filled", [True, False])
 def test_root_goes(
-    root: Path, go: Callable[[Path], None], told: int, filled: bool
+    root: Path, go: Callable[[Path], None], reported: int, filled: bool
 ) -> None:
     """A root that goes is reported once, and what is there then, and comes later."""
     if filled:
@@ -620,7 +620,7 @@ def test_root_goes(
     with churn.Consumer(root) as consumer:
         go(root)
         at_root = [event for event in consumer.read() if event.path == str(root)]
-        assert mask_str(at_root[0].mask) == mask_str(told)
+        assert mask_str(at_root[0].mask) == mask_str(reported)
         assert len(at_root) == 1 + root.exists()
         assert consumer.watcher.missing == ([] if root.exists() else [str(root)])
         if not root.exists():
@@ -632,7 +632,7 @@ def test_root_goes(
 
 
 def _everything(root: Path) -> Iterator[tuple[str, str]]:
-    """What is there, from a root down, as directories and names."""
+    """The tree from a root down, as directories and names."""
     if root.exists():
         yield str(root), ""
     for directory, directories, files in os.walk(root):
@@ -660,9 +660,9 @@ def test_root_goes_where_that_is_not_asked_for(
         assert len(churn.kernel_watches(watcher)) == sum(map(os.path.isdir, there))
 
 
-@pytest.mark.parametrize(("go", "told"), WAYS_TO_GO)
+@pytest.mark.parametrize(("go", "reported"), WAYS_TO_GO)
 def test_root_goes_before_it_is_looked_into(
-    root: Path, tmp_path: Path, go: Callable[[Path], None], told: int
+    root: Path, tmp_path: Path, go: Callable[[Path], None], reported: int
 ) -> None:
     """A root that goes while new directories in it are unseen raises nothing."""
     with TreeWatcher(root) as watcher:
@@ -670,7 +670,7 @@ def test_root_goes_before_it_is_looked_into(
         (root / "file").touch()
         go(root)
         events = [event for event in watcher.read(timeout=0) if event.path == str(root)]
-        assert mask_str(events[0].mask) == mask_str(told)
+        assert mask_str(events[0].mask) == mask_str(reported)
         assert len(events) == 1 + root.exists()
         if not root.exists():
             assert churn.kernel_watches(watcher) == []
@@ -758,8 +758,8 @@ def test_long_paths_at_the_start(
     names, deepest = beyond_path_max
     with TreeWatcher(root, initial=initial) as watcher:
         paths = ["/" + "/".join(names[: end + 1]) for end in range(len(names))]
-        told = [event.path[len(str(root)) :] for event in watcher.read(timeout=0)]
-        assert told == (paths if initial else [])
+        reported = [event.path[len(str(root)) :] for event in watcher.read(timeout=0)]
+        assert reported == (paths if initial else [])
         assert len(churn.kernel_watches(watcher)) == len(names) + 1
         os.mkdir("d", dir_fd=deepest)
         os.mkdir("d/e", dir_fd=deepest)
@@ -819,7 +819,7 @@ def _overflow(directory: Path) -> None:
 
 
 def test_overflow(root: Path) -> None:
-    """An overflow is told for the root, and all that is there is told anew."""
+    """An overflow is reported for the root, and then everything that is there."""
     _fill(root / "d")
     with churn.Consumer(root) as consumer:
         _overflow(root)
@@ -844,7 +844,7 @@ def test_overflow(root: Path) -> None:
 
 
 def test_overflow_of_several_roots(tmp_path: Path) -> None:
-    """An overflow is told for each root, also for a file and a root within another."""
+    """An overflow is reported for each root, also for a file or a nested root."""
     for name in ("a", "b"):
         _fill(tmp_path / name)
     (tmp_path / "file").touch()
@@ -899,7 +899,7 @@ def test_overflow_drops_what_is_gone(root: Path, tmp_path: Path) -> None:
 
 
 def test_overflow_and_the_root_goes(root: Path) -> None:
-    """A root that goes while the queue is full is told as gone."""
+    """A root that is removed while the queue is full is reported as gone."""
     _fill(root)
     with TreeWatcher(root) as watcher:
         _overflow(root)
@@ -914,9 +914,9 @@ def test_overflow_and_the_root_goes(root: Path) -> None:
 def test_overflow_again_before_it_is_read(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is lost behind an overflow that is still in the queue is not missed.
+    """Events lost behind an overflow that is still queued are made up for.
 
-    The kernel tells no second one then: between the events behind the first,
+    The kernel queues no second one then: between the events behind the first,
     some are missing, and nothing says so.
     """
     (root / "d").mkdir()
@@ -950,7 +950,7 @@ def test_overflow_again_before_it_is_read(
 
 @pytest.mark.parametrize("length", [1, 2, 8, 64])
 def test_short_queue(root: Path, tmp_path: Path, length: int) -> None:
-    """With a queue of a few events the picture is true again and again."""
+    """With a queue of a few events, the mirror matches again and again."""
     if not os.access(MAX_QUEUED_EVENTS, os.W_OK):
         pytest.skip("only root may shorten the queue")
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -969,7 +969,7 @@ def test_short_queue(root: Path, tmp_path: Path, length: int) -> None:
 
 # ---- cost ---------------------------------------------------------------------------
 
-# Counts what a rename of a directory costs; what a system call is told by itself.
+# Counts the system calls of a rename of a directory.
 COST = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
@@ -1037,7 +1037,7 @@ def test_system_calls_of_a_rename(run_python: RunPython, tmp_path: Path) -> None
 
 
 def _memory_of_package() -> int:
-    """What lives and was allocated by the package's own lines."""
+    """The living objects that lines of the package have allocated."""
     import tracemalloc  # PyPy has it not
 
     mine = tracemalloc.Filter(True, os.path.dirname(inotify_cffi.__file__) + "/*")
@@ -1084,7 +1084,7 @@ def test_memory_returns(root: Path, end: Callable[[TreeWatcher, Path], None]) ->
             for _ in range(4):  # free-threaded builds give it back bit by bit
                 gc.collect()
             assert during > 100 * 2 * count
-            # What is left are empty tables of the picture, as large as they were.
+            # The model's tables are left, empty and as large as they were.
             assert _memory_of_package() < 0.3 * during
     finally:
         tracemalloc.stop()

@@ -62,7 +62,7 @@ def interposed(compile_c: Callable[..., Path]) -> dict[str, str]:
 
 @pytest.fixture
 def of_all_kinds(tmp_path: Path) -> dict[str, bool]:
-    """What is in tmp_path then."""
+    """The names in tmp_path then."""
     (tmp_path / "directory").mkdir()
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "file").touch()
@@ -105,7 +105,7 @@ def test_many_names(names_in: NamesIn, tmp_path: Path) -> None:
 
 @each_way
 def test_what_cannot_be_opened(names_in: NamesIn, tmp_path: Path) -> None:
-    """What is not there, or no directory, raises the error with the path."""
+    """A missing path, or a file, raises the error with the path."""
     (tmp_path / "file").touch()
     for name, number in (("gone", errno.ENOENT), ("file", errno.ENOTDIR)):
         path = str(tmp_path / name)
@@ -131,7 +131,7 @@ def test_no_kinds(
     run_python: RunPython,
     interposed: dict[str, str],
 ) -> None:
-    """Where the file system does not tell kinds, each name is looked up."""
+    """If the file system has no types of entries, each name is looked up."""
     code = f"""
         import sys
         from inotify_cffi.tree import _listing
@@ -150,7 +150,7 @@ def test_gone_before_it_is_looked_up(
     run_python: RunPython,
     interposed: dict[str, str],
 ) -> None:
-    """What is gone before its kind is looked up is no directory."""
+    """A name that is gone before its type is looked up is not a directory."""
     vanishing = tmp_path / "vanishing"
     vanishing.mkdir()
     code = f"""

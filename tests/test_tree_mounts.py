@@ -92,5 +92,5 @@ def test_changes_are_missed_where_a_type_is_not_known_to_be_local(kind: str) -> 
     "kind", ["ext4", "xfs", "btrfs", "tmpfs", "zfs", "f2fs", "overlay", "vfat", "ntfs3"]
 )
 def test_no_change_is_missed_on_local_file_systems(kind: str) -> None:
-    """What tail(1) follows by inotify is not warned of."""
+    """A file system that tail(1) follows by inotify causes no warning."""
     assert missed_on(kind) is None

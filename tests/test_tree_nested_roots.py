@@ -88,7 +88,7 @@ class Scene:
             shutil.rmtree(path)
 
     def real(self) -> dict[str, bool]:
-        """What is at the roots and below them, each with whether it is a directory."""
+        """The roots and the paths below, each with whether it is a directory."""
         found = {}
         for root in self.watcher.roots:
             if os.path.isdir(root):

@@ -121,4 +121,4 @@ Operations.TestCase.settings = settings(
 
 
 class TestOperations(Operations.TestCase):  # type: ignore[misc, valid-type]
-    """After each read the picture is the true tree, and no event was amiss."""
+    """After each read the mirror matches the tree, and every event applied."""

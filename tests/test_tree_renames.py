@@ -186,7 +186,7 @@ def test_ambiguous_and_nothing_of_its_own(settled: bool, place: int) -> None:
 
 
 def test_settled_arrival_is_no_exchange() -> None:
-    """What leaves after the rename that brought it has finished is just renamed."""
+    """A directory that leaves after its first rename has finished is renamed again."""
     trees = Trees()
     x, y = trees.directory(0, "x", wd=7), trees.directory(1, "y", wd=8)
     trees.event(0, FROM | ISDIR, "x", cookie=1)
@@ -213,7 +213,7 @@ def test_merged_seconds() -> None:
 
 
 def test_forgotten_directory_has_no_pending_move() -> None:
-    """What waits in a directory that is forgotten is not decided any more."""
+    """Pending moves in a forgotten directory are not decided any more."""
     trees = Trees()
     trees.event(0, FROM, "a", cookie=1)
     trees.event(0, TO, "b", cookie=9)

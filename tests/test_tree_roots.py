@@ -34,7 +34,7 @@ def point(link: Path, target: str) -> None:
 
 @pytest.mark.parametrize("path", ["no", "file/", "dangling", "d/no"])
 def test_a_root_that_leads_to_nothing_is_refused(tmp_path: Path, path: str) -> None:
-    """What stat(2) refuses is refused at once, with its path."""
+    """A root that stat(2) refuses is refused at once, with its path."""
     (tmp_path / "file").touch()
     (tmp_path / "d").mkdir()
     (tmp_path / "dangling").symlink_to("no")
@@ -194,7 +194,7 @@ def test_a_link_that_is_pointed_elsewhere(tmp_path: Path) -> None:
 def test_a_link_is_pointed_elsewhere_while_its_tree_is_scanned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, initial: bool, others: int
 ) -> None:
-    """What the scan found below it is neither watched nor reported from then on."""
+    """Directories that the scan found below it are not watched or reported any more."""
     deep = tmp_path / "one" / "a" / "b" / "c"
     deep.mkdir(parents=True)
     (tmp_path / "two").mkdir()
@@ -310,7 +310,7 @@ def test_a_scan_reports_files_for_masks_of_what_happens_to_files(
 
 @pytest.mark.parametrize("mask", [flags.DELETE, flags.MOVED_FROM, flags.OPEN])
 def test_a_scan_reports_nothing_for_other_masks(tmp_path: Path, mask: int) -> None:
-    """What only ends or looks at files has missed nothing."""
+    """A mask of closings and accesses alone has missed nothing."""
     with TreeWatcher(tmp_path, mask=mask) as watcher:
         os.makedirs(tmp_path / "a" / "b")
         assert watcher.read(timeout=0) == []

@@ -87,14 +87,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_copy(run: Run, root: Path, sources: Path) -> None:
-    """cp -a into the tree, within it, and rm -r leave the true picture."""
+    """After cp -a into the tree and within it, and rm -r, the mirror matches."""
     run("cp", "-a", sources, root / "copy")
     run("cp", "-a", root / "copy", root / "again")
     run("rm", "-r", root / "copy")
 
 
 def test_copy_many(run: Run, root: Path, sources: Path) -> None:
-    """Copies and removals by several processes at once leave the true picture."""
+    """After copies and removals by several processes, the mirror matches."""
     script = """
         for i in 1 2 3; do
             (cp -a "$0" "$1/$i" && cp -a "$1/$i" "$1/$i.copy" && rm -r "$1/$i") &
@@ -105,7 +105,7 @@ def test_copy_many(run: Run, root: Path, sources: Path) -> None:
 
 
 def test_unpack(run: Run, root: Path, sources: Path, tmp_path: Path) -> None:
-    """tar x, also over what is there, leaves the true picture."""
+    """After tar x, also over existing files, the mirror matches."""
     archive = tmp_path / "archive.tar"
     subprocess.run(["tar", "-c", "-f", archive, "-C", sources, "."], check=True)
     for how in ("--keep-old-files", "--recursive-unlink", "--overwrite"):
@@ -113,7 +113,7 @@ def test_unpack(run: Run, root: Path, sources: Path, tmp_path: Path) -> None:
 
 
 def test_git(run: Run, root: Path, repository: Path) -> None:
-    """git clone, and checkouts of many branches, leave the true picture."""
+    """After git clone and checkouts of many branches, the mirror matches."""
     clone = root / "clone"
     run("git", "clone", "--quiet", repository, clone)
     for number in range(11, -1, -1):
@@ -144,7 +144,7 @@ def _probe(consumer: churn.Consumer) -> None:
 @pytest.mark.parametrize("kind", ["file", "directory"])
 @pytest.mark.parametrize("seen", [True, False], ids=["seen", "not seen"])
 def test_chain(consumer: churn.Consumer, root: Path, kind: str, seen: bool) -> None:
-    """A renamed to B, to C, and a new A to B, is told step by step."""
+    """A is renamed to B, to C, and a new A to B: each step is reported."""
     for name in ("first", "second"):
         if kind == "file":
             (root / name).touch()
@@ -167,7 +167,7 @@ def test_chain(consumer: churn.Consumer, root: Path, kind: str, seen: bool) -> N
 
 
 def test_there_and_back(consumer: churn.Consumer, root: Path) -> None:
-    """A directory that is renamed and renamed back is told of with both renames."""
+    """A directory that is renamed and renamed back is reported with both renames."""
     _fill(root / "a")
     (root / "d").mkdir()
     consumer.read()
@@ -182,7 +182,7 @@ def test_there_and_back(consumer: churn.Consumer, root: Path) -> None:
 
 
 def test_swap_by_three_renames(consumer: churn.Consumer, root: Path) -> None:
-    """Two directories that change names by way of a third are told so."""
+    """Two directories that exchange names through a third one are reported so."""
     for name in ("a", "b"):
         _fill(root / name)
     consumer.read()
@@ -214,7 +214,7 @@ def test_exchange(
     seen: str,
     times: int,
 ) -> None:
-    """After RENAME_EXCHANGE the picture is true, whatever had been seen before."""
+    """After RENAME_EXCHANGE the mirror matches, whatever was scanned before."""
     ends = [root / place / name for place, name in zip(places, "xy")]
     for number, (end, kind) in enumerate(zip(ends, kinds)):
         end.parent.mkdir(parents=True, exist_ok=True)
@@ -236,7 +236,7 @@ def test_exchange(
 def test_exchange_with_outside(
     consumer: churn.Consumer, root: Path, tmp_path: Path, kinds: tuple[str, str]
 ) -> None:
-    """What is exchanged with something outside leaves, and the other one comes."""
+    """In an exchange with an outside path, one thing leaves and the other comes."""
     ends = [root / "x", tmp_path / "y"]
     for end, kind in zip(ends, kinds):
         if kind == "file":
@@ -277,7 +277,7 @@ def test_replaced_by_another(
 
 @pytest.mark.parametrize("read_between", [True, False])
 def test_recreated(consumer: churn.Consumer, root: Path, read_between: bool) -> None:
-    """A directory that is deleted and made again, over and over, is told each time."""
+    """A directory that is deleted and made again, repeatedly, is reported each time."""
     lines: list[str] = []
     for _ in range(50):
         (root / "d").mkdir()
@@ -311,7 +311,7 @@ def test_child_of_a_deleted_parent(
 def test_moved_out_and_removed(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
-    """What left the tree and is changed, deleted and made anew there is not told."""
+    """Changes of a directory that has left the tree are not reported."""
     _fill(root / "d")
     consumer.read()
     (root / "d").rename(tmp_path / "d")
@@ -358,7 +358,7 @@ def test_explicit_watch_inside(consumer: churn.Consumer, root: Path) -> None:
 
 
 def test_unnamed_file(consumer: churn.Consumer, root: Path) -> None:
-    """A file that gets its name only when it is complete is told as created."""
+    """A file that gets its name only when it is complete is reported as created."""
     libc = ctypes.CDLL(None, use_errno=True)
     unnamed = getattr(os, "O_TMPFILE", 0o20000000 | os.O_DIRECTORY)  # PyPy has none
     try:
@@ -387,7 +387,7 @@ def test_hard_links(consumer: churn.Consumer, root: Path, tmp_path: Path) -> Non
 
 
 def test_file_instead_of_directory(consumer: churn.Consumer, root: Path) -> None:
-    """A name that is a directory and a file by turns is told each time."""
+    """A name that is a directory and a file by turns is reported each time."""
     for _ in range(20):
         _fill(root / "x")
         subprocess.run(["rm", "-r", root / "x"], check=True)
@@ -411,7 +411,7 @@ def _names(count: int) -> Sequence[str]:
 
 
 def test_many_files(consumer: churn.Consumer, root: Path) -> None:
-    """A directory of many long names is told whole, whether seen or found."""
+    """All of many long names are reported, by events and by a scan."""
     (root / "d").mkdir()
     for name in _names(1000):
         os.mknod(root / "d" / name)

@@ -336,7 +336,7 @@ def test_a_way_that_is_forgotten_leaves_no_watch(
 def test_a_mount_over_a_step_is_found_when_asked_for(
     watched: Watched, tmp_path: Path
 ) -> None:
-    """What leads to a mount point or below it is resolved anew."""
+    """Ways to a mount point, or below it, are resolved anew."""
     (tmp_path / "a/root").mkdir(parents=True)
     way = watched.follow(tmp_path / "a/root")
     beside = watched.follow(tmp_path)
@@ -356,7 +356,7 @@ def test_a_root_that_is_lost_and_found_keeps_its_watch(tmp_path: Path) -> None:
     path = str(tmp_path)
     top = Top(path, path)
     with INotify(nonblocking=True) as inotify:
-        watches = Watches(inotify, masks.ALL_EVENTS)
+        watches = Watches(inotify, masks.ALL_EVENTS, 16384)
         wd = watches.add(path)
         watches.assign(wd, top)
         assert watches.hold(path, int(flags.MOVE_SELF)) == wd

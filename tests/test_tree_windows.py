@@ -203,18 +203,18 @@ def test_change_in_a_window(
     after_listing: AfterListing,
     case: str,
 ) -> None:
-    """What happens before the mark is told as if it had been there to be listed."""
+    """A change before the fence is reported as if the scan had listed its result."""
     changes, lines = IN_A_WINDOW[case]
     os.mknod(tmp_path / "other")
     (root / "d" / "sub").mkdir(parents=True)
     os.mknod(root / "d" / "file")
     after_listing(root / "d", lambda: [change(root / "d") for change in changes])
-    first, *told = consumer.lines()
+    first, *reported = consumer.lines()
     assert first == "CREATE | ISDIR /d"
     expected = {"CREATE /d/file, synthetic", "CREATE | ISDIR /d/sub, synthetic"}
     expected -= {line[1:] for line in lines if line[0] == "-"}
     expected |= {line for line in lines if line[0] != "-"}
-    assert sorted(told) == sorted(expected)
+    assert sorted(reported) == sorted(expected)
 
 
 @pytest.mark.usefixtures("in_steps")
@@ -247,7 +247,7 @@ def test_look_at_what_is_just_being_exchanged(
 
 @pytest.mark.usefixtures("in_steps")
 def test_deletion_before_a_listing(consumer: churn.Consumer, root: Path) -> None:
-    """What is deleted when the watch is there already is not told, nor is that."""
+    """A file that is deleted before it was listed is not reported, nor its deletion."""
     (root / "d").mkdir()
     for name in ("file", "other"):
         os.mknod(root / "d" / name)
@@ -266,7 +266,7 @@ def test_deletion_before_a_listing(consumer: churn.Consumer, root: Path) -> None
 def test_renames_into_a_window(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:
-    """What is renamed into a directory before its mark is one event, each of it."""
+    """Each rename into a directory before its fence is one event."""
     for name in ("one", "two", "three"):
         os.mknod(root / name)
     consumer.read()
@@ -274,7 +274,7 @@ def test_renames_into_a_window(
 
     def change() -> None:
         (root / "one").rename(root / "d" / "one")
-        # Of the name that the rename replaces nothing has been told.
+        # The name that the rename replaces was not reported.
         os.mknod(root / "d" / "two")
         (root / "two").rename(root / "d" / "two")
         (root / "three").rename(root / "d" / "three")
@@ -301,7 +301,7 @@ def test_rename_into_a_window_that_is_not_valid(
     kind: Callable[[Path], None],
     late: bool,
 ) -> None:
-    """What is renamed into a directory that moves before its mark is found there."""
+    """A file renamed into a directory that moves before its fence is found there."""
     consumer.halves_are_sure = False
     kind(root / "old")
     (root / "gone").mkdir()
@@ -364,7 +364,7 @@ def test_rename_into_a_window_that_only_seems_not_valid(
 def test_rename_through_a_window(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:
-    """What is renamed into a directory and on before its mark is two renames."""
+    """A rename into a directory and on, before its fence, is two renames."""
     os.mknod(root / "old")
     consumer.read()
     (root / "d").mkdir()
@@ -386,7 +386,7 @@ def test_rename_through_a_window(
 def test_rename_through_a_window_before_the_directory_moves(
     consumer: churn.Consumer, root: Path
 ) -> None:
-    """What moves a directory after its mark says nothing of the time before."""
+    """A move of a directory after its fence does not concern the time before."""
     os.mknod(root / "old")
     consumer.read()
     (root / "d").mkdir()
@@ -438,7 +438,7 @@ def test_new_directory_through_a_window(
 
 @pytest.mark.usefixtures("in_steps")
 def test_rename_to_where_a_root_was(root: Path, tmp_path: Path) -> None:
-    """What is renamed to where a root was has left, also when MOVE_SELF is late."""
+    """A directory renamed to a former root's place has left; MOVE_SELF may be late."""
     other = tmp_path / "other"
     other.mkdir()
     os.mknod(other / "old")
@@ -482,7 +482,7 @@ def test_rename_to_where_a_root_was(root: Path, tmp_path: Path) -> None:
 def test_overflow_in_a_window(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:
-    """When the queue overflows before a mark, no rename into the window is told."""
+    """If the queue overflows before a fence, no rename into the window is reported."""
     for name in ("old", "busy"):
         os.mknod(root / name)
     consumer.read()
@@ -507,7 +507,7 @@ def test_overflow_in_a_window(
 
 
 def test_file_that_comes_and_goes_unread(root: Path) -> None:
-    """What happened to a file root before it was found is not reported again."""
+    """Events of a file root before it was found are not reported again."""
     file = root / "file"
     with TreeWatcher(file, missing_ok=True) as watcher:
         os.mknod(file)
@@ -539,7 +539,7 @@ def test_read_ends_while_things_go_on(consumer: churn.Consumer, root: Path) -> N
 
 
 def test_change_after_a_mark(consumer: churn.Consumer, root: Path) -> None:
-    """What happens in a directory after its mark is told as the kernel tells it."""
+    """Events of a directory behind its fence are reported as the kernel queues them."""
     (root / "d").mkdir()
     inotify = consumer.watcher._inotify_cffi.inotify
 
@@ -724,10 +724,10 @@ def test_close_leaves_no_garbage(root: Path) -> None:
 
 
 @pytest.mark.skipif(
-    sys.implementation.name == "pypy", reason="PyPy does not tell what it keeps"
+    sys.implementation.name == "pypy", reason="PyPy does not show what it keeps"
 )
 def test_close_lets_go_of_what_could_not_be_listed(root: Path) -> None:
-    """What was to be looked at is let go of, too, when a watcher is closed."""
+    """A closed watcher keeps no directory that was to be scanned."""
     gc.collect()
     before = _directories()
     watcher = TreeWatcher(root)
@@ -808,7 +808,7 @@ def test_two_directories_of_a_root_that_is_elsewhere(
 
 
 def test_look_beside_a_root_that_is_elsewhere(root: Path, tmp_path: Path) -> None:
-    """What is looked at when a root is found to be gone is told all the same."""
+    """A directory that is scanned while its root is found gone is still reported."""
     (tmp_path / "above").mkdir()
     gone = tmp_path / "above" / "root"
     gone.mkdir()
@@ -891,12 +891,12 @@ with TreeWatcher(root) as watcher:
         # Another processor may be about to queue its MOVE_SELF.
         return sorted(read(timeout), key=lambda event: event.mask == flags.MOVE_SELF)
     vars(watcher._inotify_cffi.inotify)["read"] = read_late
-    told = [churn.in_words(event, root) for event in watcher.read(timeout=0)]
-    assert told == [
+    reported = [churn.in_words(event, root) for event in watcher.read(timeout=0)]
+    assert reported == [
         "MOVED_FROM | ISDIR /a/loop/a",
         "MOVED_FROM | ISDIR /a",
         "CREATE | ISDIR /new",
-    ], told
+    ], reported
     assert len(churn.kernel_watches(watcher)) == 2
 """,
 }
@@ -906,7 +906,7 @@ with TreeWatcher(root) as watcher:
 def test_mounts(
     run_python: RunPython, mount_namespace: list[str], root: Path, case: str
 ) -> None:
-    """What a mount hides is gone, though no event tells it; what goes is gone once."""
+    """Content that a mount hides is reported gone, without an event, and only once."""
     run_python(MOUNTS + MOUNTS_CASES[case], TESTS, root, prefix=mount_namespace)
 
 
@@ -1026,7 +1026,7 @@ def test_read_that_ends_before_a_rename_is_sure(
 def test_rename_over_and_on_of_what_is_not_watched_yet(
     consumer: churn.Consumer, root: Path
 ) -> None:
-    """A directory that replaced another is followed also where no watch tells it."""
+    """A directory that replaced another is followed, even if no event reports it."""
     (root / "y").mkdir()
     consumer.read()
     (root / "x").mkdir()
@@ -1070,7 +1070,7 @@ def test_rename_over_and_on_of_what_is_to_be_looked_at_again(
 def test_read_that_ends_as_what_is_looked_at_leaves(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
-    """What was listed in another directory is not told of the one that was there."""
+    """Names listed in another directory are not reported for the one before it."""
     (tmp_path / "other").mkdir()
     os.mknod(tmp_path / "other" / "file")
     (root / "d").mkdir()
@@ -1117,7 +1117,7 @@ def test_change_after_an_exchange_of_files(
     change: Callable[[Path], None],
     lines: list[str],
 ) -> None:
-    """Of two files that were exchanged, what happens next to one is told in place."""
+    """After an exchange of two files, an event of one is reported in its order."""
     consumer.halves_are_sure = False
     for name in ("x", "y"):
         os.mknod(root / name)
@@ -1157,7 +1157,7 @@ def test_doubt_in_a_directory_that_just_moves(
 def test_change_within_an_exchange_of_files(
     consumer: churn.Consumer, root: Path
 ) -> None:
-    """What happens between the two renames of an exchange does not hide it."""
+    """Events between the two renames of an exchange do not hide it."""
     consumer.halves_are_sure = False
     for name in ("x", "y", "z"):
         os.mknod(root / name)
@@ -1204,7 +1204,7 @@ def test_leaving_after_an_exchange_of_files(
 def test_exchange_with_what_is_looked_at(
     consumer: churn.Consumer, root: Path, after_listing: AfterListing
 ) -> None:
-    """A directory that changes places with one not told of yet is told in its place."""
+    """A directory exchanged for an unreported one is reported at its new place."""
     consumer.halves_are_sure = False
     (root / "a" / "in_a").mkdir(parents=True)
     consumer.read()
@@ -1221,7 +1221,7 @@ def test_exchange_with_what_is_looked_at(
 def test_change_after_an_exchange_with_a_new_directory(
     consumer: churn.Consumer, root: Path
 ) -> None:
-    """A directory that came for one that nothing is watched in is told as one."""
+    """A directory that was exchanged for an unwatched one is reported once."""
     consumer.halves_are_sure = False
     (root / "y").mkdir()
     consumer.read()
@@ -1241,7 +1241,7 @@ def test_change_after_an_exchange_with_a_new_directory(
 def test_change_after_an_exchange_with_outside(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
-    """What happens to what came for something that left is told in its place."""
+    """Events of a thing that replaced another are reported in their order."""
     for path in (tmp_path / "other", root / "y"):
         os.mknod(path)
     consumer.read()
@@ -1295,7 +1295,7 @@ def test_other_renames_after_an_exchange(consumer: churn.Consumer, root: Path) -
 def test_change_of_what_came_by_an_exchange(
     consumer: churn.Consumer, root: Path
 ) -> None:
-    """What happens to a directory whose rename is undecided is told after it."""
+    """Events of a directory whose rename is ambiguous are reported after it."""
     consumer.halves_are_sure = False
     for name in ("x", "y"):
         (root / name).mkdir()
@@ -1312,7 +1312,7 @@ def test_change_of_what_came_by_an_exchange(
 def test_exchange_and_the_directory_around_it_leaves(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
-    """Of an exchange in a directory that leaves next nothing is told any more."""
+    """An exchange in a directory that leaves next is not reported."""
     consumer.halves_are_sure = False
     for name in ("x", "y"):
         (root / "p" / name).mkdir(parents=True)
@@ -1346,7 +1346,7 @@ def test_doubt_in_a_directory_that_goes(
 
 
 def test_rename_into_a_root_that_goes_meanwhile(root: Path, tmp_path: Path) -> None:
-    """What was renamed into a root that is gone before it is sure has left."""
+    """A directory renamed into a root that is gone before the decision has left."""
     other = tmp_path / "other"
     other.mkdir()
     with churn.Consumer(root, other) as consumer:
@@ -1380,7 +1380,7 @@ def test_rename_into_a_root_that_goes_meanwhile(root: Path, tmp_path: Path) -> N
 def test_what_left_before_its_directory_was_replaced(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
-    """A file that left a directory is told before another takes its place."""
+    """A file that left a directory is reported before another takes its place."""
     for name in ("d", "new"):
         (root / name).mkdir()
     os.mknod(root / "d" / "file")
@@ -1396,7 +1396,7 @@ def test_what_left_before_its_directory_was_replaced(
 def test_what_left_before_its_directory_went(
     consumer: churn.Consumer, root: Path, tmp_path: Path
 ) -> None:
-    """A file that left a directory is told before the directory is told as gone."""
+    """A file that left a directory is reported before the directory's end."""
     for name in ("d", "e", "f"):
         (root / name).mkdir()
         os.mknod(root / name / "file")
@@ -1415,7 +1415,7 @@ def test_what_left_before_its_directory_went(
 
 
 def test_root_that_goes_between_two_halves(root: Path, tmp_path: Path) -> None:
-    """What came from a root that has just gone came from outside."""
+    """A rename from a root that has just gone is one from outside."""
     other = tmp_path / "other"
     other.mkdir()
     os.mknod(root / "file")
@@ -1445,7 +1445,7 @@ def test_root_that_goes_between_two_halves(root: Path, tmp_path: Path) -> None:
 def test_directory_that_moves_below_itself(
     consumer: churn.Consumer, root: Path, over: bool
 ) -> None:
-    """When an event must be missing it is told as an overflow, and all told anew."""
+    """If an event must be missing, that is an overflow, and all is reported anew."""
     consumer.halves_are_sure = False
     (root / "x" / "p").mkdir(parents=True)
     consumer.read()
@@ -1466,7 +1466,7 @@ def test_directory_that_moves_below_itself(
 def test_directory_that_moves_below_itself_under_two_names(
     root: Path, tmp_path: Path
 ) -> None:
-    """What one event would decide for two roots is told anew of both."""
+    """If one event would decide for two roots, both are reported anew."""
     (tmp_path / "link").symlink_to(root)
     (root / "x" / "p").mkdir(parents=True)
     (root / "y").mkdir()

@@ -48,7 +48,7 @@ def run() -> Run[Any]:
 
 @pytest.fixture
 def folder(inotify: INotify, tmp_path: Path) -> Path:
-    """A folder of which the instance tells what is created in it."""
+    """A folder; the instance reports creations in it."""
     inotify.add_watch(tmp_path, flags.CREATE)
     return tmp_path
 
@@ -167,7 +167,7 @@ def test_is_a_checkpoint(
 
 
 def test_async_for(inotify: INotify, folder: Path, run: Run[None]) -> None:
-    """An iteration gives every event until it is closed, whoever wakes it."""
+    """An iteration returns every event until it is closed, despite any wake."""
     found: list[str] = []
 
     async def main() -> None:
@@ -188,7 +188,7 @@ def test_async_for(inotify: INotify, folder: Path, run: Run[None]) -> None:
 def test_iteration_that_is_cancelled(
     inotify: INotify, folder: Path, run: Run[None], names: Names
 ) -> None:
-    """What an iteration read and did not give is left to the next read."""
+    """Events that an iteration did not return are left for the next read."""
 
     async def main() -> None:
         with trio.CancelScope() as scope:
@@ -456,7 +456,7 @@ def test_robbed(
 def test_await_readable(
     inotify: INotify, folder: Path, run: Run[None], names: Names
 ) -> None:
-    """It tells of an event without taking it, and False when time ran out."""
+    """It returns True at an event, without taking it, and False at a timeout."""
     results: list[bool] = []
 
     async def main() -> None:

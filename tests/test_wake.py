@@ -36,7 +36,7 @@ ROUNDS = 300
 
 @pytest.fixture
 def watched(inotify: INotify, tmp_path: Path) -> INotify:
-    """An instance that tells what is created in tmp_path."""
+    """An instance that reports creations in tmp_path."""
     inotify.add_watch(tmp_path, flags.CREATE)
     return inotify
 
@@ -108,7 +108,7 @@ def test_ends_the_delay_after_an_event(
 def test_news_for_another(
     watched: INotify, tmp_path: Path, in_thread: InThread, until_waiting: UntilWaiting
 ) -> None:
-    """What lets all waits look again does not end the delay of one."""
+    """A recheck of all waits does not end the delay of one."""
     instance = pointer_of(instance_of(watched))
     events = in_thread(lambda: watched.read(read_delay=3_600_000))
     until_waiting(watched)
@@ -241,14 +241,14 @@ def test_a_flag_and_a_wake(
     timeout: float | None,
     with_events: bool,
 ) -> None:
-    """Who looks at a flag before every read() misses no wake() that follows it."""
-    told = [0]
+    """A loop that tests a flag before every read() misses no wake()."""
+    reported = [0]
     seen: SimpleQueue[int] = SimpleQueue()
 
     def look() -> list[str]:
         found = []
         for number in range(1, ROUNDS + 1):
-            while told[0] < number:
+            while reported[0] < number:
                 found += watched.read(timeout)
             seen.put(number)
         return [event.name for event in found]
@@ -257,7 +257,7 @@ def test_a_flag_and_a_wake(
     for number in range(1, ROUNDS + 1):
         if with_events:
             (tmp_path / str(number)).touch()
-        told[0] = number
+        reported[0] = number
         watched.wake()
         assert seen.get(timeout=60) == number
     rest = [event.name for event in watched.read(timeout=0)]

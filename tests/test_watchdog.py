@@ -106,7 +106,7 @@ def test_new_directories(recorder: Recorder, root: Path) -> None:
 
 
 def test_moves_below(recorder: Recorder, root: Path) -> None:
-    """What is in a directory moves with it, as it was when it was renamed."""
+    """The content of a directory moves with it, as it was at the rename."""
     os.rename(root / "d", root / "x")
     os.rename(root / "x", root / "y")
     assert _last(recorder, root) == [
@@ -120,7 +120,7 @@ def test_moves_below(recorder: Recorder, root: Path) -> None:
 
 
 def test_left_the_tree(recorder: Recorder, root: Path, tmp_path: Path) -> None:
-    """What leaves the tree is deleted, with all that is in it, and comes with it."""
+    """A rename out of the tree is a deletion of everything; back, a creation."""
     os.rename(root / "d", tmp_path / "d")
     os.rename(tmp_path / "d", root / "back")
     assert _last(recorder, root) == [
@@ -272,7 +272,7 @@ def paths_below(root: str) -> set[str]:
 
 
 class Consumer(FileSystemEventHandler):  # type: ignore[misc, unused-ignore]
-    """Keeps the paths that it is told of, and notes what does not apply."""
+    """Applies the events to a set of paths, and notes those that do not apply."""
 
     def __init__(self, root: str) -> None:
         self.paths = paths_below(root)

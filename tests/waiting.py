@@ -1,4 +1,4 @@
-"""What no public name says of an instance: who waits for it, and what is kept."""
+"""Facts without a public name about an instance: its waits, and kept events."""
 
 from __future__ import annotations
 

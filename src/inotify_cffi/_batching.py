@@ -1,7 +1,7 @@
-"""When a batch ends, and what is in it: without waiting, without threads or tasks.
+"""The end and the content of batches, without waits, threads or tasks.
 
-`Batcher.steps` asks for events by yielding for how long to wait for them, and is
-given what `TreeWatcher.read` or `aread` returned.
+`Batcher.steps` requests events by yielding the time to wait for them, and is
+given the result of `TreeWatcher.read` or `aread`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
 from ._beginning import wanted
+from ._change import Change, Settings
 from ._completing import Completion
 from ._last_state import LastState, Moment
 from ._names import Names
-from ._net import Change, Settings
 
 if TYPE_CHECKING:
     from ._nodes import File
@@ -33,7 +33,7 @@ class Options(NamedTuple):
     complete: bool
     initial: bool
     is_wanted: Callable[[str], bool] | None
-    """Which files are asked for; None: directories, too."""
+    """Which files are reported; None: all, and directories, too."""
 
 
 class Batcher:
@@ -47,11 +47,11 @@ class Batcher:
         self._is_over = is_over
         self._completion = Completion(names) if options.complete else None
         self._initial = options.initial
-        self._is_different = False  # perhaps, from what was said last
+        self._is_different = False  # perhaps, from the last report
         self._last = LastState(names)
 
     def steps(self) -> Steps:
-        """Return the next batch; an empty one when time runs out; None at the end."""
+        """Return the next batch; an empty one at the timeout; None at the end."""
         if self._initial:
             changes = yield from self._take_state()
             self._initial = False
@@ -73,7 +73,7 @@ class Batcher:
                 return []
 
     def _patience(self, end: float | None) -> float | None:
-        """Return how long to wait for an event, in milliseconds."""
+        """Return the time to wait for an event, in milliseconds."""
         left = None if end is None else max(0.0, end - time.monotonic())
         if self._completion is not None:
             due = self._completion.seconds_left()

@@ -1,11 +1,11 @@
-"""Which files are complete: nobody has them open for writing.
+"""Which files are complete: no process has them open for writing.
 
-The kernel is asked by a lease, and is asked again when an event comes of the file.
-CLOSE_WRITE is that event for most; but it is queued before the kernel counts the
-writer off (`__fput` in fs/file_table.c), and there are closings of which no event
-comes: of a file that was opened by a name outside the trees, or by none (O_TMPFILE).
-So a file that was not seen to be written to by its name, the only one it has, is
-asked about again after a while, too.
+A lease shows it, and is tried again at each event of the file. For most files that is
+CLOSE_WRITE. But the kernel queues CLOSE_WRITE before it decrements the count of writers
+(`__fput` in fs/file_table.c). And some closings have no event: those of a file that was
+opened by a name outside the trees, or without a name (O_TMPFILE). So unless a file has
+one name, and an event showed that it was written to by that name, the lease is also
+tried again after a while.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CLOSE_WRITE = int(flags.CLOSE_WRITE)
 
 _FIRST_DELAY = 0.01  # seconds
 _LONGEST_DELAY = 2.0
-# How long nothing must have come of a file, where a lease cannot be had.
+# How long a file must have no event, if no lease can be had.
 _QUIET = 1.0
 _ROUNDS = 3
 
@@ -47,29 +47,29 @@ class _Wait:
 
 
 class Completion:
-    """The files of which nothing is said, because they are not complete."""
+    """The files that are not reported, because they are not complete."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
         self._held: dict[File, _Wait] = {}
 
     def seconds_left(self) -> float | None:
-        """Return when files have to be asked about without an event; None: never."""
+        """Return when files have to be checked without an event; None: never."""
         dues = [wait.due for wait in self._held.values() if wait.due is not None]
         return max(0.0, min(dues) - time.monotonic()) if dues else None
 
     def ask(
         self, take: Callable[[list[TreeEvent]], None]
     ) -> Generator[float, list[TreeEvent], frozenset[File]]:
-        """Return the files to hold back. What is not among them is complete.
+        """Return the files to hold back. All others are complete.
 
-        All that was written to it has been taken then, too: the events are read again
-        after the kernel was asked, and what has one among them is asked about again.
+        All events of their writing have been taken then: the queue is read again after
+        the lease, and a file with an event in that read is checked again.
         """
         complete: set[File] = set()
         for _ in range(_ROUNDS):
             held, self._held = self._held, {}
-            for file, path in self._names.unsaid_files():
+            for file, path in self._names.unreported_files():
                 if file.last or file not in complete:
                     wait = self._ask(file, path, held.get(file))
                     if wait is None:
@@ -81,13 +81,13 @@ class Completion:
             if not events:
                 break
             take(events)
-        for file, _ in self._names.unsaid_files():
+        for file, _ in self._names.unreported_files():
             if file.last or file not in complete:
                 self._held.setdefault(file, _Wait(_FIRST_DELAY))
         return frozenset(self._held)
 
     def _ask(self, file: File, path: str, before: _Wait | None) -> _Wait | None:
-        """Return how to wait for a file; None: it is complete."""
+        """Return the reason to hold a file back; None: it is complete."""
         last, file.last = file.last, 0
         is_due = before is not None and before.due is not None
         if before is not None and not last and not before.is_over():

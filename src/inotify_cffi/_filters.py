@@ -6,7 +6,9 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Callable, Union
+from typing import Union
+
+from ._gitignore import GitIgnore
 
 Globs = Union[str, Iterable[str]]
 
@@ -54,11 +56,69 @@ _WILD = re.compile(r"[*?\[]")
 _LAST_WILD = re.compile(r"[*?\]]")
 
 
+class Glob:
+    """A glob of paths: ``*``, ``?``, ``[a-z]``, ``[!a]``, and ``**`` for directories.
+
+    With a slash in it, but at its end, it is matched with the path below the root;
+    else with the last name. With a slash at its end it matches only directories.
+
+    >>> [Glob("x/**/*.py").matches(path) for path in ("x/a.py", "x/y/a.py", "y/a.py")]
+    [True, True, False]
+    >>> [Glob("x/").matches("y/x", is_directory=kind) for kind in (True, False)]
+    [True, False]
+    """
+
+    def __init__(self, glob: str) -> None:
+        self.only_directories = glob.endswith("/")
+        glob = glob.rstrip("/") if self.only_directories else glob
+        self._is_path = "/" in glob
+        self._parts = [
+            None if part == "**" else re.compile(fnmatch.translate(part)).match
+            for part in glob.lstrip("/").split("/")
+        ]
+
+    def matches(self, below_root: str, *, is_directory: bool = False) -> bool:
+        """Whether a path matches that is written as it is below its root."""
+        if self.only_directories and not is_directory:
+            return False
+        names = below_root.split("/") if self._is_path else [_last_name(below_root)]
+        # Which parts of the glob the names so far lead to: so the cost is that of
+        # their product, however many ** there are.
+        states = self._skip({0})
+        for name in names:
+            after = set()
+            for state in states:
+                if state < len(self._parts):
+                    match = self._parts[state]
+                    if match is None:
+                        after.add(state)
+                    elif match(name):
+                        after.add(state + 1)
+            states = self._skip(after)
+        return len(self._parts) in states
+
+    def _skip(self, states: set[int]) -> set[int]:
+        """Let each ``**`` stand for no name as well."""
+        skipped = set(states)
+        for state in states:
+            while state < len(self._parts) and self._parts[state] is None:
+                state += 1
+                skipped.add(state)
+        return skipped
+
+
 class Matcher:
     """Whether a path, or the last name in it, matches one of several globs.
 
-    A glob without a slash is matched with the name; one with a slash with the path
-    below the root, where ``**`` stands for any number of directories.
+    A glob without a slash is matched with the name; one with a slash as `Glob` does.
+
+    Parameters:
+        globs: the globs.
+        roots: what is watched; globs are matched with what is below these.
+        argument: where the globs were given, for messages.
+
+    Raises:
+        ValueError: one is empty.
     """
 
     def __init__(self, globs: Globs, roots: Sequence[str], argument: str) -> None:
@@ -77,12 +137,17 @@ class Matcher:
         self._ends = tuple({ends[glob] for glob in wild if not starts[glob]})
         self._match = re.compile("|".join(map(fnmatch.translate, wild))).match
         self._has_wild = bool(wild)
-        self._paths = [glob.strip("/").split("/") for glob in given if "/" in glob]
+        self._paths = [Glob(glob) for glob in given if "/" in glob]
         self._roots = [root.rstrip("/") + "/" for root in roots]
 
-    def matches(self, path: str) -> bool:
-        """Whether a path matches."""
-        name = path[path.rfind("/") + 1 :]
+    def matches(self, path: str, *, is_directory: bool | None = None) -> bool:
+        """Whether a path matches.
+
+        Parameters:
+            path: without a slash at its end.
+            is_directory: None: find out, where a glob depends on it.
+        """
+        name = _last_name(path)
         if name in self._plain or (
             (name.startswith(self._starts) or name.endswith(self._ends))
             and self._has_wild
@@ -91,13 +156,22 @@ class Matcher:
             return True
         if not self._paths:
             return False
-        names = below(path, self._roots).split("/")
-        return any(_path_matches(names, glob) for glob in self._paths)
+        if is_directory is None:
+            asks = any(glob.only_directories for glob in self._paths)
+            is_directory = asks and is_one(path)
+        relative = below(path, self._roots)
+        return any(
+            glob.matches(relative, is_directory=is_directory) for glob in self._paths
+        )
 
     def matching(self, directory: str, names: list[str]) -> list[str]:
-        """Return which of the names in a directory match."""
+        """Return which of the names of files in a directory match."""
         if self._paths:
-            return [name for name in names if self.matches(f"{directory}/{name}")]
+            return [
+                name
+                for name in names
+                if self.matches(f"{directory}/{name}", is_directory=False)
+            ]
         plain, starts, ends = self._plain, self._starts, self._ends
         return [
             name
@@ -111,97 +185,35 @@ class Matcher:
         ]
 
 
+def _last_name(path: str) -> str:
+    return path[path.rfind("/") + 1 :]
+
+
 def below(path: str, roots: Sequence[str]) -> str:
-    """Return a path as it is below the innermost root that it is in."""
+    """Return a path relative to its innermost root.
+
+    For a root itself, that is its last name.
+
+    Parameters:
+        path: without a slash at its end.
+        roots: each with a slash at its end.
+    """
+    if path + "/" in roots:
+        return _last_name(path)
     inside = [len(root) for root in roots if path.startswith(root)]
     return path[max(inside) :] if inside else path
 
 
-def _path_matches(names: Sequence[str], glob: Sequence[str]) -> bool:
-    if not glob:
-        return not names
-    if glob[0] == "**":
-        rest = glob[1:]
-        return any(_path_matches(names[n:], rest) for n in range(len(names) + 1))
-    return (
-        bool(names)
-        and fnmatch.fnmatchcase(names[0], glob[0])
-        and _path_matches(names[1:], glob[1:])
-    )
-
-
-class GitIgnore:
-    """What the .gitignore files of the trees, and of those around them, leave out.
-
-    A file is read once, when something in its directory is first met.
-    """
-
-    def __init__(self, roots: Sequence[str]) -> None:
-        try:
-            import pathspec
-        except ImportError as error:
-            raise ImportError(
-                "gitignore=True needs pathspec: pip install 'inotify-cffi[gitignore]'"
-            ) from error
-        self._read_lines: Callable[[Iterable[str]], Any]
-        self._read_lines = pathspec.GitIgnoreSpec.from_lines
-        self._specs: dict[str, Any] = {}
-        self._tops = {os.path.abspath(root): _top(root) for root in roots}
-
-    def ignores(self, path: str) -> bool:
-        full = os.path.abspath(path)
-        is_directory = getattr(path, "is_directory", None)
-        if is_directory is None:
-            is_directory = os.path.isdir(path) and not os.path.islink(path)
-        ignored = False
-        for directory in self._directories(full):
-            spec = self._spec(directory)
-            if spec is not None:
-                relative = os.path.relpath(full, directory) + "/" * bool(is_directory)
-                include = spec.check_file(relative).include
-                ignored = ignored if include is None else include
-        return ignored
-
-    def _directories(self, full: str) -> list[str]:
-        """Return the directories whose .gitignore counts: outer ones first."""
-        inside = [
-            top for root, top in self._tops.items() if full.startswith(root + "/")
-        ]
-        directories = []
-        directory = os.path.dirname(full)
-        while inside and len(directory) >= len(min(inside, key=len)):
-            directories.append(directory)
-            if directory == os.path.dirname(directory):
-                break
-            directory = os.path.dirname(directory)
-        return directories[::-1]
-
-    def _spec(self, directory: str) -> Any:
-        if directory not in self._specs:
-            try:
-                with open(
-                    os.path.join(directory, ".gitignore"), errors="surrogateescape"
-                ) as lines:
-                    self._specs[directory] = self._read_lines(lines.read().splitlines())
-            except OSError:
-                self._specs[directory] = None
-        return self._specs[directory]
-
-
-def _top(root: str) -> str:
-    """Return the repository that a root is in; the root where it is in none."""
-    directory = os.path.abspath(root)
-    while True:
-        if os.path.exists(os.path.join(directory, ".git")):
-            return directory
-        above = os.path.dirname(directory)
-        if above == directory:
-            return os.path.abspath(root)
-        directory = above
+def is_one(path: str) -> bool:
+    """Whether a path is a directory's: as what was read of it says, or the disk."""
+    is_directory = getattr(path, "is_directory", None)
+    if is_directory is None:
+        return os.path.isdir(path) and not os.path.islink(path)
+    return bool(is_directory)
 
 
 class Exclusion:
-    """What is left out: by globs, and by .gitignore files."""
+    """Whether a path is left out: by globs, and by .gitignore files."""
 
     def __init__(self, ignore: Matcher | None, gitignore: GitIgnore | None) -> None:
         self._ignore = ignore
@@ -216,8 +228,13 @@ class Exclusion:
                 self._known.clear()
             answer = self._known[path] = (
                 self._ignore is not None and self._ignore.matches(path)
-            ) or (self._gitignore is not None and self._gitignore.ignores(path))
+            ) or self._is_ignored_by_git(path)
         return answer
+
+    def _is_ignored_by_git(self, path: str) -> bool:
+        return self._gitignore is not None and self._gitignore.ignores(
+            path, is_directory=is_one(path)
+        )
 
     def remaining(self, directory: str, names: list[str]) -> list[str]:
         """Return which names of files in a directory are not left out."""
@@ -236,8 +253,17 @@ def exclusion(
     """Return the function that decides what is left out; None: nothing is."""
     globs = None if ignore is None else _as_tuple(ignore, "ignore")
     matcher = Matcher(globs, roots, "ignore") if globs else None
-    git = GitIgnore(roots) if gitignore else None
+    git = _git_ignore(roots) if gitignore else None
     return Exclusion(matcher, git) if matcher or git else None
+
+
+def _git_ignore(roots: Sequence[str]) -> GitIgnore:
+    try:
+        return GitIgnore(roots)
+    except ImportError as error:
+        raise ImportError(
+            "gitignore=True needs pathspec: pip install 'inotify-cffi[gitignore]'"
+        ) from error
 
 
 def _as_tuple(globs: Globs, argument: str) -> tuple[str, ...]:

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     import os
     from typing import Any, Optional, Union
 
+    from ._raw_event import Event
+
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
     Milliseconds = Optional[float]
     BytesLike = Any
+    RawEvent = Event
 else:
 
     def __getattr__(name: str) -> object:
@@ -26,6 +29,10 @@ else:
             "Milliseconds": typing.Optional[float],
             "BytesLike": typing.Any,
         }
+        if name == "RawEvent":
+            from ._raw_event import Event
+
+            return Event
         if name not in made:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return made[name]

@@ -182,6 +182,8 @@ if sys.implementation.name == "pypy":
                 if self._kept and self._batches():
                     return 1
             queued: int = lib.instance_queued_bytes(self.pointer)
+            if not queued:
+                queued = lib.wait_mounts_changed(self.pointer)
             return 1 if queued > 0 else queued
 
         def _append(self, events: list[Any], read: Any, *more: bool) -> int:

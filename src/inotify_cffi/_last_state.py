@@ -40,7 +40,7 @@ class LastState:
         updates the ctime, and so do changes of its attributes, links and renames.
         """
         above, name = os.path.split(path)
-        if (was_in, name) in self._names.stale:
+        if self._names.is_stale(was_in, name):
             return False
         try:
             if above not in self._inodes:

@@ -1,9 +1,9 @@
-"""The directories of a mirror: the names in them, and what was touched of late.
+"""The directories of a mirror: the names in them, and the recent changes.
 
 A directory holds the names of its files in one string. That takes the length of a
-name and one byte for each, where a dict takes 100 bytes and more; and a tree has
-many files, of which few change. What changes is laid over that, in a dict, until it
-is folded in: so both the former state and the present one can be asked.
+name and one byte for each; a dict takes 100 bytes and more. A tree has many files, of
+which few change. The changes are in a dict over the string, until they are folded into
+it: so both the former state and the present one can be read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SEPARATOR = "/"  # no name has it
 class File:
     """A file that was touched since the last difference."""
 
-    __slots__ = ("found", "last", "modified", "origin", "replaced")
+    __slots__ = ("found", "last", "modified", "origin")
 
     def __init__(
         self, origin: Place | None, *, modified: bool = False, found: bool = False
@@ -33,34 +33,31 @@ class File:
         """Where it was at the last difference; None: it was not there."""
         self.modified = modified
         self.found = found
-        """A scan found it, so it may be what was there before."""
+        """A scan found it, so it may be the same file as before."""
         self.last = 0
         """The mask of the last event of it."""
-        self.replaced: tuple[Place, Place, File] | None = None
-        """What it replaced when it was last moved: the places from which and to which
-        it came, and the other file."""
 
     def become(self, other: File) -> None:
-        """Be another file."""
+        """Become another file."""
         self.origin, self.modified = other.origin, other.modified
         self.found, self.last = other.found, other.last
 
 
-# Most files that are touched are one of these, of which nothing else has to be known,
-# so that they share one object: making one for each took half of the time.
+# Most touched files are in one of these states, and nothing else has to be known,
+# so they share one object: creating one for each took half of the time.
 NEW = File(None)
-"""A file of a name that was nothing's."""
+"""A file whose name was free before."""
 FOUND = File(None, found=True)
 """The same, found by a scan."""
 REPLACED = File(None)
-"""A file of a name that was another file's."""
+"""A file whose name belonged to another file before."""
 MODIFIED = File(None, modified=True)
 """A file that is where it was."""
 SHARED = frozenset({NEW, FOUND, REPLACED, MODIFIED})
 
 
 class Directory:
-    """A directory that is there, or was at the last difference."""
+    """A directory of the present state, or of the last difference."""
 
     __slots__ = (
         "directories",
@@ -79,9 +76,9 @@ class Directory:
         # As they were at the last difference.
         self.files: str | set[str] = _SEPARATOR
         self.directories: dict[str, Directory] | None = None
-        # What is different now, by name; None: nothing is there, and something was.
+        # The changed names; None: a name that is gone.
         self.touched: dict[str, Entry] | None = None
-        # Where it was at the last difference, if that was elsewhere.
+        # Its place at the last difference, if that was another one.
         self.origin: tuple[Directory, str] | None = None
         self.is_new = False
         self.inode = 0  # unknown
@@ -91,7 +88,9 @@ class Directory:
     def had_file(self, name: str) -> bool:
         files = self.files
         if type(files) is str:
-            return f"/{name}/" in files
+            if len(files) <= _LONGEST:
+                return f"/{name}/" in files
+            files = self.files = set(self.file_names())
         return name in files
 
     def had(self, name: str) -> Directory | bool:
@@ -108,19 +107,22 @@ class Directory:
             return list(files)
         return files[1:-1].split(_SEPARATOR) if len(files) > 1 else []
 
+    def names(self) -> list[str]:
+        return [*self.file_names(), *(self.directories or ())]
+
     def set_file_names(self, names: list[str]) -> None:
         self.files = f"/{_SEPARATOR.join(names)}/" if names else _SEPARATOR
 
     # ---- now -----------------------------------------------------------------
 
     def get(self, name: str) -> Directory | File | bool:
-        """Return what has a name now: True for a file that was not touched."""
+        """Return the present owner of a name: True for an untouched file."""
         if self.touched is not None and name in self.touched:
             return self.touched[name] or False
         return self.had(name)
 
     def entries(self) -> Iterator[tuple[str, Directory | None]]:
-        """Yield the names, each with the directory that it is, if it is one."""
+        """Yield the names, each with its directory, if it is one."""
         touched = self.touched or {}
         for name, directory in (self.directories or {}).items():
             if name not in touched:
@@ -133,7 +135,7 @@ class Directory:
                 yield name, entry if isinstance(entry, Directory) else None
 
     def own(self, name: str) -> Entry:
-        """Return what was touched, as an object of its own."""
+        """Return a touched file as an object of its own."""
         assert self.touched is not None
         entry = self.touched[name]
         if type(entry) is File and entry in SHARED:
@@ -143,10 +145,10 @@ class Directory:
         return entry
 
     def drop_unfounded(self) -> None:
-        """Forget of files that they are modified where there are none.
+        """Forget the modifications of files that do not exist.
 
-        A file may be written to under a name that it just lost. Asking for each whether
-        it is there, when an event comes, takes up to 1 us.
+        A file may be written to under a name that it just lost. Checking each file
+        when its event comes would take up to 1 us.
         """
         touched = self.touched or {}
         modified = [name for name, entry in touched.items() if entry is MODIFIED]
@@ -160,7 +162,7 @@ class Directory:
     # ---- folding ---------------------------------------------------------------
 
     def fold_all(self, touched: dict[str, Entry]) -> None:
-        """Let names be what they are now, from here on."""
+        """Make the present names the former state."""
         came = []
         left = []
         moved = []
@@ -183,7 +185,7 @@ class Directory:
             self._add_files(came)
 
     def fold(self, name: str, entry: Entry) -> None:
-        """Let a name be what it is now, from here on."""
+        """Make the present owner of a name the former one."""
         if self.directories is not None:
             self.directories.pop(name, None)
         if type(entry) is File:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Union
 from ._awaiting import running_backend
 from ._batching import Batcher, Options
 from ._beginning import Trees, begin
+from ._change import Change
 from ._filters import DEFAULT_IGNORE, Globs, Matcher, exclusion
 from ._names import Names
-from ._net import Change
 from .events import flags, masks
 from .mirror import Mirror
 from .tree import TreeWatcher

@@ -1,4 +1,4 @@
-"""`Mirror`: the names in trees, kept true by the events of a `TreeWatcher`."""
+"""`Mirror`: the names in trees, kept up to date by a `TreeWatcher`'s events."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from ._change import Change, Settings, join
 from ._names import Names
-from ._net import Change, Settings, join
 from ._nodes import Directory
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Mirror:
 
     @classmethod
     def of(cls, names: Names) -> Mirror:
-        """Return the mirror of names that others keep true.
+        """Return the mirror of names that other code keeps up to date.
 
         Parameters:
             names: those of a `watch`.
@@ -73,7 +73,7 @@ class Mirror:
         return isinstance(self._names.entry(path), Directory)
 
     def __iter__(self) -> Iterator[str]:
-        """Yield all paths: a directory before what is in it, names in order."""
+        """Yield all paths: a directory before its content, names in order."""
         for root, directory in sorted(self._names.top.entries(), key=_name):
             yield root
             if directory is not None:
@@ -91,13 +91,13 @@ class Mirror:
         return count
 
     def below(self, path: str) -> Iterator[str]:
-        """Yield the paths below a directory: what an event covers.
+        """Yield the paths below a directory, which an event of it concerns.
 
         A rename or a deletion of a directory is one event, for everything below it. Ask
         before the event is applied for the old paths, or after it for the new ones.
 
         Parameters:
-            path: a path in the mirror. Below a file, or an unknown path, is nothing.
+            path: a path in the mirror. For a file, or an unknown path, there are none.
         """
         entry = self._names.entry(path)
         if isinstance(entry, Directory):
@@ -107,7 +107,7 @@ class Mirror:
         """Apply events, in their order.
 
         Parameters:
-            events: what `TreeWatcher.read` returned.
+            events: the result of `TreeWatcher.read`.
 
         Raises:
             ValueError: an event does not apply: events of the watcher were left out, or
@@ -116,9 +116,9 @@ class Mirror:
         self._names.apply(events)
 
     def track(self) -> None:
-        """Begin to record what changes, for `changes`.
+        """Begin to record changes, for `changes`.
 
-        This takes memory for everything that changes, until `changes` is called.
+        This takes memory for each change, until `changes` is called.
         """
         self._names.tracking = True
 

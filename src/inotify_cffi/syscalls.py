@@ -9,37 +9,28 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import sys
-from collections import namedtuple
-from operator import index
+from _operator import index  # operator itself takes longer to import than this
 
 from . import _hints, _parsing
 from ._inotify import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple, NoReturn
+    from typing import NoReturn
 
     from ._hints import Path as Path
-
-    class Event(NamedTuple):
-        wd: int
-        mask: int
-        cookie: int
-        len: int
-        name: str
-
+    from ._raw_event import Event as Event
 else:
-    Event = namedtuple("Event", ["wd", "mask", "cookie", "len", "name"])
-    Event.__doc__ = (
-        "An event, as `read_events` returns it and py-inotify has it, with ``len``."
-    )
-    Event.wd.__doc__ = "The watch descriptor; -1 for ``IN_Q_OVERFLOW``."
-    Event.mask.__doc__ = "Bits of ``IN_*``, which are the kind of event."
-    Event.cookie.__doc__ = "The number that both halves of a rename share; else 0."
-    Event.len.__doc__ = "The length of the padded name, in bytes; 0 without a name."
-    Event.name.__doc__ = "The name in the watched directory, decoded by `os.fsdecode`."
+
+    def __getattr__(name: str) -> object:
+        if name != "Event":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ._raw_event import Event
+
+        globals()["Event"] = Event
+        return Event
+
 
 IN_ACCESS: int = lib.IN_ACCESS
 IN_MODIFY: int = lib.IN_MODIFY
@@ -72,7 +63,7 @@ IN_NONBLOCK: int = lib.IN_NONBLOCK
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
 _LONGEST_EVENT = _parsing.HEADER_SIZE + 256  # NAME_MAX and its NUL
-_parser = _parsing.Parser(Event, True)
+_parser: _parsing.Parser | None = None
 
 
 def encode_path(path: Path) -> bytes:
@@ -182,8 +173,8 @@ def raise_init_error(number: int) -> NoReturn:
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
-        # (Importing resource here would need a descriptor, too.)
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # The soft limit of getrlimit(2). (To import resource needs a descriptor, too.)
+        soft = os.sysconf("SC_OPEN_MAX")
         raise OSError(
             number,
             f"too many open files: this process may have {soft} (RLIMIT_NOFILE); "
@@ -304,7 +295,7 @@ def rm_watch(fd: int, wd: int) -> int:
     return result
 
 
-def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
+def read_events(fd: int, max_bytes: int = 0) -> list[_hints.RawEvent]:
     """Read and parse the queued events: one read(2).
 
     This waits if no event is queued, unless ``fd`` is non-blocking. If a signal
@@ -327,6 +318,7 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
     fd, max_bytes = index(fd), index(max_bytes)
     if max_bytes < 0:
         raise ValueError(f"max_bytes is negative: {max_bytes}")
+    parser = _parser or _make_parser()  # what fails here has read nothing
     queued = lib.call_queued_bytes(fd)
     if queued < 0:
         raise_os_error(-queued)
@@ -343,6 +335,14 @@ def read_events(fd: int, max_bytes: int = 0) -> list[Event]:
         if filled != -errno.EINTR:
             raise_os_error(-filled)
     events: list[Event] = []
-    if _parser.append(events, ffi.buffer(buffer, filled)[:]) != filled:
+    if parser.append(events, ffi.buffer(buffer, filled)[:]) != filled:
         raise_os_error(errno.EIO)
     return events
+
+
+def _make_parser() -> _parsing.Parser:
+    global _parser
+    from ._raw_event import Event
+
+    _parser = made = _parsing.Parser(Event, True)
+    return made

@@ -1,11 +1,12 @@
-"""watchdog's Observer over `TreeWatcher`: one changed import.
+"""watchdog's Observer over `TreeWatcher`: change one import.
 
     from inotify_cffi.watchdog import Observer  # not: from watchdog.observers
 
-Handlers, `schedule`, `start`, `stop` and `join` are watchdog's own. What is different
-is what is reported of a tree: every file in new directories, the moves of all that is
-in a directory as it was when it was renamed, what has left the tree at once, and after
-an overflow what was missed. Needs watchdog 6 or 7, the extra ``watchdog``.
+Handlers, `schedule`, `start`, `stop` and `join` are watchdog's own. The events of a
+tree differ: every file in a new directory is reported; the rename of a directory moves
+its content as it was at the rename; a path that leaves the tree is reported at once;
+after an overflow, the missed changes are reported. It needs watchdog 6 or 7, the extra
+``watchdog``.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ from watchdog.observers.api import (
 )
 
 from ._beginning import Trees, begin
+from ._change import Change, Settings
 from ._last_state import LastState, Moment
-from ._net import Change, Settings
 from ._nodes import Directory
 from .events import flags, masks
 from .mirror import Mirror
@@ -72,10 +73,10 @@ _LOST = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
 _OVERFLOW = int(flags.Q_OVERFLOW)
 _ISDIR = int(flags.ISDIR)
 
-# What a mirror needs, whatever events are asked for.
+# The events that the mirror needs, besides the requested ones.
 _ALWAYS = int(flags.CREATE | flags.DELETE | masks.MOVE) | _LOST & ~int(flags.UNMOUNT)
 _OF_CONTENT = _ATTRIB | _MODIFY | _OPEN | _CLOSE_WRITE | _CLOSE_NOWRITE
-# By what an event of watchdog's is asked for; those of names are asked for always.
+# The bits for events of watchdog's; those of names are always requested.
 _ASKED: dict[type[FileSystemEvent], int] = {
     FileModifiedEvent: _MODIFY | _ATTRIB,
     DirModifiedEvent: _ATTRIB | _CLOSE_WRITE,
@@ -89,16 +90,16 @@ _MOST_READS = 20  # until the queue is empty, where it never is
 
 
 class TreeEmitter(EventEmitter):
-    """Emits what happens in one watch of an `Observer`.
+    """Emits the events of one watch of an `Observer`.
 
     Parameters:
         event_queue: where the events go.
         watch: what is watched.
         timeout: how long to wait for events at a time, in seconds.
-        event_filter: the events asked for; None: all.
+        event_filter: the events to emit; None: all.
 
     Raises:
-        NotImplementedError: the watch is to follow symbolic links.
+        NotImplementedError: the watch has ``follow_symlink=True``.
     """
 
     full_events = False
@@ -129,7 +130,7 @@ class TreeEmitter(EventEmitter):
         self._new: list[Directory] = []  # directories
 
     def on_thread_start(self) -> None:
-        """Watch: when this returns, what happens is reported."""
+        """Begin to watch. When this returns, every event is reported."""
         root = os.fsdecode(self.watch.path)
         trees = Trees([root], self._mask, recursive=self.watch.is_recursive)
         self._watcher, self._names = begin(trees)
@@ -137,12 +138,12 @@ class TreeEmitter(EventEmitter):
         self._last = LastState(self._names)
 
     def on_thread_stop(self) -> None:
-        """Let a wait for events end at once."""
+        """End a wait for events at once."""
         if self._watcher is not None:
             self._watcher.close()
 
     def queue_events(self, timeout: float) -> None:
-        """Wait for events, and queue what they mean.
+        """Wait for events, and queue watchdog's events for them.
 
         Parameters:
             timeout: how long to wait at most, in seconds.
@@ -165,11 +166,11 @@ class TreeEmitter(EventEmitter):
         except ValueError:
             if not watcher.closed:
                 raise
-        except OSError as failure:  # a limit: what is beyond it is not watched
+        except OSError as failure:  # a limit: directories beyond it are not watched
             logger.error("%r: %s", self.watch.path, failure)
             self.stopped_event.wait(timeout)
 
-    # ---- what an event means ---------------------------------------------------------
+    # ---- the meaning of an event -----------------------------------------------------
 
     def _emit_all(self, events: Iterable[TreeEvent]) -> None:
         for event in events:
@@ -179,7 +180,7 @@ class TreeEmitter(EventEmitter):
                 self.stop()
 
     def _meaning(self, event: TreeEvent) -> Iterator[FileSystemEvent]:
-        """Yield watchdog's events for one of a tree, and let the mirror follow it."""
+        """Yield watchdog's events for one event, and apply it to the mirror."""
         path, mask, old_path, synthetic = event
         if mask & _GONE or mask & _LOST:
             yield from self._gone(path, mask)
@@ -195,7 +196,7 @@ class TreeEmitter(EventEmitter):
             yield from self._content(path, mask)
 
     def _replaced(self, path: str, mask: int) -> Iterator[FileSystemEvent]:
-        """Yield what is no more where something has come; a file replaces a file.
+        """Yield the deletion of a thing that was replaced; a file replaces a file.
 
         The kernel reports an exchange (RENAME_EXCHANGE) as two renames, one of them
         over what it was exchanged for.
@@ -273,13 +274,13 @@ class TreeEmitter(EventEmitter):
         return self._mirror.is_directory(path)
 
     def _typed(self, path: str) -> Any:
-        """Return a path of the type of the one that was scheduled."""
+        """Return a path in the type of the scheduled one."""
         return os.fsencode(path) if isinstance(self.watch.path, bytes) else path
 
     # ---- after an overflow -----------------------------------------------------------
 
     def _emit_difference(self, watcher: TreeWatcher, events: list[TreeEvent]) -> None:
-        """Queue what was missed: how what is there differs from the mirror."""
+        """Queue the missed events: the difference between the disk and the mirror."""
         before = sorted(self._mirror)
         directories = {path for path in before if self._is_directory(path)}
         self._mirror.track()
@@ -317,7 +318,7 @@ class TreeEmitter(EventEmitter):
 
 
 class FullTreeEmitter(TreeEmitter):
-    """Emits what has come from outside, and what has left, as moves with one path."""
+    """Emits moves from outside, and to outside, as moves with one path."""
 
     full_events = True
 
@@ -327,7 +328,7 @@ class Observer(BaseObserver):
 
     Parameters:
         timeout: how long an emitter waits for events at a time, in seconds.
-        generate_full_events: report what comes from outside, and what leaves, as
+        generate_full_events: report moves from outside, and to outside, as
             moved, with one of the paths empty; not as created and deleted.
 
     ``schedule`` with ``follow_symlink=True`` raises NotImplementedError.
@@ -344,7 +345,7 @@ class Observer(BaseObserver):
 
 
 def _mask_of(event_filter: Iterable[type[FileSystemEvent]] | None) -> int:
-    """Return the bits of content that some events of watchdog's are made of."""
+    """Return the bits of the kernel's events for some events of watchdog's."""
     if event_filter is None:
         return _OF_CONTENT
     mask = 0
@@ -356,7 +357,7 @@ def _mask_of(event_filter: Iterable[type[FileSystemEvent]] | None) -> int:
 
 
 def _below(path: str, paths: list[str]) -> list[str]:
-    """Return those below a path, of paths that are sorted."""
+    """Return those of sorted paths that are below a path."""
     found = []
     for index in range(bisect_left(paths, path + "/"), len(paths)):
         if not paths[index].startswith(path + "/"):

@@ -341,6 +341,8 @@ static int python_instance_try(struct python_instance *self, struct batch *batch
     ssize_t queued;
     Py_BEGIN_ALLOW_THREADS /* otherwise a loop of such calls would block the readers */
     queued = instance_queued_bytes(&self->instance);
+    if (queued == 0)
+        queued = wait_mounts_changed(&self->instance);
     Py_END_ALLOW_THREADS
     return queued < 0 ? (int)queued : queued > 0;
 }

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -282,8 +285,12 @@ int scan_run(struct scan *scan, struct instance *instance, const char *paths,
     return 0;
 }
 
+/* From so many entries on, what a scan needed for a while is a megabyte. */
+#define SCAN_IS_BIG 8192
+
 void scan_free(struct scan *scan)
 {
+    size_t capacity = scan->capacity;
     free(scan->parents);
     free(scan->wds);
     free(scan->results);
@@ -294,4 +301,12 @@ void scan_free(struct scan *scan)
     free(scan->unscanned);
     free(scan->dirents);
     memset(scan, 0, sizeof *scan);
+#ifdef __GLIBC__
+    /* The lists that Python had of it are free as well, between what is kept.  Without
+       this, a directory with 100,000 others keeps 10 % more memory. */
+    if (capacity >= SCAN_IS_BIG)
+        malloc_trim(0);
+#else
+    (void)capacity;
+#endif
 }

@@ -5,6 +5,8 @@
 #include "calls.h"
 #include "fork.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -23,9 +25,9 @@ static double wait_now(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-static int wait_join(int epoll, int fd)
+static int wait_join(int epoll, int fd, uint32_t events)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    struct epoll_event event = {.events = events, .data.fd = fd};
     return (int)call_result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
 }
 
@@ -82,25 +84,45 @@ static int wait_open_wakeup(struct wait *wait, struct instance *instance)
     return wakeup_open(&wait->wakeup);
 }
 
+static int wait_open_mounts(struct wait *wait, struct instance *instance, int epoll)
+{
+    if (atomic_load(&instance->mount_table) < 0)
+        return 0;
+    int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+    /* Only a limit is an error. Without /proc, the wait is for the queue alone. */
+    if (fd == -1 && errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+        return 0;
+    int result = descriptor_open(&wait->mounts, fd);
+    return result < 0 ? result : wait_join(epoll, fd, EPOLLPRI);
+}
+
 static int wait_open_epoll(struct wait *wait, struct instance *instance)
 {
     int epoll = descriptor_open(&wait->epoll, epoll_create1(EPOLL_CLOEXEC));
     if (epoll < 0)
         return epoll;
-    int result = wait_join(epoll, wait->wakeup.readable.fd);
-    return result < 0 ? result : instance_join_epoll(instance, epoll);
+    int result = wait_join(epoll, wait->wakeup.readable.fd, EPOLLIN);
+    if (result >= 0)
+        result = instance_join_epoll(instance, epoll);
+    return result < 0 ? result : wait_open_mounts(wait, instance, epoll);
+}
+
+static void wait_close_epoll(struct wait *wait)
+{
+    descriptor_close(&wait->epoll);
+    descriptor_close(&wait->mounts);
 }
 
 /* Open the descriptors of a wait, and list it for wakes. */
 static int wait_enlist(struct wait *wait, struct instance *instance)
 {
     int result = wait_open_wakeup(wait, instance);
-    wait->epoll.fd = -1;
+    wait->epoll.fd = wait->mounts.fd = -1;
     wait->signalled = 0;
     if (result >= 0 && wait->with_epoll)
         result = wait_open_epoll(wait, instance);
     if (result < 0) {
-        descriptor_close(&wait->epoll);
+        wait_close_epoll(wait);
         wakeup_close(&wait->wakeup);
         return result;
     }
@@ -140,7 +162,7 @@ void wait_end(struct wait *wait, int reported)
     if (!wait->instance)
         return;
     int left = 0;
-    descriptor_close(&wait->epoll);
+    wait_close_epoll(wait);
     fork_lock_acquire();
     if (wait->listed) {
         wait_unlist(wait);
@@ -226,17 +248,55 @@ static int wait_state(struct wait *wait)
     return wait_remaining(wait) == 0 ? WAIT_TIMED_OUT : WAIT_READABLE;
 }
 
+/* Note what poll(2) has reported of the mount table. */
+static void wait_note_mounts(struct instance *instance, const struct pollfd *table)
+{
+    int fd = table->fd;
+    if (table->revents & POLLPRI) {
+        atomic_store(&instance->mounts_changed, 1);
+        wait_recheck(instance); /* an exception may keep this thread from using it */
+    } else if (table->revents)
+        /* The program has closed it by its number. Each wait would end at once. */
+        atomic_compare_exchange_strong(&instance->mount_table, &fd, -1);
+}
+
+void wait_for_mounts(struct instance *instance, int fd)
+{
+    atomic_store(&instance->mount_table, fd);
+}
+
+int wait_mounts_changed(struct instance *instance)
+{
+    struct pollfd table = {atomic_load(&instance->mount_table), POLLPRI, 0};
+    if (table.fd >= 0 && !atomic_load(&instance->mounts_changed) && poll(&table, 1, 0) > 0)
+        wait_note_mounts(instance, &table);
+    return atomic_load(&instance->mounts_changed);
+}
+
+int wait_take_mounts_changed(struct instance *instance)
+{
+    wait_mounts_changed(instance);
+    return atomic_exchange(&instance->mounts_changed, 0);
+}
+
 int wait_poll(struct wait *wait)
 {
     int state = wait_state(wait);
     if (state != WAIT_READABLE)
         return state;
-    struct guard *guard = &wait->instance->guard;
+    struct instance *instance = wait->instance;
+    struct guard *guard = &instance->guard;
     if (!guard_acquire(guard))
         return -GUARD_CLOSED;
-    struct pollfd files[] = {{guard->fd, POLLIN, 0}, {wait->wakeup.readable.fd, POLLIN, 0}};
-    int result = wait_ppoll(files, 2, wait_remaining(wait));
+    struct pollfd files[] = {{guard->fd, POLLIN, 0},
+                             {wait->wakeup.readable.fd, POLLIN, 0},
+                             {atomic_load(&instance->mount_table), POLLPRI, 0}};
+    int result = 1;
+    if (!atomic_load(&instance->mounts_changed))
+        result = wait_ppoll(files, 3, wait_remaining(wait));
     guard_release(guard);
+    if (result > 0 && files[2].revents)
+        wait_note_mounts(instance, &files[2]);
     if (result > 0 && files[1].revents)
         return wait_drain(wait);
     if (result > 0)
@@ -320,7 +380,7 @@ void wait_drop_instance(struct instance *instance)
         *link = wait->next;
         wait->listed = 0;
         wait->instance = NULL;
-        descriptor_close(&wait->epoll);
+        wait_close_epoll(wait);
         wakeup_close(&wait->wakeup);
     }
     fork_lock_release();
@@ -349,7 +409,7 @@ void wait_lose_all(void)
 {
     for (struct wait *wait = wait_list; wait; wait = wait->next) {
         wait->listed = 0;
-        descriptor_close(&wait->epoll);
+        wait_close_epoll(wait);
         wakeup_close(&wait->wakeup);
     }
     wait_list = NULL;

@@ -34,6 +34,7 @@ struct wait {
     double deadline; /* milliseconds of CLOCK_MONOTONIC; negative: never */
     struct wakeup wakeup;
     struct descriptor epoll;
+    struct descriptor mounts; /* in the epoll: /proc/self/mountinfo */
 };
 
 /* Begin to wait, at most for `milliseconds`; a negative number is for ever.  If a wake
@@ -61,6 +62,20 @@ double wait_remaining(const struct wait *wait);
 int wait_epoll_fd(const struct wait *wait);
 /* For an event loop: readable if wait_check() has another result. */
 int wait_wakeup_fd(const struct wait *wait);
+
+/* Let a change of the mount table end the waits, as an event does: it is not in the
+   queue.  `fd` is open on /proc/self/mountinfo; with -1, end no more waits for it, so
+   that the caller may close it.
+
+   poll(2) reports a change once for each open file, whoever asks (mounts_poll() in
+   fs/proc_namespace.c).  So who sees the change in `fd` notes it in the instance at
+   once; and each epoll has a file of its own, since a loop that polls the epoll would
+   take the report and tell nobody. */
+void wait_for_mounts(struct instance *instance, int fd);
+/* Whether the mount table has changed since wait_take_mounts_changed(). */
+int wait_mounts_changed(struct instance *instance);
+/* The same, and forget it. */
+int wait_take_mounts_changed(struct instance *instance);
 
 /* End all waits for the instance; if there is none, keep the wake for the next. */
 void wait_wake(struct instance *instance);

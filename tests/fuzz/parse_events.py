@@ -26,11 +26,13 @@ def parse(data: bytes) -> None:
     expected = reference(data)
     assert parsed(exact) == parsed(data) == expected
     whole = data if isinstance(expected, list) else data[:expected]
-    told: list[syscalls.Event] = []
-    end = PARSER.append(told, data)
+    reported: list[syscalls.Event] = []
+    end = PARSER.append(reported, data)
     assert end == len(whole)
-    assert sum(_parsing.HEADER_SIZE + event.len for event in told) == end
-    assert [events.Event(*event[:3], event.name) for event in told] == reference(whole)
+    assert sum(_parsing.HEADER_SIZE + event.len for event in reported) == end
+    assert [events.Event(*event[:3], event.name) for event in reported] == reference(
+        whole
+    )
 
 
 def main() -> None:

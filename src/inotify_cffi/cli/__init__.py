@@ -21,11 +21,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """
     signals = Signals()
     try:
-        closed = _hold_standard_streams()
-        from .running import run
-
-        given = sys.argv[1:] if arguments is None else arguments
-        status = run(given, signals, closed)
+        try:
+            signals.catch()
+            status = _run(arguments, signals)
+            signals.check()
+        finally:
+            signals.release()
     except Ended as came:
         _end_by(signals, came.number)
     except BrokenPipeError:
@@ -33,6 +34,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     finally:
         signals.close()
     sys.exit(status)
+
+
+def _run(arguments: list[str] | None, signals: Signals) -> int:
+    closed = _hold_standard_streams()
+    from .running import run
+
+    given = sys.argv[1:] if arguments is None else arguments
+    return run(given, signals, closed)
 
 
 def _hold_standard_streams() -> frozenset[int]:

@@ -32,7 +32,25 @@ def say(line: str) -> None:
             pass
 
 
-def syslog_writer() -> Callable[[str], None]:
+class Messages:
+    """Where messages go: standard error, until `use_syslog` is called."""
+
+    def __init__(self) -> None:
+        self.say: Callable[[str], None] = say
+        self.starter_waits = False  # with -d: who started it sees standard error
+
+    def use_syslog(self) -> None:
+        """Let messages go to the system's log."""
+        self.say = _syslog_writer()
+
+    def complain(self, text: str) -> None:
+        """Say why it ends: to who started it as well, while that one waits."""
+        if self.starter_waits:
+            say(text)
+        self.say(text)
+
+
+def _syslog_writer() -> Callable[[str], None]:
     """Return what writes a line to the system's log, as inotifywait does.
 
     Without a system log it goes to the console: syslog(3), LOG_CONS.

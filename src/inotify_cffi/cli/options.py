@@ -7,7 +7,6 @@ import os
 import sys
 
 from .. import syscalls
-from .filters import Filter
 from .messages import PROGRAM, HelpWanted, UsageError
 from .records import ALL_EVENTS
 
@@ -131,13 +130,16 @@ class Options:
         self.ready = False
         self.ready_fd: int | None = None
         self.patterns: list[tuple[str, str]] = []
-        self.passes = Filter()
 
     @property
     def selects(self) -> bool:
-        """Whether paths are left out by more than ``@path``."""
+        """Whether paths are left out."""
         return bool(
-            self.patterns or self.globs or self.gitignore or self.max_depth is not None
+            self.patterns
+            or self.without
+            or self.globs
+            or self.gitignore
+            or self.max_depth is not None
         )
 
     @property
@@ -167,7 +169,6 @@ def parse(arguments: list[str], closed: frozenset[int] = frozenset()) -> Options
     _check(options)
     _complete(options)
     _take_paths(options, paths)
-    options.passes.set_roots(options.paths)
     return options
 
 
@@ -318,11 +319,6 @@ def _take_paths(options: Options, paths: list[str]) -> None:
             options.paths.append(path)
     if not options.paths:
         raise UsageError("No files specified to watch!")
-    # What is asked for by name is watched, whatever is left out.
-    asked = {path.rstrip("/") or "/" for path in options.paths}
-    options.passes.leave_out(
-        path for path in options.without if (path.rstrip("/") or "/") not in asked
-    )
 
 
 def _read_paths(name: str | None) -> list[str]:

@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from .. import syscalls
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NamedTuple
 
-    class Record(NamedTuple):
-        watched: str
-        name: str
-        mask: int
-        cookie: int
-        old_path: str | None
-        synthetic: bool
-        asked: bool
+class Record:
+    """An event, as inotifywait would put it.
 
-else:
-    Record = namedtuple(
-        "Record",
-        ["watched", "name", "mask", "cookie", "old_path", "synthetic", "asked"],
+    (A named tuple would need `collections`, which takes as long to import as half of
+    this package.)
+
+    Parameters:
+        watched: what is watched; a slash at its end: a directory (%w).
+        name: the name in that directory, or nothing (%f).
+        mask: bits of `flags`.
+        cookie: the number that both halves of a rename have; else 0.
+        old_path: where a renamed thing was, when that is known.
+        synthetic: found by listing, not reported by the kernel.
+        asked: whether the user asked for such events.
+    """
+
+    __slots__ = (
+        "asked",
+        "cookie",
+        "mask",
+        "name",
+        "old_path",
+        "synthetic",
+        "watched",
     )
-    Record.__doc__ = "An event, as inotifywait would put it."
-    Record.watched.__doc__ = "What is watched; a slash at its end: a directory (%w)."
-    Record.name.__doc__ = "The name in that directory, or nothing (%f)."
-    Record.mask.__doc__ = "Bits of `flags`."
-    Record.cookie.__doc__ = "The number that both halves of a rename have; else 0."
-    Record.old_path.__doc__ = "Where a renamed thing was, when that is known."
-    Record.synthetic.__doc__ = "Found by listing, not reported by the kernel."
-    Record.asked.__doc__ = "Whether the user asked for such events."
+
+    def __init__(
+        self,
+        watched: str,
+        name: str,
+        mask: int,
+        *,
+        cookie: int = 0,
+        old_path: str | None = None,
+        synthetic: bool = False,
+        asked: bool = True,
+    ) -> None:
+        self.watched = watched
+        self.name = name
+        self.mask = mask
+        self.cookie = cookie
+        self.old_path = old_path
+        self.synthetic = synthetic
+        self.asked = asked
+
 
 ALL_EVENTS = syscalls.IN_ALL_EVENTS
 ISDIR = syscalls.IN_ISDIR
@@ -64,6 +82,11 @@ EVENTS = {
 }
 
 READY = 0  # no event of the kernel's has an empty mask
+
+
+def with_slash(path: str) -> str:
+    """Return the path of a directory as inotifywait has it."""
+    return path if path.endswith("/") else path + "/"
 
 
 def path_of(record: Record) -> str:

@@ -71,7 +71,7 @@ class Reporter:
 
     def report_ready(self) -> None:
         """Write the record that says that all is watched."""
-        self._write([Record("", "", READY, 0, None, True, True)])
+        self._write([Record("", "", READY, synthetic=True)])
 
     def report(self, records: list[Record]) -> None:
         """Write records.

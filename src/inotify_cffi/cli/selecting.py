@@ -2,44 +2,87 @@
 
 from __future__ import annotations
 
-from .._posix_patterns import Pattern
 from .filters import Filter
 from .messages import PROGRAM, UsageError
 from .options import Options
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Callable
 
-def fill_filter(options: Options) -> None:
-    """Let the filter of the options leave out what they say.
+    from .._filters import Matcher
+    from .._gitignore import GitIgnore
+    from .filters import Pattern
+
+
+def make_filter(options: Options) -> Filter:
+    """Return what leaves out what the options say.
 
     Raises:
         UsageError: an expression is none, or pathspec is not installed.
     """
-    passes = options.passes
-    for glob in options.globs:
-        passes.add_glob(glob)
-    if options.max_depth is not None:
-        passes.limit_depth(options.max_depth)
+    roots = options.paths
+    depth = options.max_depth
+    # What is asked for by name is watched, whatever is left out.
+    asked = {path.rstrip("/") or "/" for path in roots}
+    return Filter(
+        excludes=_patterns(options, "exclude"),
+        includes=_patterns(options, "include"),
+        exclude_globs=_matcher(
+            [glob[1:] for glob in options.globs if glob[0] == "!"], roots
+        ),
+        include_globs=_matcher(
+            [glob for glob in options.globs if glob[0] != "!"], roots
+        ),
+        ignored=_git_ignore(roots) if options.gitignore else None,
+        is_too_deep=None if depth is None else _deeper_than(depth, roots),
+        without=[
+            path for path in options.without if (path.rstrip("/") or "/") not in asked
+        ],
+    )
+
+
+def _patterns(options: Options, kind: str) -> list[Pattern]:
+    from .. import _posix_patterns
+
+    made: list[Pattern] = []
     for name, expression in options.patterns:
-        _add_pattern(passes, name, expression)
-    if options.gitignore:
-        from .gitignore import GitIgnore
-
+        if name.rstrip("i") != f"--{kind}":
+            continue
         try:
-            passes.ignore(GitIgnore(options.paths))
-        except ImportError:
+            made.append(
+                _posix_patterns.Pattern(expression, ignore_case=name.endswith("i"))
+            )
+        except ValueError as error:
             raise UsageError(
-                f"{PROGRAM}: --gitignore needs pathspec: "
-                "pip install 'inotify-cffi[gitignore]'"
+                f"Error in `{kind}' regular expression: {error}."
             ) from None
+    return made
 
 
-def _add_pattern(passes: Filter, name: str, expression: str) -> None:
-    kind = name[2:].rstrip("i")
+def _matcher(globs: list[str], roots: Sequence[str]) -> Matcher | None:
+    if not globs:
+        return None
+    from .._filters import Matcher
+
+    return Matcher(globs, roots, "--glob")
+
+
+def _git_ignore(roots: Sequence[str]) -> GitIgnore:
+    from .._gitignore import GitIgnore
+
     try:
-        pattern = Pattern(expression, ignore_case=name.endswith("i"))
-    except ValueError as error:
-        raise UsageError(f"Error in `{kind}' regular expression: {error}.") from None
-    if kind == "exclude":
-        passes.exclude(pattern)
-    else:
-        passes.include(pattern)
+        return GitIgnore(roots, git_directories=True)
+    except ImportError:
+        raise UsageError(
+            f"{PROGRAM}: --gitignore needs pathspec: "
+            "pip install 'inotify-cffi[gitignore]'"
+        ) from None
+
+
+def _deeper_than(levels: int, roots: Sequence[str]) -> Callable[[str], bool]:
+    from .._filters import below
+
+    tops = [root.rstrip("/") + "/" for root in roots]
+    return lambda path: below(path, tops).count("/") >= levels

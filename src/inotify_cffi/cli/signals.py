@@ -1,4 +1,4 @@
-"""Signals: ending at whatever moment one comes, or holding it until a job has ended."""
+"""Signals: ending when one comes, or only where nothing would be left behind."""
 
 from __future__ import annotations
 
@@ -29,23 +29,33 @@ class Ended(BaseException):
 
 
 class Signals:
-    """Waits for descriptors, and lets signals raise `Ended`, or holds them."""
+    """Waits for descriptors, and lets signals raise `Ended`, or holds them.
+
+    A signal raises wherever it comes, until `guard` is called. Then it raises only
+    within ``with signals.raising``, and is held elsewhere: a process that is just being
+    started, and is in no variable yet, would be left behind; and an exception between
+    two steps of `Popen.poll` leaves its lock taken. The further ones are held as soon
+    as one has raised, so that nothing interrupts what tidies up.
+    """
 
     def __init__(self) -> None:
         self._reading = self._writing = -1
-        self._held: list[int] | None = None
-        self._first = 0  # that was taken from those
-        self._ended_by = 0
+        self._handled: list[int] = []
+        self._blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        self._guards = False
+        self._holds = False
+        self._held: list[int] = []  # and not taken
+        self._first = 0  # that came
+        self._has_raised = False
+        self.raising = _Raising(self)
+
+    def catch(self) -> None:
+        """Let signals raise `Ended` from here on."""
         # A shell starts background jobs with SIGINT ignored, and nohup does so with
         # SIGHUP. (PyPy has taken the former back by now.)
         self._handled = [
-            number
-            for number in _ENDING
-            if signal.getsignal(number) is not signal.SIG_IGN
+            number for number in _ENDING if signal.getsignal(number) != signal.SIG_IGN
         ]
-        self._catch()
-
-    def _catch(self) -> None:
         for number in self._handled:
             signal.signal(number, self._handle)
 
@@ -63,6 +73,20 @@ class Signals:
         self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
 
+    def guard(self) -> None:
+        """Let signals raise only within ``with raising`` from here on."""
+        self._guards = True
+        self.hold()
+
+    def release(self) -> None:
+        """Nothing is left to tidy up: let signals end this process at once.
+
+        Raises:
+            Ended: one comes just before that.
+        """
+        self._holds = self._guards = False
+        self._set_default(self._handled)
+
     def close(self) -> None:
         """Let signals end no wait any more."""
         if self._writing != -1:
@@ -79,14 +103,12 @@ class Signals:
         """Wait until one of these is readable, a signal came, or time ran out.
 
         Raises:
-            Ended: a signal came before, and a finalizer (``Popen.__del__``) was just
-                running: Python prints what is raised there, and goes on.
+            Ended: a signal came, if signals raise here.
         """
         import select  # when all is watched already
 
-        if self._ended_by and self._held is None:
-            raise Ended(self._ended_by)
-
+        if not self._holds:
+            self.check()
         poll = select.poll()
         for descriptor in [*descriptors, self._reading]:
             poll.register(descriptor, select.POLLIN)
@@ -96,41 +118,77 @@ class Signals:
         except BlockingIOError:
             pass
 
-    def end_by(self, number: int) -> None:
-        """End this process as a signal ends one; return where it is blocked."""
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    def hold(self) -> None:
-        """Hold signals that end, until `release`."""
-        self._held = []
-        self._catch()
-
-    def take_held(self) -> list[int]:
-        """Return the signals that have come since this was last asked."""
-        if not self._held:
-            return []
-        self._first = self._first or self._held[0]
-        taken, self._held = self._held, []
-        return taken
-
-    def release(self) -> None:
-        """Hold no signal any more.
+    def check(self) -> None:
+        """Do nothing, unless a signal has come.
 
         Raises:
-            Ended: by the first of those that were held.
+            Ended: one came: it was held, or a finalizer (``Popen.__del__``) was just
+                running. Python prints what is raised there, and goes on.
         """
-        self.take_held()
-        self._held = None
-        first, self._first = self._first, 0
-        if first:
-            self._handle(first, None)
+        if self._first:
+            if self._held and not self._has_raised:
+                self._held.pop(0)  # that first one
+            self._has_raised = True
+            raise Ended(self._first)
+
+    def hold(self) -> None:
+        """Hold signals, where `guard` was called."""
+        self._holds = self._guards
+
+    def let(self) -> None:
+        """Let signals raise.
+
+        Raises:
+            Ended: as `check`.
+        """
+        self._holds = False
+        if self._first:
+            self.hold()
+            self.check()
+
+    def take_held(self) -> list[int]:
+        """Return the signals that were held since this was last asked."""
+        taken: list[int] = []
+        while self._held:  # one by one, as more may come
+            taken.append(self._held.pop(0))
+        return taken
+
+    def end_by(self, number: int) -> None:
+        """End this process as a signal ends one; return where it is blocked."""
+        self._set_default([number])
+        os.kill(os.getpid(), number)
+
+    def _set_default(self, numbers: list[int]) -> None:
+        # Python says of one that comes between its handler in C and that in Python,
+        # which is gone by then, that it was ignored due to a race condition. So they
+        # are blocked meanwhile.
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+            for number in numbers:
+                signal.signal(number, signal.SIG_DFL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
 
     def _handle(self, number: int, frame: object) -> None:
-        if self._held is not None:
+        self._first = self._first or number
+        if self._holds:
             self._held.append(number)
             return
-        for handled in self._handled:
-            signal.signal(handled, signal.SIG_DFL)  # a second one ends it at once
-        self._ended_by = number
+        if self._has_raised and not self._guards:
+            self.end_by(number)  # a second one ends it at once
+        self._has_raised = True
+        self.hold()
         raise Ended(number)
+
+
+class _Raising:
+    """Where a signal raises `Ended`, also one that was held before."""
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
+
+    def __enter__(self) -> None:
+        self._signals.let()
+
+    def __exit__(self, *error: object) -> None:
+        self._signals.hold()

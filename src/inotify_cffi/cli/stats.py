@@ -13,22 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-_COUNTED = [
-    "ACCESS",
-    "MODIFY",
-    "ATTRIB",
-    "CLOSE_WRITE",
-    "CLOSE_NOWRITE",
-    "OPEN",
-    "MOVED_FROM",
-    "MOVED_TO",
-    "MOVE_SELF",
-    "CREATE",
-    "DELETE",
-    "DELETE_SELF",
-    "UNMOUNT",
-    "Q_OVERFLOW",
-]
+# inotifywatch's order: it has MOVE_SELF beside the other renames.
+_COUNTED = [name for name in EVENTS if name not in ("IGNORED", "ISDIR", "MOVE_SELF")]
+_COUNTED.insert(_COUNTED.index("CREATE"), "MOVE_SELF")
 
 
 class Stats:

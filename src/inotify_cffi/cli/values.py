@@ -84,7 +84,7 @@ def _levels(text: str) -> int:
 
 
 def _glob(text: str) -> str:
-    if not text.lstrip("!"):
+    if not text.lstrip("!").strip("/"):
         raise UsageError(f"'{text}' matches nothing")
     return text
 

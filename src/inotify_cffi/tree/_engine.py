@@ -272,6 +272,8 @@ class Engine:
         readiness = self._readiness.get(None)
         if readiness is None:
             return
-        readiness.set(pending=bool(self._worker.events) or not self._worker.is_done)
+        worker = self._worker
+        is_behind = not worker.is_done or self.tracker.mounts.has_changed()
+        readiness.set(pending=bool(worker.events) or is_behind)
         if self._worker.events:  # another thread put them there in between
             readiness.set(pending=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ._masks import (
     ATTRIB,
@@ -14,32 +13,11 @@ from ._masks import (
     MOVED_TO,
     STRUCTURAL,
 )
-from ._model import Directory, Paths
+from ._model import Directory
 from ._moves import Arrived, Left
-from ._output import Output
-from ._renames import Renames
-from ._root_tracker import RootTracker
-from ._scanner import Scanner
-from ._scans import Scans
-from ._trees import Trees
-from ._unverified import UnverifiedNames
-from ._watches import Watches
+from ._parts import Parts
 
 _NO_CONTENT: Mapping[str, list[int]] = {}
-
-
-class Parts(NamedTuple):
-    """All that an event can concern."""
-
-    paths: Paths
-    output: Output
-    watches: Watches
-    scanner: Scanner
-    scans: Scans
-    renames: Renames
-    unverified: UnverifiedNames
-    trees: Trees
-    roots: RootTracker
 
 
 class Entries:
@@ -52,6 +30,7 @@ class Entries:
         self._renames = parts.renames
         self._unverified = parts.unverified
         self._trees = parts.trees
+        self._exclusion = parts.exclusion
         self._roots = parts.roots
         self._nested = parts.roots.nested
 
@@ -91,7 +70,7 @@ class Entries:
     def _is_left_out(self, parent: Directory, mask: int, name: str) -> bool:
         if self._nested.has_exceptions() and self._is_root_of_its_own(parent, name):
             return True
-        return self._trees.excludes(parent, name, mask)
+        return self._exclusion.excludes(parent, name, mask)
 
     def _follow_first_half(
         self, parent: Directory, mask: int, cookie: int, name: str

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Callable
 
 from . import _disk
-from ._entries import Entries, Parts
+from ._entries import Entries
 from ._masks import (
     ATTRIB,
     CONTROL,
@@ -19,6 +19,7 @@ from ._masks import (
     UNMOUNT,
 )
 from ._model import Directory, Scanning, State
+from ._parts import Parts
 from ._plain import PlainEvents
 from ._roots import Root
 from ._scan import Purpose, Scan
@@ -55,6 +56,7 @@ class Follower:
         self._renames = parts.renames
         self._unverified = parts.unverified
         self._trees = parts.trees
+        self._mount_points = parts.mount_points
         self._roots = parts.roots
         self._nested = parts.roots.nested
         self._entries = Entries(parts)
@@ -100,7 +102,7 @@ class Follower:
     def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:
         wd, mask, _, name = event
         if self._scans.unmounted() and not mask & UNMOUNT:
-            self._trees.show_mount_points()
+            self._mount_points.show()
         if self._renames.has_ambiguous():
             for decision in self._renames.judge(wd, mask):
                 self._trees.apply(decision)

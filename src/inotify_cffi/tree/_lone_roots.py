@@ -15,7 +15,7 @@ from ._masks import (
     MOVED_FROM,
     MOVED_TO,
 )
-from ._model import Directory, Top
+from ._model import Directory, State, Top
 from ._roots import Root
 from ._scan import Purpose
 from ._way import Kind
@@ -75,11 +75,17 @@ class LoneRoots:
 
     def expect_removals(self) -> None:
         """Watch the directories above roots that are empty, which could be removed."""
-        for top in self._perhaps_empty:
+        if not self._perhaps_empty:
+            return
+        tops, self._perhaps_empty = self._perhaps_empty, {}
+        for top in tops:
             root = self._root_of_top.get(top)
-            if root is not None and self._scans.is_empty(top):
+            if root is None or top.children:
+                continue
+            if top.state in (State.UNSCANNED, State.SCANNING):
+                self._perhaps_empty[top] = None  # its scan may find directories
+            elif self._scans.is_empty(top):
                 self._ways.expect_removal(root.way)
-        self._perhaps_empty.clear()
 
     def follow_way(self, root: Root) -> None:
         """Report that a root that stands alone does not lead there any more."""

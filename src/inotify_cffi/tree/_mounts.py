@@ -5,14 +5,24 @@ that: the old directory's watch just has nothing to report. (An unmount queues U
 only where it ends the file system, not where one of several mounts of it goes.) But
 /proc/self/mountinfo signals each change of the table to poll(2) as POLLPRI | POLLERR
 (proc(5)), so no timer is needed.
+
+Every process with such a file wakes for every change on the machine's side of its
+mount namespace, and a host of containers has many. So lines that are the same as
+before are not parsed.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import select
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._inotify import lib
+from ..instance import pointer_to
+
+if TYPE_CHECKING:
+    from ..instance import INotify
 
 _TABLE = "/proc/self/mountinfo"
 _ESCAPED = re.compile(rb"\\([0-7]{3})")  # blank, tab, newline and backslash
@@ -40,25 +50,34 @@ def parse(table: bytes) -> list[Mount]:
         table: the content of /proc/self/mountinfo. Lines without the fields that
             proc(5) has are passed over.
     """
-    mounts = []
-    for line in table.splitlines():
-        before, _, after = line.partition(b" - ")
-        fields = before.split(b" ")
-        if len(fields) < 6 or not after:
-            continue
-        mounts.append(
-            Mount(
-                int(fields[0]),
-                os.fsdecode(fields[2]),
-                _unescape(fields[3]),
-                _unescape(fields[4]),
-                os.fsdecode(after.split(b" ")[0]),
-            )
+    return [mount for line in table.splitlines() for mount in _parse_line(line)]
+
+
+def _parse_line(line: bytes) -> list[Mount]:
+    before, _, after = line.partition(b" - ")
+    fields = before.split(b" ")
+    if len(fields) < 6 or not after:
+        return []
+    return [
+        Mount(
+            int(fields[0]),
+            os.fsdecode(fields[2]),
+            _unescape(fields[3]),
+            _unescape(fields[4]),
+            os.fsdecode(after.split(b" ")[0]),
         )
-    return mounts
+    ]
+
+
+def _point(line: bytes) -> str:
+    """Return the mount point alone: parsing the whole line takes five times as long."""
+    fields = line.split(b" ", 5)
+    return _unescape(fields[4]) if len(fields) > 5 else ""
 
 
 def _unescape(field: bytes) -> str:
+    if b"\\" not in field:
+        return os.fsdecode(field)
     return os.fsdecode(
         _ESCAPED.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field)
     )
@@ -69,31 +88,47 @@ def is_at_or_below(path: str, top: str) -> bool:
     return path == top or path.startswith(top if top.endswith("/") else top + "/")
 
 
+def open_table() -> int:
+    """Return a descriptor of the table that signals changes as POLLPRI, or -1.
+
+    Each open file signals a change to one poll(2) only, whoever calls it. So whoever
+    waits for changes needs a file of its own.
+
+    Raises:
+        OSError: EMFILE, ENFILE, ENOMEM: there is a table, but it cannot be opened.
+    """
+    try:
+        return os.open(_TABLE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        return -1
+
+
 class MountTable:
-    """The mounts that this process sees. Not thread-safe.
+    """The mounts that this process sees. Not thread-safe, except `has_changed`.
 
     Where there is no /proc, the table is empty, and nothing ever changes.
+
+    Parameters:
+        inotify: its waits end at a change, too, until the table is closed.
     """
 
-    def __init__(self) -> None:
-        try:
-            self._fd = os.open(_TABLE, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self._fd = -1
-        self._poll = select.poll()
-        if self._fd >= 0:
-            self._poll.register(self._fd, select.POLLPRI)
-        self._mounts = self._read()
-
-    def fileno(self) -> int:
-        """Return the descriptor that signals changes as POLLPRI; -1 without one."""
-        return self._fd
+    def __init__(self, inotify: INotify) -> None:
+        self._fd = open_table()
+        self._lines = self._read()
+        self._instance = pointer_to(inotify)
+        lib.wait_for_mounts(self._instance, self._fd)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            self._poll.unregister(fd)
+            lib.wait_for_mounts(self._instance, -1)
             os.close(fd)
+
+    def has_changed(self) -> bool:
+        """Return whether `changes` has something to read."""
+        return bool(lib.wait_mounts_changed(self._instance))
 
     def changes(self) -> dict[str, bool]:
         """Return where mounts have come or gone since this was last called.
@@ -101,41 +136,43 @@ class MountTable:
         Returns:
             The mount points, each with whether a mount has gone from there.
         """
-        # poll(2) of the table forgets the change that it reports: so the table is
-        # read after it, and what comes during the reading is found next time.
-        if self._fd < 0 or not self._poll.poll(0):
+        # The change is taken before the table is read: a change that comes during the
+        # reading is found next time.
+        if not lib.wait_take_mounts_changed(self._instance) or self._fd < 0:
             return {}
-        before, self._mounts = set(self._mounts), self._read()
-        now = set(self._mounts)
-        changes = {mount.point: False for mount in now - before}
-        changes.update({mount.point: True for mount in before - now})
+        before, self._lines = set(self._lines), self._read()
+        now = set(self._lines)
+        # A line shows options, too: a mount that was only made read-only is the same.
+        come = {mount for line in now - before for mount in _parse_line(line)}
+        gone = {mount for line in before - now for mount in _parse_line(line)}
+        changes = {mount.point: False for mount in come - gone}
+        changes.update({mount.point: True for mount in gone - come})
         return changes
 
     def at(self, path: str) -> Mount | None:
         """Return the mount that a path without links is on; None if there is none."""
-        best = None
-        for mount in self._mounts:
+        best, length = b"", 0
+        for line in self._lines:
+            point = _point(line)
             # Of two at one point, the later one hides the other.
-            if is_at_or_below(path, mount.point) and (
-                best is None or len(mount.point) >= len(best.point)
-            ):
-                best = mount
-        return best
+            if point and len(point) >= length and is_at_or_below(path, point):
+                best, length = line, len(point)
+        return next(iter(_parse_line(best)), None)
 
     def below(self, path: str) -> list[Mount]:
         """Return the visible mounts below a path without links, not at it."""
-        visible = {
-            mount.point: mount
-            for mount in self._mounts
-            if mount.point != path and is_at_or_below(mount.point, path)
-        }
-        return list(visible.values())
+        visible = {}
+        for line in self._lines:
+            point = _point(line)
+            if point != path and is_at_or_below(point, path):
+                visible[point] = line
+        return [mount for line in visible.values() for mount in _parse_line(line)]
 
-    def _read(self) -> list[Mount]:
+    def _read(self) -> list[bytes]:
         if self._fd < 0:
             return []
         content = []
         os.lseek(self._fd, 0, os.SEEK_SET)
         while part := os.read(self._fd, 65536):
             content.append(part)
-        return parse(b"".join(content))
+        return b"".join(content).splitlines()

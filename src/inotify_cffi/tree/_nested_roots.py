@@ -23,6 +23,8 @@ from ._scan import Purpose
 from ._way import Destination, Kind
 
 if TYPE_CHECKING:
+    from ._exclusion import Exclusion
+    from ._joins import Joins
     from ._lone_roots import LoneRoots
     from ._output import Output
     from ._trees import Trees
@@ -37,6 +39,8 @@ class NestedRoots:
         lone: those that stand alone.
         ways: the ways to the roots.
         trees: the trees.
+        joins: joins trees, and takes them apart.
+        exclusion: what is left out.
         output: takes what is reported.
         recursive: whether a root reports what is below its entries.
         one_file_system: whether a root reports no other file system's.
@@ -48,6 +52,8 @@ class NestedRoots:
         lone: LoneRoots,
         ways: Ways,
         trees: Trees,
+        joins: Joins,
+        exclusion: Exclusion,
         output: Output,
         *,
         recursive: bool,
@@ -57,6 +63,8 @@ class NestedRoots:
         self._lone = lone
         self._ways = ways
         self._trees = trees
+        self._joins = joins
+        self._exclusion = exclusion
         self._output = output
         self._recursive = recursive
         self._one_file_system = one_file_system
@@ -115,7 +123,7 @@ class NestedRoots:
             place = join(place, name)
             is_directory = number < len(names) or inner.kind is Kind.DIRECTORY
             below = "/".join(names[:number])
-            if self._trees.excludes_root(place, below, is_directory=is_directory):
+            if self._exclusion.excludes_on_way(place, below, is_directory=is_directory):
                 return True
         return self._one_file_system and not _disk.same_device(outer.path, inner.path)
 
@@ -187,7 +195,7 @@ class NestedRoots:
         was_there = root.top is not None or root.exists is not False
         top = self._lone.release_top(root)
         if top is not None:
-            self._trees.attach(top, parent, name)
+            self._joins.attach(top, parent, name)
         elif not was_there and root.way.destination.kind is not Kind.NOTHING:
             self._trees.verify_name(parent, name)
         root.exists = False
@@ -201,7 +209,7 @@ class NestedRoots:
         if found is not None:
             if found is owner.top:
                 self._lone.release_top(owner)
-            top = self._trees.take_out(found, inner.given, to.path)
+            top = self._joins.take_out(found, inner.given, to.path)
             self._lone.give_top(inner, top)
             self._ways.recheck(inner.way)
         elif to.kind is Kind.DIRECTORY:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._entries import Parts
 from ._masks import ATTRIB, CLOSE_WRITE, CREATE, MODIFY
 from ._model import Directory, join
+from ._parts import Parts
 
 if TYPE_CHECKING:
     from ..events import Event

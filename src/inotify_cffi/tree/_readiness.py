@@ -1,7 +1,8 @@
 """Readiness: one descriptor that is readable whenever there is something to read.
 
 The queue of the kernel does not say so alone: events wait in user space, too, when
-somebody took more from the queue than was asked for.
+somebody took more from the queue than was asked for. And a change of the mount table
+is in no queue.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import select
 import weakref
 from contextlib import suppress
 
+from ._mounts import open_table
+
 
 class Readiness:
-    """An epoll descriptor for the queue, and for what waits in user space.
+    """An epoll descriptor for the queue, the mount table, and what is in user space.
 
-    Two descriptors: the epoll's, which `TreeWatcher.fileno` returns, and the read end
+    Three descriptors: the epoll's, which `TreeWatcher.fileno` returns; the read end
     of a pipe without a writer, which is always readable and is in the epoll only
-    while something waits in user space.
+    while something waits in user space; and the mount table's, where there is one.
     """
 
     def __init__(self, queue: int) -> None:
@@ -25,6 +28,14 @@ class Readiness:
         os.close(writer)
         self._epoll = select.epoll()
         self._epoll.register(queue, select.EPOLLIN)
+        self._mounts = -1
+        try:
+            self._mounts = open_table()
+        except OSError:
+            self.close()
+            raise
+        if self._mounts >= 0:
+            self._epoll.register(self._mounts, select.EPOLLPRI)
         _all.add(self)
 
     def fileno(self) -> int:
@@ -40,13 +51,15 @@ class Readiness:
 
     def close(self) -> None:
         self._epoll.close()
-        self.forget_pipe()
+        self.close_hidden()
 
-    def forget_pipe(self) -> None:
+    def close_hidden(self) -> None:
         """Close what nobody knows of. In a forked child that is all that is done."""
         always, self._always = self._always, -1
-        if always >= 0:
-            os.close(always)
+        mounts, self._mounts = self._mounts, -1
+        for descriptor in (always, mounts):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 _all: weakref.WeakSet[Readiness] = weakref.WeakSet()
@@ -54,7 +67,7 @@ _all: weakref.WeakSet[Readiness] = weakref.WeakSet()
 
 def _part_from_parent() -> None:
     for readiness in list(_all):
-        readiness.forget_pipe()
+        readiness.close_hidden()
 
 
 os.register_at_fork(after_in_child=_part_from_parent)

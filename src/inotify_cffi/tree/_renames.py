@@ -23,7 +23,7 @@ Facts about a rename:
   the queue. Identity from the disk is that of now, which the queue may not have
   reached yet.
 
-What exchanges make of this is in `_arrivals`.
+What exchanges make of this is in `_arrivals` and `_ambiguous`.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Callable
 
+from ._ambiguous import AmbiguousMoves
 from ._arrivals import Arrivals, Over
-from ._masks import MOVE_SELF, MOVED_FROM, MOVED_TO, STRUCTURAL
+from ._masks import MOVED_FROM, MOVED_TO
 from ._model import Directory, State
 from ._moves import (
     Ambiguous,
     Arrived,
     Decision,
-    Exchanged,
     Left,
     Moved,
     PendingMove,
@@ -52,7 +52,7 @@ class Renames:
     def __init__(self) -> None:
         self._by_cookie: dict[int, list[PendingMove]] = {}
         self._pending: dict[Directory, PendingMove] = {}
-        self._ambiguous: list[Ambiguous] = []
+        self._ambiguous = AmbiguousMoves()
         self._arrivals = Arrivals()
 
     # ---- events ----------------------------------------------------------------
@@ -93,7 +93,7 @@ class Renames:
         if move is None or move.source_unknown:
             return Arrived(parent, name, mask)
         if move.may_be_exchange:
-            self._ambiguous.append(Ambiguous(move, parent, name, mask))
+            self._ambiguous.add(Ambiguous(move, parent, name, mask))
             return Unsure(move)
         return Moved(move, parent, name, mask)
 
@@ -137,17 +137,7 @@ class Renames:
         It is asked before the event itself is followed, and each decision is
         applied before the next is asked for.
         """
-        for ambiguous in list(self._ambiguous):
-            if ambiguous not in self._ambiguous:
-                continue
-            child = ambiguous.move.child
-            if child is not None and mask & MOVE_SELF and child.wd == wd:
-                yield self._went_on(ambiguous)
-            elif mask & STRUCTURAL and wd in (
-                ambiguous.parent.wd,
-                ambiguous.move.parent.wd,
-            ):
-                yield self._was_exchanged(ambiguous)
+        return self._ambiguous.judge(wd, mask)
 
     def note(self, parent: Directory, mask: int, name: str, *, over: bool) -> bool:
         """Remember a structural event, after it was followed or held back.
@@ -188,11 +178,7 @@ class Renames:
 
     def content(self, parent: Directory, name: str, mask: int) -> bool:
         """Take an event of a name's content, if the name is ambiguous."""
-        for ambiguous in self._ambiguous:
-            if (ambiguous.parent, ambiguous.name) == (parent, name):
-                ambiguous.content.append(mask)
-                return True
-        return False
+        return self._ambiguous.keep_content(parent, name, mask)
 
     # ---- proof that nothing follows --------------------------------------------
 
@@ -212,21 +198,18 @@ class Renames:
             if not move.settled:
                 wait(move.parent)
                 move.settled = found = True
-        for ambiguous in self._ambiguous:
-            if not ambiguous.settled:
-                if ambiguous.parent.top is not None:
-                    wait(ambiguous.parent)
-                ambiguous.settled = found = True
+        found = self._ambiguous.settle(wait) or found
         return self._arrivals.settle(wait) or found
 
     def settled(self) -> Iterator[Decision]:
         """Yield what is decided as nothing followed. Apply each before the next."""
+        if not (self._pending or self._ambiguous):
+            self._arrivals.finish()
+            return
         for move in list(self._pending.values()):
             if move.settled and self._pending.get(move.parent) is move:
                 yield self.leave(move)
-        for ambiguous in list(self._ambiguous):
-            if ambiguous.settled and ambiguous in self._ambiguous:
-                yield self._was_exchanged(ambiguous)
+        yield from self._ambiguous.settled()
         self._arrivals.finish()
 
     def is_pending(self, cookie: int) -> bool:
@@ -243,10 +226,7 @@ class Renames:
 
     def concerns(self, parent: Directory, name: str) -> bool:
         """Return whether a decision about the name is still to come."""
-        return self.is_source(parent, name) or any(
-            (ambiguous.move.parent, ambiguous.move.name) == (parent, name)
-            for ambiguous in self._ambiguous
-        )
+        return self.is_source(parent, name) or self._ambiguous.concern(parent, name)
 
     def between_places(self) -> Iterator[Directory]:
         """Yield the directories whose move is pending."""
@@ -294,13 +274,3 @@ class Renames:
         self._pending.clear()
         self._ambiguous.clear()
         self._arrivals.clear()
-
-    def _went_on(self, ambiguous: Ambiguous) -> Decision:
-        self._ambiguous.remove(ambiguous)
-        if ambiguous.parent.top is None:
-            return Left(ambiguous.move)
-        return Moved(*ambiguous.as_decided())
-
-    def _was_exchanged(self, ambiguous: Ambiguous) -> Exchanged:
-        self._ambiguous.remove(ambiguous)
-        return Exchanged(*ambiguous.as_decided())

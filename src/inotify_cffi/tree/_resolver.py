@@ -15,8 +15,8 @@ import stat
 from . import _disk
 from ._masks import ATTRIB, CREATE, DELETE, DONT_FOLLOW, MOVED_FROM, MOVED_TO
 from ._model import join
-from ._way import Destination, Kind, Way, Waypoint
-from ._waypoints import SELF, Changed, Watched, Waypoints, names_of
+from ._way import Destination, Kind, Way, Waypoint, names_of
+from ._waypoints import SELF, Changed, Watched, Waypoints
 
 APPEARS = CREATE | MOVED_TO
 DISAPPEARS = DELETE | MOVED_FROM
@@ -65,7 +65,7 @@ class Resolver:
                 at = at.parent or at
                 continue
             try:
-                step = self._waypoints.step(at, name)
+                step = self._waypoints.step(at, name, is_last=not names)
             except OSError as error:
                 return self._end(way, at, name, names, error.errno or errno.EIO)
             if step is None:

@@ -24,6 +24,9 @@ from ._ways import Ways
 
 if TYPE_CHECKING:
     from ..events import Event
+    from ._exclusion import Exclusion
+    from ._joins import Joins
+    from ._mount_points import MountPoints
     from ._output import Output
     from ._scans import Scans
     from ._trees import Trees
@@ -37,6 +40,9 @@ class RootTracker:
         ways: Ways,
         mounts: MountTable,
         trees: Trees,
+        joins: Joins,
+        mount_points: MountPoints,
+        exclusion: Exclusion,
         scans: Scans,
         output: Output,
         *,
@@ -47,6 +53,7 @@ class RootTracker:
         self._ways = ways
         self._mounts = mounts
         self._trees = trees
+        self._mount_points = mount_points
         self._scans = scans
         self._output = output
         self._lone = LoneRoots(ways, trees, scans, output)
@@ -55,6 +62,8 @@ class RootTracker:
             self._lone,
             ways,
             trees,
+            joins,
+            exclusion,
             output,
             recursive=recursive,
             one_file_system=one_file_system,
@@ -170,7 +179,7 @@ class RootTracker:
                 if root.top is not None:
                     below = names_below(root.top.fs_path, point)
                     if below and join(root.top.fs_path, "/".join(below)) == point:
-                        self._trees.remount(root.top, below, unmounted=unmounted)
+                        self._mount_points.remount(root.top, below, unmounted=unmounted)
                         self._warnings.warn_of_mount(root, point)
 
     def verify(self, top: Top) -> bool:
@@ -187,6 +196,8 @@ class RootTracker:
         Parameters:
             purpose: how to scan a root that was only just added.
         """
+        if not (self._ways.has_rest() or self._before_overflow):
+            return
         changed = [self._root_of[way] for way, _ in self._ways.settle()]
         changed.sort(key=lambda root: len(root.place))
         for root in reversed(changed):  # what goes, goes from below

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 # few in the first one, and more as long as nothing is in the way.
 _FEWEST = 16
 _MOST = 1024
-# Where each directory queues up to eight events that say it was listed, these must not
-# fill the queue: no more than half of it, for others have events in it, too.
+# Where a listing queues events: each read of the queue takes those of so many.
 _MOST_SEEN = 64
-_EVENTS_OF_A_LISTING = 8
 # As most have directories in them, which C goes on with, fewer are given.
 _MOST_GIVEN = 256
 # How long one call into C may take, in milliseconds: an event loop is held for that
@@ -50,16 +48,6 @@ def _is_quiet(scan: Scan) -> bool:
     )
 
 
-def _most_seen() -> int:
-    """Return how many directories may be listed before the queue is read."""
-    try:
-        with open("/proc/sys/fs/inotify/max_queued_events") as file:
-            queued = int(file.read())
-    except (OSError, ValueError):  # /proc is not there
-        return _MOST_SEEN
-    return max(1, min(_MOST_SEEN, queued // (2 * _EVENTS_OF_A_LISTING + 1)))
-
-
 class Scans(States):
     """What has to be scanned, what is being scanned, and what cannot be."""
 
@@ -71,7 +59,8 @@ class Scans(States):
         self._watches = watches
         self._paths = paths
         self._window = Window()
-        self._farthest = _most_seen() if watches.see_scans() else _MOST
+        seen = watches.listings_seen()
+        self._farthest = _MOST if seen is None else max(1, min(_MOST_SEEN, seen))
         self._nearest = min(_FEWEST, self._farthest)
         self._reach = self._nearest
         self._limit_reached: tuple[str, str] | None = None  # what to say, and where

@@ -8,22 +8,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Callable
 
-from ._entries import Parts
 from ._exclude import Exclude
 from ._follower import Follower, Reading
-from ._masks import EXCL_UNLINK
-from ._model import Paths
-from ._mounts import MountTable
-from ._output import Output
-from ._renames import Renames
-from ._root_tracker import RootTracker
+from ._parts import make_parts
 from ._scan import Purpose
-from ._scanner import Scanner
-from ._scans import Scans
-from ._trees import Trees
-from ._unverified import UnverifiedNames
-from ._watches import Watches
-from ._ways import Ways
 
 if TYPE_CHECKING:
     from ..instance import INotify
@@ -44,50 +32,26 @@ class Tracker:
         one_file_system: bool = False,
     ) -> None:
         self._inotify = inotify
-        self._output = Output(mask)
         self._exclude = Exclude(exclude)
-        self._watches = Watches(inotify, mask)
-        self._paths = paths = Paths()
-        self._scanner = Scanner(
-            self._watches,
-            paths,
-            list_files=bool(self._exclude),
-            one_file_system=one_file_system,
-        )
-        self._scans = Scans(self._scanner, self._watches, paths, recursive=recursive)
-        self._renames = Renames()
-        self._unverified = UnverifiedNames()
-        self._trees = Trees(
-            self._watches,
-            self._scans,
-            self._renames,
-            self._unverified,
-            paths,
-            self._output,
+        parts = make_parts(
+            inotify,
+            mask,
             self._exclude,
-        )
-        self._roots = RootTracker(
-            Ways(self._watches, mask | EXCL_UNLINK),
-            MountTable(),
-            self._trees,
-            self._scans,
-            self._output,
             recursive=recursive,
             one_file_system=one_file_system,
         )
-        self._follower = Follower(
-            Parts(
-                paths,
-                self._output,
-                self._watches,
-                self._scanner,
-                self._scans,
-                self._renames,
-                self._unverified,
-                self._trees,
-                self._roots,
-            )
-        )
+        self.mounts = parts.mounts
+        self._output = parts.output
+        self._watches = parts.watches
+        self._paths = parts.paths
+        self._scanner = parts.scanner
+        self._scans = parts.scans
+        self._renames = parts.renames
+        self._unverified = parts.unverified
+        self._trees = parts.trees
+        self._mount_points = parts.mount_points
+        self._roots = parts.roots
+        self._follower = Follower(parts)
         self._descends = recursive and not (one_file_system or self._exclude)
         self._interrupted = False
         self._begins = False
@@ -206,7 +170,7 @@ class Tracker:
         self._reading = None
         self._follow_roots(reading)
         self._follower.end_window()
-        self._trees.show_mount_points()
+        self._mount_points.show()
         if not reading.overflowed:
             self._roots.expect_removals()
         if reading.is_first or not self._scans.has_unscanned():
@@ -224,7 +188,7 @@ class Tracker:
             self._interrupted = False  # what was asked for is still to be done
             raise
         is_tidy = not asked and not self._tidy(quiet=not reading.batch)
-        return is_tidy and not self._begins
+        return is_tidy and not self._begins and not self._roots.is_due()
 
     def _follow_roots(self, reading: Reading) -> None:
         """Report what has become of the roots, as far as the queue was read."""
@@ -264,5 +228,6 @@ class Tracker:
             Whether the queue has to be read again.
         """
         if quiet:
+            self._watches.complete(self._paths.fs_path)
             return self._watches.collect() or self._scans.rescan_lost()
         return self._watches.needs_collection() or self._scans.has_lost()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from . import _disk
-from ._exclude import Exclude
-from ._masks import CREATE, DELETE, ISDIR, MOVED_FROM, MOVED_TO
-from ._model import Directory, Paths, State, Top
+from ._exclusion import Exclusion
+from ._masks import DELETE, ISDIR, MOVED_FROM
+from ._model import Directory, Paths, Top
 from ._moves import Arrived, Decision, Exchanged, Left, Moved
 from ._output import Output
 from ._renames import Renames
@@ -36,7 +35,7 @@ class Trees:
         unverified: UnverifiedNames,
         paths: Paths,
         output: Output,
-        exclude: Exclude,
+        exclusion: Exclusion,
     ) -> None:
         self._watches = watches
         self._scans = scans
@@ -44,108 +43,15 @@ class Trees:
         self._unverified = unverified
         self._paths = paths
         self._output = output
-        self._exclude = exclude
+        self._exclusion = exclusion
         self._is_wrong = False
 
-    # ---- trees -----------------------------------------------------------------
-
-    def attach(self, top: Top, parent: Directory, name: str) -> None:
-        """Make a tree part of another one."""
-        if parent.child(name) is not None:
-            self.forget(top)
-            return
-        top.move(parent, name)
-        self._scans.note_moved(top)
-        self._paths.changed()
-
-    def take_out(self, found: Directory, given: str, fs_path: str) -> Top:
-        """Make a tree of its own of a directory of another one."""
-        self._paths.changed()
-        self._scans.note_moved(found)
-        if isinstance(found, Top):
-            found.stand_alone(given, fs_path)
-            return found
-        top = Top(given, fs_path)
-        if found.state is State.WATCHED:
-            self.end_moves_below(found)
-            for child in list((found.children or {}).values()):
-                child.move(top, child.name)
-            self._watches.assign(found.wd, top)
-            self._scans.adopt(top, found.wd)
-        else:
-            self._scans.want(top)
-        self._exclude.inherit(top, found)
-        self.forget(found)
-        return top
-
-    def vanish(self, parent: Directory, name: str) -> None:
-        """Report a directory deleted that is not there, though no event said so."""
-        self._make_room(parent, name)
-
-    def verify_name(self, parent: Directory, name: str) -> None:
-        """Have the disk asked what has a name, when the queue is empty."""
-        self._unverified.add(parent, name)
-
-    def remount(self, top: Top, names: Sequence[str], *, unmounted: bool) -> None:
-        """A mount came or went at a directory of a tree: scan what is there now.
-
-        The mount table changes before the kernel queues UNMOUNT. So that is reported
-        here: when its event comes, nobody has the watch any more.
-        """
-        found: Directory | None = top
-        for name in names:
-            found = found.child(name) if found else None
-        if found is None or found.parent is None:
-            return
-        self._scans.note_moved(found)
-        if found.state is State.BY_NAME:
-            self._scans.want(found, next_call=True)
-        elif found.state is State.WATCHED and not self._is_at_its_path(found):
-            parent, name = found.parent, found.name
-            if unmounted:
-                self._output.report_unmount(self._paths.report_path(found))
-            self._make_room(parent, name)
-            self._appear(parent, name, CREATE | ISDIR, synthetic=True)
-
-    def _is_at_its_path(self, directory: Directory) -> bool:
-        try:
-            with _disk.reachable(self._paths.fs_path(directory)) as path:
-                return self._watches.add(path) == directory.wd
-        except OSError:
-            return False
-
-    # ---- exclude ---------------------------------------------------------------
-
-    def excludes(self, parent: Directory, name: str, mask: int) -> bool:
-        """Return whether an event is of a name that is left out.
-
-        It is decided when the name is first met: when it comes.
-        """
-        if not self._exclude:
-            return False
-        if mask & (CREATE | MOVED_TO):
-            return self._decide(parent, name, is_directory=bool(mask & ISDIR))
-        if mask & (DELETE | MOVED_FROM):
-            return self._exclude.forget_name(parent, name)
-        return self._exclude.is_out(parent, name)
-
-    def excludes_root(self, path: str, below: str, *, is_directory: bool) -> bool:
-        """Return whether a path on the way from one root to another is left out."""
-        return self._exclude.decide_on_way(path, below, is_directory=is_directory)
-
-    def _decide(self, parent: Directory, name: str, *, is_directory: bool) -> bool:
-        return self._exclude.decide(
-            parent,
-            name,
-            self._paths.entry_path(parent, name),
-            self._paths.below_top(parent, name),
-            is_directory=is_directory,
-        )
+    # ---- changes ---------------------------------------------------------------
 
     def create(self, parent: Directory, name: str, mask: int) -> None:
         """Something was created."""
-        self._make_room(parent, name)
-        self._appear(parent, name, mask)
+        self.vanish(parent, name)
+        self.appear(parent, name, mask)
 
     def delete(self, parent: Directory, name: str, mask: int) -> None:
         """Something was deleted."""
@@ -167,7 +73,7 @@ class Trees:
             victim = decision.parent.child(decision.name)
             if victim is not None:
                 self.forget(victim)
-            self._appear(*decision)
+            self.appear(*decision)
         elif isinstance(decision, Exchanged):
             self._stay(decision)
 
@@ -183,7 +89,7 @@ class Trees:
 
     def adds_plainly(self) -> bool:
         """Return whether nothing can come of what is found silently but directories."""
-        return not self._exclude
+        return not self._exclusion
 
     def found(
         self,
@@ -202,7 +108,7 @@ class Trees:
             silent: whether the consumer is not to be given the names.
         """
         purpose = Purpose.SILENT if silent else Purpose.REPORT
-        if not (silent or content or self._exclude or self._unverified):
+        if not (silent or content or self._exclusion or self._unverified):
             self._output.report_all_found(self._paths.report_path(directory), names)
             for name, is_directory in names.items():
                 if is_directory:
@@ -210,7 +116,7 @@ class Trees:
             return
         for name, is_directory in names.items():
             self._unverified.take(directory, name)
-            if self._exclude and self._decide(
+            if self._exclusion and self._exclusion.decide(
                 directory, name, is_directory=is_directory
             ):
                 continue
@@ -234,18 +140,15 @@ class Trees:
             )
             self._output.warn(warning)
 
-    def show_mount_points(self) -> None:
-        """After an unmount, show what the mount had hidden."""
-        for directory in list(self._scans.unmounted()):
-            parent, name = directory.parent, directory.name
-            if directory.status is not State.UNMOUNTED or parent is None:
-                continue  # an earlier turn of this loop has forgotten it
-            if parent.status is not State.UNMOUNTED:
-                self._make_room(parent, name)
-                self._appear(parent, name, CREATE | ISDIR, synthetic=True)
+    def verify_name(self, parent: Directory, name: str) -> None:
+        """Have the disk asked what has a name, when the queue is empty."""
+        self._unverified.add(parent, name)
 
-    def _make_room(self, parent: Directory, name: str) -> None:
-        """Before a creation; there is something only if an event is missing."""
+    def vanish(self, parent: Directory, name: str) -> None:
+        """Report a directory deleted that is not there, though no event said so.
+
+        Before a creation, there is one only if an event is missing.
+        """
         self._unverified.take(parent, name)
         child = parent.child(name)
         if child is not None:
@@ -254,9 +157,10 @@ class Trees:
             self._output.report(DELETE | ISDIR, path, synthetic=True)
             self.forget(child)
 
-    def _appear(
+    def appear(
         self, parent: Directory, name: str, mask: int, *, synthetic: bool = False
     ) -> None:
+        """Report what is at a name now; have it scanned if it is a directory."""
         path = self._paths.entry_path(parent, name)
         self._output.report(mask, path, synthetic=synthetic)
         if mask & ISDIR:
@@ -311,7 +215,7 @@ class Trees:
             wd = directory.wd
             self._scans.forget(directory)
             self._renames.forget(directory)
-            self._exclude.forget(directory)
+            self._exclusion.forget(directory)
             self._watches.release(wd, directory)
         top.detach()
         self._paths.changed()
@@ -326,5 +230,5 @@ class Trees:
         self._scans.forget_all()
         self._renames.forget_all()
         self._unverified.forget_all()
-        self._exclude.forget_all()
+        self._exclusion.forget_all()
         self._paths.changed()

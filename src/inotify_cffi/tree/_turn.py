@@ -27,6 +27,8 @@ class Callers:
 
     def call(self) -> None:
         """Call all who wait."""
+        if not self._wakers:
+            return
         with suppress(IndexError):
             while True:
                 self._wakers.popleft()()

@@ -73,6 +73,8 @@ class UnverifiedNames:
             has_moved: returns whether a directory moved since the disk was asked.
                 Then it has to be asked again.
         """
+        if not self._names:
+            return
         found, self._found = self._found, {}
         for (parent, name), kind in found.items():
             if (

@@ -21,9 +21,11 @@ from ._masks import (
     NEEDED,
 )
 from ._model import Directory
+from ._queue import listings_that_fit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from typing import Callable
 
     from ..instance import INotify
 
@@ -44,11 +46,29 @@ class Control(enum.Enum):
 
 
 class Watches:
-    """Every watch of one inotify instance, with its owners."""
+    """Every watch of one inotify instance, with its owners.
 
-    def __init__(self, inotify: INotify, mask: int) -> None:
+    Where the events of a single listing do not fit into the queue, a scan would
+    overflow it, and so would the scan after that, for ever. There a directory is
+    watched for these events only when all is scanned, by `complete`.
+
+    Parameters:
+        inotify: the instance.
+        mask: what is reported.
+        queue_length: how many events its queue holds.
+    """
+
+    def __init__(self, inotify: INotify, mask: int, queue_length: int) -> None:
         self._inotify = inotify
-        self._mask = mask | NEEDED | HOW
+        self._whole_mask = self._mask = mask | NEEDED | HOW
+        self._listings = None
+        if mask & LISTING:
+            self._listings = listings_that_fit(queue_length)
+            if not self._listings:
+                # Without MASK_ADD: a watch of before an overflow has them, too. What
+                # the kernel loses while it sets the mask, the scan will find.
+                self._mask &= ~(LISTING | MASK_ADD)
+        self._incomplete: set[int] = set()
         self._bulk = BulkScanner(inotify, self._mask)
         self._owners: dict[int, Directory | tuple[Directory, ...]] = {}
         # Watches without an owner. They are kept until the queue is empty, as an
@@ -102,9 +122,31 @@ class Watches:
             milliseconds=milliseconds,
         )
 
-    def see_scans(self) -> bool:
-        """Return whether a scan queues events of its own."""
-        return bool(self._mask & LISTING)
+    def listings_seen(self) -> int | None:
+        """Return how many listings may fill the queue; None: they queue no events."""
+        return self._listings
+
+    def complete(self, path_of: Callable[[Directory], str]) -> None:
+        """Watch for what our scans would have queued. The queue must be empty.
+
+        Parameters:
+            path_of: returns where a directory is.
+        """
+        later: set[int] = set()
+        for wd in self._incomplete:
+            for owner in self.owners(wd)[:1]:
+                if not self._complete(wd, path_of(owner)):
+                    later.add(wd)  # it is moving: its event will be in the queue
+        self._incomplete = later
+
+    def _complete(self, wd: int, path: str) -> bool:
+        how = MASK_ADD | DONT_FOLLOW
+        try:
+            found = self._inotify.add_watch(path, self._whole_mask | how)
+        except OSError:
+            return False
+        self.keep([found])
+        return found == wd
 
     def free_memory(self) -> None:
         """Free what the last scan needed."""
@@ -122,10 +164,14 @@ class Watches:
         """Make each directory the owner of a watch that has none."""
         self._strays.difference_update(directories)
         self._owners.update(directories)
+        if self._mask != self._whole_mask:
+            self._incomplete.update(directories)
 
     def assign(self, wd: int, directory: Directory) -> None:
         """Make a directory an owner of a watch."""
         self._strays.discard(wd)
+        if self._mask != self._whole_mask:
+            self._incomplete.add(wd)
         if wd in self._owners:
             self._owners[wd] = (*self.owners(wd), directory)
         else:
@@ -222,8 +268,8 @@ class Watches:
         return owners
 
     def needs_collection(self) -> bool:
-        """Return whether `collect` has something to do."""
-        return bool(self._strays or self._awaiting_ignored)
+        """Return whether `collect` or `complete` has something to do."""
+        return bool(self._strays or self._awaiting_ignored or self._incomplete)
 
     def collect(self) -> bool:
         """Remove some of the watches that nobody owns. The queue must be empty.

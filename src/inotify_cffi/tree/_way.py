@@ -67,6 +67,13 @@ class Waypoint:
         self.ways: set[Way] = set()
         self.awaited: dict[str, set[Way]] = {}
 
+    def find(self, path: str) -> Waypoint | None:
+        """Return the waypoint below this of a path without links and dots."""
+        found: Waypoint | None = self
+        for name in names_of(path):
+            found = found.children.get(name) if found else None
+        return found
+
 
 class Way:
     """The way to one root."""
@@ -92,3 +99,8 @@ class Way:
                 return bit
         gone = self.destination.kind is Kind.NOTHING
         return DELETE_SELF if gone else MOVE_SELF
+
+
+def names_of(path: str) -> list[str]:
+    """Return the names in a path that lead anywhere."""
+    return [name for name in path.split("/") if name not in ("", ".")]

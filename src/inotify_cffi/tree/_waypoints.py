@@ -88,13 +88,6 @@ class Waypoints:
         """Return the waypoints that have a watch."""
         return self._by_wd.get(wd, ())
 
-    def find(self, path: str) -> Waypoint | None:
-        """Return the waypoint of a path without links and dots."""
-        found: Waypoint | None = self.top
-        for name in names_of(path):
-            found = found.children.get(name) if found else None
-        return found
-
     # ---- ways in doubt ----------------------------------------------------------
 
     def doubt(self, ways: Iterable[Way]) -> None:
@@ -104,6 +97,10 @@ class Waypoints:
     def has_doubtful(self) -> bool:
         """Return whether a way has to be resolved."""
         return bool(self._doubtful)
+
+    def has_rest(self) -> bool:
+        """Return whether something has to be resolved, narrowed or let go."""
+        return bool(self._doubtful or self._wide or self._loose)
 
     def take_doubtful(self) -> dict[Way, None]:
         """Take the ways that have to be resolved, in the order of the events."""
@@ -116,7 +113,7 @@ class Waypoints:
 
     # ---- watching ---------------------------------------------------------------
 
-    def step(self, at: Waypoint, name: str) -> Waypoint | None:
+    def step(self, at: Waypoint, name: str, *, is_last: bool) -> Waypoint | None:
         """Return the waypoint of a name, with its watch; None when it is a file.
 
         Raises:
@@ -128,16 +125,17 @@ class Waypoints:
             return known
         step = Waypoint(at, name, join(at.path, name))
         with _disk.reachable(step.path) as path:
-            kind = os.lstat(path).st_mode
-            if stat.S_ISLNK(kind):
-                how = DONT_FOLLOW | SELF | ATTRIB
-            elif stat.S_ISDIR(kind):
-                how = ONLYDIR | SELF
-            else:
-                return None
-            self._watch(step, path, how)
-            if stat.S_ISLNK(kind):
-                step.target = _link_target(path)
+            how = ONLYDIR | SELF
+            # What a path goes on from is a directory, as a rule.
+            if is_last or not self._watch_directory(step, path, how):
+                kind = os.lstat(path).st_mode
+                if not stat.S_ISLNK(kind) and not stat.S_ISDIR(kind):
+                    return None
+                if stat.S_ISLNK(kind):
+                    how = DONT_FOLLOW | SELF | ATTRIB
+                self._watch(step, path, how)
+                if stat.S_ISLNK(kind):
+                    step.target = _link_target(path)
             if step.wd and self._watch_again(path, how) != step.wd:
                 self._loose.add(step.wd)
                 raise Changed
@@ -146,6 +144,14 @@ class Waypoints:
             at.children[name] = step
             self._by_wd.setdefault(step.wd, []).append(step)
         return step
+
+    def _watch_directory(self, step: Waypoint, path: str, how: int) -> bool:
+        """Watch what most steps are; return False where the disk has to be asked."""
+        try:
+            step.wd = self._watches.hold(path, how)
+        except OSError:
+            return False
+        return True
 
     def _watch(self, step: Waypoint, path: str, how: int) -> None:
         """Add the watch of a step; without one where it may not be read."""
@@ -297,10 +303,6 @@ class Waypoints:
         for wd in loose:
             if wd not in self._by_wd:
                 self._watches.let_go(wd)
-
-
-def names_of(path: str) -> list[str]:
-    return [name for name in path.split("/") if name not in ("", ".")]
 
 
 def _link_target(path: str) -> str:

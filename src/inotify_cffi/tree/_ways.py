@@ -63,7 +63,7 @@ class Ways:
 
     def recheck(self, way: Way) -> None:
         """Let the next `settle` verify what a way leads to."""
-        final = self._waypoints.find(way.destination.path)
+        final = self._waypoints.top.find(way.destination.path)
         if final is not None and final is not self._waypoints.top:
             self._waypoints.distrust_below(final)
         self._waypoints.doubt((way,))
@@ -99,6 +99,10 @@ class Ways:
     def is_due(self) -> bool:
         """Whether `settle` has something to do."""
         return self._waypoints.has_doubtful()
+
+    def has_rest(self) -> bool:
+        """Return whether `settle` has anything to do, or watches to let go."""
+        return self._waypoints.has_rest()
 
     @property
     def watches(self) -> Container[int]:
@@ -173,7 +177,7 @@ class Ways:
         """
         path, wd = way.destination.path, way.destination.wd
         above, name = os.path.split(path)
-        parent = self._waypoints.find(above)
+        parent = self._waypoints.top.find(above)
         if parent is None or not name or way in parent.awaited.get(name, ()):
             return
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _masks
 from ._arguments import check_paths, checked_mask, known_root
+from ._closing import Closing
 from ._engine import Engine
 from .events import TreeEvent
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T", bound="TreeWatcher")
 
 
-class TreeWatcher:
+class TreeWatcher(Closing):
     """Watch whole trees. Apply its events to a copy, and the copy matches the disk.
 
     Parameters:
@@ -334,17 +334,6 @@ class TreeWatcher:
         self._inotify_cffi.check()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __iter__(self: _T) -> _T:
-        return self
-
     def __next__(self) -> TreeEvent:
         """Wait for the next event and return it. Ends when the watcher is closed."""
         try:
@@ -353,9 +342,6 @@ class TreeWatcher:
             if self.closed:
                 raise StopIteration from None
             raise
-
-    def __aiter__(self: _T) -> _T:
-        return self
 
     async def __anext__(self) -> TreeEvent:
         try:

@@ -1,4 +1,4 @@
-"""`--gitignore`: what git would leave out, by the library pathspec."""
+"""What git would leave out, by the library pathspec."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 _FILE = ".gitignore"
+_MOST_KNOWN = 10_000
 
 
 class GitIgnore:
@@ -21,38 +22,42 @@ class GitIgnore:
 
     Parameters:
         roots: what is watched.
+        git_directories: whether .git is left out, too.
 
     Raises:
         ImportError: pathspec is not installed.
     """
 
-    def __init__(self, roots: Iterable[str]) -> None:
+    def __init__(self, roots: Iterable[str], *, git_directories: bool = False) -> None:
         from pathspec import GitIgnoreSpec
 
         self._parse = GitIgnoreSpec.from_lines
+        self._git_directories = git_directories
         self._specs: dict[str, GitIgnoreSpec | None] = {}
         self._answers: dict[str, bool] = {}
         self._tops = {os.path.abspath(root): _top(root) for root in roots}
 
-    def __call__(self, path: str, is_directory: bool) -> bool:
+    def ignores(self, path: str, *, is_directory: bool) -> bool:
         """Return whether git would leave out a path, or a directory above it."""
         path = os.path.abspath(path)
         if path in self._tops:
             return False  # it was asked for by name
         above, _, name = path.rpartition("/")
         return (
-            name == ".git"
-            or (bool(above) and self._directory_is_ignored(above))
-            or self._is_ignored(path, is_directory)
+            (self._git_directories and name == ".git")
+            or (bool(above) and self._ignores_directory(above))
+            or self._is_ignored(path, is_directory=is_directory)
         )
 
-    def _directory_is_ignored(self, path: str) -> bool:
+    def _ignores_directory(self, path: str) -> bool:
         answer = self._answers.get(path)
         if answer is None:
-            answer = self._answers[path] = self(path, True)
+            if len(self._answers) > _MOST_KNOWN:
+                self._answers.clear()
+            answer = self._answers[path] = self.ignores(path, is_directory=True)
         return answer
 
-    def _is_ignored(self, path: str, is_directory: bool) -> bool:
+    def _is_ignored(self, path: str, *, is_directory: bool) -> bool:
         """Ask the files above a path, the nearest first, until one has an answer."""
         directory = path.rpartition("/")[0]
         while directory:

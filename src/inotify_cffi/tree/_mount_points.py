@@ -1,0 +1,72 @@
+"""The mount points: what is reported when a mount came or went inside a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from . import _disk
+from ._masks import CREATE, ISDIR
+from ._model import Directory, Paths, State, Top
+
+if TYPE_CHECKING:
+    from ._output import Output
+    from ._scans import Scans
+    from ._trees import Trees
+    from ._watches import Watches
+
+
+class MountPoints:
+    """Keeps the trees in step with what is mounted in them."""
+
+    def __init__(
+        self,
+        trees: Trees,
+        watches: Watches,
+        scans: Scans,
+        paths: Paths,
+        output: Output,
+    ) -> None:
+        self._trees = trees
+        self._watches = watches
+        self._scans = scans
+        self._paths = paths
+        self._output = output
+
+    def remount(self, top: Top, names: Sequence[str], *, unmounted: bool) -> None:
+        """A mount came or went at a directory of a tree: scan what is there now.
+
+        The mount table changes before the kernel queues UNMOUNT. So that is reported
+        here: when its event comes, nobody has the watch any more.
+        """
+        found: Directory | None = top
+        for name in names:
+            found = found.child(name) if found else None
+        if found is None or found.parent is None:
+            return
+        self._scans.note_moved(found)
+        if found.state is State.BY_NAME:
+            self._scans.want(found, next_call=True)
+        elif found.state is State.WATCHED and not self._is_at_its_path(found):
+            parent, name = found.parent, found.name
+            if unmounted:
+                self._output.report_unmount(self._paths.report_path(found))
+            self._trees.vanish(parent, name)
+            self._trees.appear(parent, name, CREATE | ISDIR, synthetic=True)
+
+    def _is_at_its_path(self, directory: Directory) -> bool:
+        try:
+            with _disk.reachable(self._paths.fs_path(directory)) as path:
+                return self._watches.add(path) == directory.wd
+        except OSError:
+            return False
+
+    def show(self) -> None:
+        """After an unmount, show what the mount had hidden."""
+        for directory in list(self._scans.unmounted()):
+            parent, name = directory.parent, directory.name
+            if directory.status is not State.UNMOUNTED or parent is None:
+                continue  # an earlier turn of this loop has forgotten it
+            if parent.status is not State.UNMOUNTED:
+                self._trees.vanish(parent, name)
+                self._trees.appear(parent, name, CREATE | ISDIR, synthetic=True)
