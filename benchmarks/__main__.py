@@ -15,6 +15,7 @@ except ImportError:
     sys.exit("python -m benchmarks needs pyperf: pip install '.[bench]'")
 
 from . import (
+    bench_changes,
     bench_command,
     bench_drain,
     bench_one_event,
@@ -36,6 +37,7 @@ QUESTIONS = {
         bench_start.QUESTION,
         bench_tree.QUESTION,
         bench_tree_load.QUESTION,
+        bench_changes.QUESTION,
         bench_command.QUESTION,
         bench_tree.MILLION,
     )

@@ -255,6 +255,55 @@ def test_queue(run: Run, srv: Path) -> None:
     assert running.interrupted() == ""
 
 
+def test_tasks(run: Run, srv: Path) -> None:
+    """The task works on each path, and on what is left at Ctrl-C."""
+    running = run("tasks")
+    for number in range(3):
+        (srv / "incoming" / f"file{number}").touch()
+    expected = [f"worked on /srv/incoming/file{number}" for number in range(3)]
+    assert running.lines(3) == expected
+    assert running.interrupted() == ""
+
+
+WRITTEN = 50_000
+WRITE_AT_FULL_SPEED = """
+import os, sys
+for number in range(int(sys.argv[2])):
+    path = f"{sys.argv[1]}/{number % 1000}"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+"""
+SLOW = {
+    "queue": "waiting and waiting.pop().readline(); print(",
+    "tasks": "waiting and await asyncio.to_thread(waiting.pop().readline); print(",
+}
+
+
+@pytest.mark.parametrize("recipe", SLOW)
+def test_slow_work(recipe: str, run: Run, srv: Path) -> None:
+    """Nothing overflows while one works and another process writes at full speed."""
+    longest = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if longest < 16_384:
+        pytest.skip(f"max_queued_events is {longest}, and 16,384 by default")
+    # Its first path keeps it until a line is in its standard input. It cannot be
+    # slower, and no time has to be guessed.
+    running = run(
+        recipe,
+        **{
+            "from inotify_cffi": "import sys\nwaiting = [sys.stdin]\nfrom inotify_cffi",
+            "print(": SLOW[recipe],
+        },
+    )
+    command = [sys.executable, "-c", WRITE_AT_FULL_SPEED, str(srv / "incoming")]
+    subprocess.run([*command, str(WRITTEN)], check=True)
+    assert running.process.stdin is not None
+    running.process.stdin.write("go on\n")
+    running.process.stdin.flush()
+    # An overflow would be an event of the root.
+    expected = [f"worked on /srv/incoming/{number % 1000}" for number in range(WRITTEN)]
+    assert running.lines(WRITTEN) == expected
+    assert running.interrupted() == ""
+
+
 def test_fork(run: Run, srv: Path) -> None:
     """A child that closes its copy takes neither events nor watches."""
     running = run("fork")

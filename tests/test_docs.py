@@ -17,7 +17,8 @@ import inotify_cffi
 
 CHECKOUT = Path(__file__).parents[1]
 PAGES = sorted((CHECKOUT / "docs").glob("*.md"))
-RUN_ELSEWHERE = ("cookbook.md", "moving.md")  # test_cookbook.py, test_readme.py
+# test_beside.py, test_cookbook.py, test_readme.py
+RUN_ELSEWHERE = ("beside.md", "cookbook.md", "moving.md")
 DOCUMENTS = [
     *PAGES,
     *CHECKOUT.glob("*.md"),

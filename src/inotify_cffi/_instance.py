@@ -263,7 +263,7 @@ if sys.implementation.name == "pypy":
             return gathered
 
     def pointer_of(instance: Instance) -> Any:
-        """Return it as cffi takes it. Whoever keeps that keeps ``instance`` as well."""
+        """Return its pointer for cffi. Keep ``instance`` as long as the pointer."""
         return instance.pointer
 
 else:
@@ -272,6 +272,6 @@ else:
     _POINTER = ffi.typeof("struct instance *")
 
     def pointer_of(instance: Instance) -> Any:
-        """Return it as cffi takes it. Whoever keeps that keeps ``instance`` as well."""
+        """Return its pointer for cffi. Keep ``instance`` as long as the pointer."""
         address: int = instance.address  # type: ignore[attr-defined]
         return ffi.cast(_POINTER, address)

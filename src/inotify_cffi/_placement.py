@@ -39,6 +39,7 @@ class Placement:
         self._report = Report(self._tree, settings)
         self.changes = self._report.changes
         tasks = Tasks(identities, self._tree, dirty, settings, forgotten_files)
+        self._places = tasks.places
         self._waiting = dict(tasks.places)
         self._origins = tasks.origins
         self._former = tasks.former
@@ -119,7 +120,8 @@ class Placement:
         while above is not self._identities.top:
             if above in self._waiting:
                 blocker = above  # the outermost
-            above = (self._waiting.get(above) or self._tree.place(above))[0]
+            place = self._places.get(above) or self._identities.former_place(above)
+            above = place[0]
         if blocker is not None:
             return blocker
         entry = self._tree.get(directory, name)
@@ -127,7 +129,7 @@ class Placement:
             return None
         if isinstance(entry, Directory) and self._tree.is_gone(entry):
             return next(iter(self._inside.get(entry, ())), None)
-        return entry
+        return entry if entry in self._waiting else None
 
     def _put(self, node: Node) -> None:
         directory, name = self._waiting.pop(node)
@@ -174,7 +176,7 @@ class Placement:
             self._report.modify(directory, name)
 
     def _is_as_before(self, file: File, directory: Directory, name: str) -> bool:
-        if not file.found:
+        if not file.found or self.to_forget:
             return False
         path = self._tree.path(directory, name)
         return self._settings.is_unchanged(path, directory)
@@ -202,6 +204,7 @@ class Placement:
                 node, fewest = each, names
         assert node is not None
         self.to_forget.append(node)
+        self._report.stop()
         self._waiting.pop(node)
         self._leave_gone(node)
         if isinstance(node, File):

@@ -13,9 +13,9 @@ int instance_open(struct instance *instance, int flags, int closefd)
     int fd = call_init1(flags);
     guard_open(&instance->guard, fd, closefd);
     atomic_store(&instance->blocking, !(flags & IN_NONBLOCK));
-    atomic_store(&instance->marker, 0);
     atomic_store(&instance->mount_table, -1);
     atomic_store(&instance->mounts_changed, 0);
+    atomic_store(&instance->marker, 0);
     instance->wake_kept = 0;
     instance->takes_spare = fd >= 0;
     return fd;

@@ -22,11 +22,11 @@
 struct instance {
     struct guard guard;
     _Atomic int blocking; /* read(2) would wait: poll first */
-    /* The watch descriptor of the queued marker, or 0; changed under guard.lock. */
-    _Atomic int marker;
     /* See wait_for_mounts(). */
     _Atomic int mount_table; /* a descriptor of /proc/self/mountinfo, or -1 */
     _Atomic int mounts_changed;
+    /* The watch descriptor of the queued marker, or 0; changed under guard.lock. */
+    _Atomic int marker;
     /* Under fork_lock: */
     int wake_kept;   /* a wake that found no wait */
     int has_spare;   /* `spare` is left from the last wait, for the next */

@@ -1,4 +1,4 @@
-"""What a way to a root consists of, and what it leads to."""
+"""The steps of a way to a root, and its destination."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._masks import DELETE_SELF, MOVE_SELF, UNMOUNT
 
 
 class Kind(Enum):
-    """What a path leads to."""
+    """The kind of a path's destination."""
 
     DIRECTORY = "directory"
     FILE = "file"
@@ -17,7 +17,7 @@ class Kind(Enum):
 
 
 class Destination(NamedTuple):
-    """Where a path leads."""
+    """The destination of a path."""
 
     kind: Kind
     path: str

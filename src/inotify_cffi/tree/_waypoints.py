@@ -2,8 +2,8 @@
 
 Each is watched for itself only: MOVE_SELF and DELETE_SELF, and ATTRIB for a link, whose
 last name may go while another hard link keeps it. So nothing that happens to its
-neighbours wakes a reader. Where a way depends on a name that has no waypoint, the
-directory is watched for names as well, as long as somebody awaits one.
+neighbours wakes a reader. If a way depends on a name that has no waypoint, the
+directory is watched for names as well, as long as a way awaits one.
 
 Waypoints are shared: 20,000 roots in one directory take its watch once.
 """
@@ -28,7 +28,7 @@ SELF = MOVE_SELF | DELETE_SELF
 
 
 class WayWatches(Protocol):
-    """What adds and removes the watches: one instance has one watch for an inode."""
+    """Adds and removes the watches: an instance has one watch for an inode."""
 
     def hold(self, path: str, mask: int) -> int:
         """Add a watch, or add to one; return its descriptor.
@@ -71,12 +71,12 @@ class Waypoints:
 
     @property
     def watches(self) -> Container[int]:
-        """The watches of the waypoints, as they are at any time."""
+        """The watches of the waypoints, kept up to date."""
         return self._by_wd
 
     @property
     def limit_reached(self) -> bool:
-        """Whether the limit of watches was met, and nobody took the error."""
+        """Whether the limit of watches was met, and the error was not taken yet."""
         return self._failure is not None
 
     def take_failure(self) -> OSError | None:
@@ -108,13 +108,13 @@ class Waypoints:
         return doubtful
 
     def trust(self, way: Way) -> None:
-        """Let a way that is forgotten not be resolved."""
+        """Forget that a way has to be resolved."""
         self._doubtful.pop(way, None)
 
     # ---- watching ---------------------------------------------------------------
 
     def step(self, at: Waypoint, name: str, *, is_last: bool) -> Waypoint | None:
-        """Return the waypoint of a name, with its watch; None when it is a file.
+        """Return the waypoint of a name, with its watch; None if it is a file.
 
         Raises:
             Changed: the path led elsewhere meanwhile.
@@ -135,7 +135,11 @@ class Waypoints:
                     how = DONT_FOLLOW | SELF | ATTRIB
                 self._watch(step, path, how)
                 if stat.S_ISLNK(kind):
-                    step.target = _link_target(path)
+                    try:
+                        step.target = _link_target(path)
+                    except Changed:
+                        self._loose.add(step.wd)
+                        raise
             if step.wd and self._watch_again(path, how) != step.wd:
                 self._loose.add(step.wd)
                 raise Changed
@@ -146,7 +150,7 @@ class Waypoints:
         return step
 
     def _watch_directory(self, step: Waypoint, path: str, how: int) -> bool:
-        """Watch what most steps are; return False where the disk has to be asked."""
+        """Watch a common step; return False if the disk has to be read."""
         try:
             step.wd = self._watches.hold(path, how)
         except OSError:
@@ -154,7 +158,7 @@ class Waypoints:
         return True
 
     def _watch(self, step: Waypoint, path: str, how: int) -> None:
-        """Add the watch of a step; without one where it may not be read."""
+        """Add the watch of a step; none if it may not be read."""
         try:
             step.wd = self._watches.hold(path, how)
         except OSError as error:
@@ -172,7 +176,7 @@ class Waypoints:
         return wd
 
     def add_file(self, at: Waypoint, name: str, how: int) -> Waypoint | None:
-        """Watch a file itself; return None where it may not be read.
+        """Watch a file itself; return None if it may not be read.
 
         Raises:
             Changed: another one has its name now.
@@ -183,6 +187,7 @@ class Waypoints:
             if not step.wd:
                 return None
             if self._watch_again(path, how) != step.wd:
+                self._loose.add(step.wd)
                 raise Changed
         self._by_wd.setdefault(step.wd, []).append(step)
         return step
@@ -236,7 +241,7 @@ class Waypoints:
     # ---- leaving --------------------------------------------------------------
 
     def lead_through(self, way: Way, steps: set[Waypoint]) -> None:
-        """Let a way lead through these steps alone."""
+        """Make a way lead through exactly these steps."""
         for step in way.steps - steps:
             step.ways.discard(way)
             if not step.ways:
@@ -248,7 +253,7 @@ class Waypoints:
         way.steps = steps
 
     def stop_awaiting(self, way: Way) -> None:
-        """Let a way depend on no names any more."""
+        """Make a way depend on no names any more."""
         for waypoint, name in way.awaits:
             ways = waypoint.awaited.get(name)
             if ways is not None:
@@ -259,7 +264,7 @@ class Waypoints:
         way.awaits.clear()
 
     def distrust_below(self, top: Waypoint) -> None:
-        """Let what is at a waypoint and below it be resolved again."""
+        """Have everything at a waypoint and below it resolved again."""
         stack = [top]
         while stack:
             waypoint = stack.pop()
@@ -280,9 +285,9 @@ class Waypoints:
             self._loose.add(waypoint.wd)
 
     def narrow(self) -> None:
-        """Watch directories for no name where no way waits for one any more.
+        """Stop watching directories for names if no way waits for one any more.
 
-        A mask can only be added to without losing an event; so the watch is made anew,
+        Only adding to a mask loses no event; so the watch is created anew,
         and the ways through it are verified.
         """
         for waypoint in self._wide:
@@ -298,7 +303,7 @@ class Waypoints:
         self._wide.clear()
 
     def tidy(self) -> None:
-        """Let the watches go that no waypoint has."""
+        """Release the watches that no waypoint has."""
         loose, self._loose = self._loose, set()
         for wd in loose:
             if wd not in self._by_wd:
