@@ -15,7 +15,7 @@ from cffi import FFI
 FOLDER = "src/native"
 # Each part is NAME.c and NAME.h; NAME.cdef declares its interface for cffi.
 PARTS = ["calls", "fork", "instance", "wait", "listing", "pattern", "scan"]
-PARTS_WITHOUT_CDEF = ["descriptor", "guard", "wakeup"]
+PARTS_WITHOUT_CDEF = ["descriptor", "guard", "marker", "wakeup"]
 # These take and return Python objects. python_module.c adds them to the module.
 PYTHON_PARTS = ["python_instance", "python_parser"]
 

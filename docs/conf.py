@@ -56,7 +56,7 @@ nitpick_ignore_regex = [
         r"inotify_cffi\..*\b_\w+.*|.*Globs|Exclude",
     ),  # of a constructor that is not called
     (r"py:.*", r"watchdog\..*"),
-    (r"py:.*", r"(syscalls\.)?Path"),  # str, bytes or PathLike
+    (r"py:.*", r"((syscalls|_hints)\.)?Path"),  # str, bytes or PathLike
     (r"py:.*", r"[A-Z][A-Za-z]*(Error|Warning)|PathLike|IntEnum|NamedTuple|Callable"),
 ]
 doctest_global_setup = "from inotify_cffi import *"

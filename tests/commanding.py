@@ -55,29 +55,29 @@ class Running:
             self.messages += said
         return self
 
-    def until_told(self, words: bytes) -> bytes:
-        """Wait until it told a line that ends so; return all to there."""
+    def until_printed(self, words: bytes) -> bytes:
+        """Wait for a line that ends so; return the output up to it."""
         assert self.process.stdout is not None
-        told = b""
-        while not told.endswith(words):
+        printed = b""
+        while not printed.endswith(words):
             more = self.process.stdout.readline()
-            assert more, (told, self.messages)
-            told += more
-        return told
+            assert more, (printed, self.messages)
+            printed += more
+        return printed
 
     def ended(self, by: int | None = None) -> tuple[bytes, bytes, int]:
-        """What it told, since, and said, and its exit status."""
+        """Its further output, its messages and its exit status."""
         if self._end is not None:
             return self._end
         if by is not None:
             self.process.send_signal(by)
         try:
             # Longer than the timer: what still holds the pipes then is left over.
-            told, said = self.process.communicate(timeout=2 * PATIENCE)
+            printed, said = self.process.communicate(timeout=2 * PATIENCE)
         finally:
             self._timer.cancel()
             self._timer.join()
-        self._end = told or b"", self.messages + said, self.process.returncode
+        self._end = printed or b"", self.messages + said, self.process.returncode
         return self._end
 
 
@@ -111,7 +111,7 @@ def inotifywait() -> str:
     found = shutil.which("inotifywait")
     if found is None:
         pytest.skip("inotifywait (Debian: inotify-tools) is not installed")
-    # Later ones differ, also from each other: with --include some tell of no directory.
+    # Later ones differ, also from each other: with --include some report no directory.
     if not _version_of(found).startswith("inotifywait 3.22."):
         pytest.skip(f"{_version_of(found)} is not 3.22, which is compared with")
     return found

@@ -39,9 +39,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "d"
 
 
-def _objects(told: bytes) -> list[dict[str, Any]]:
-    assert told.isascii()
-    return [json.loads(line) for line in told.splitlines()]
+def _objects(printed: bytes) -> list[dict[str, Any]]:
+    assert printed.isascii()
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 def _short(one: dict[str, Any]) -> tuple[Any, ...]:
@@ -58,10 +58,10 @@ def test_json(watch: Callable[..., Running], root: Path) -> None:
     (root / "x").rename(root / "y")
     root.chmod(0o700)
     (root / "last").touch()
-    told = _objects(running.until_told(b"}\n") + running.until_told(b"}\n"))
-    while "CLOSE_WRITE" not in told[-1]["events"]:
-        told += _objects(running.until_told(b"}\n"))
-    assert list(told[0]) == [
+    printed = _objects(running.until_printed(b"}\n") + running.until_printed(b"}\n"))
+    while "CLOSE_WRITE" not in printed[-1]["events"]:
+        printed += _objects(running.until_printed(b"}\n"))
+    assert list(printed[0]) == [
         "path",
         "events",
         "old_path",
@@ -69,19 +69,19 @@ def test_json(watch: Callable[..., Running], root: Path) -> None:
         "synthetic",
         "time",
     ]
-    assert [_short(one) for one in told] == [
+    assert [_short(one) for one in printed] == [
         ("d/x", ["CREATE", "ISDIR"], None, False),
         ("d/x", ["MOVED_FROM", "ISDIR"], None, False),
         ("d/y", ["MOVED_TO", "ISDIR"], None, False),
         ("d", ["ATTRIB", "ISDIR"], None, False),
         ("d/last", ["CREATE"], None, False),
-        *([("d/last", ["ATTRIB"], None, False)] if len(told) == 7 else []),
+        *([("d/last", ["ATTRIB"], None, False)] if len(printed) == 7 else []),
         ("d/last", ["CLOSE_WRITE"], None, False),
     ]
-    assert told[0]["cookie"] is None
-    assert isinstance(told[1]["cookie"], int)
-    assert told[1]["cookie"] == told[2]["cookie"]
-    times = [one["time"] for one in told]
+    assert printed[0]["cookie"] is None
+    assert isinstance(printed[1]["cookie"], int)
+    assert printed[1]["cookie"] == printed[2]["cookie"]
+    times = [one["time"] for one in printed]
     assert all(RFC3339.fullmatch(time) for time in times)
     assert times == sorted(times)
 
@@ -93,27 +93,27 @@ def test_json_of_renames_in_a_tree(watch: Callable[..., Running], root: Path) ->
     (root / "x").rename(root / "sub" / "x")
     (root / "sub" / "x" / UNTEXT).mkdir()
     (root / "sub").rename(root.parent / "away")
-    told = _objects(b"".join(running.until_told(b"}\n") for _ in range(3)))
-    assert [_short(one) for one in told] == [
+    printed = _objects(b"".join(running.until_printed(b"}\n") for _ in range(3)))
+    assert [_short(one) for one in printed] == [
         ("d/sub/x", ["MOVED_TO", "ISDIR"], "d/x", False),
         (f"d/sub/x/{UNTEXT}", ["CREATE", "ISDIR"], None, False),
         ("d/sub", ["MOVED_FROM", "ISDIR"], None, False),
     ]
-    assert os.fsencode(told[1]["path"]) == os.fsencode(f"d/sub/x/{UNTEXT}")
-    assert {one["cookie"] for one in told} == {None}
+    assert os.fsencode(printed[1]["path"]) == os.fsencode(f"d/sub/x/{UNTEXT}")
+    assert {one["cookie"] for one in printed} == {None}
 
 
 def test_json_of_a_rename_half_left_out(
     watch: Callable[..., Running], root: Path
 ) -> None:
-    """Where a filter leaves out one of the names, what was told is gone, or came."""
+    """If a filter leaves out one of the names, a rename is reported as a half."""
     (root / "a.txt").touch()
     running = watch("-mr", "--json", "-e", "move", "--include", r"\.txt$", "d")
     (root / "a.txt").rename(root / "a.bak")
     (root / "a.bak").rename(root / "sub" / "b.txt")
     (root / "sub" / "b.txt").rename(root / "c.txt")
-    told = _objects(b"".join(running.until_told(b"}\n") for _ in range(3)))
-    assert [_short(one) for one in told] == [
+    printed = _objects(b"".join(running.until_printed(b"}\n") for _ in range(3)))
+    assert [_short(one) for one in printed] == [
         ("d/a.txt", ["MOVED_FROM"], None, False),
         ("d/sub/b.txt", ["MOVED_TO"], None, False),
         ("d/c.txt", ["MOVED_TO"], "d/sub/b.txt", False),
@@ -136,20 +136,22 @@ def test_new_directories(watch: Callable[..., Running], root: Path, form: str) -
         wanted.append(deep / "file")
     (root / "last").mkdir()
     wanted.append(root / "last")
-    told = []
-    for line in [running.until_told(b"\n") for _ in wanted]:
+    printed = []
+    for line in [running.until_printed(b"\n") for _ in wanted]:
         text = line.decode().rstrip("\n")
-        told.append(json.loads(text)["path"] if form == "--json" else text)
-    assert sorted(told) == sorted(str(path.relative_to(root.parent)) for path in wanted)
+        printed.append(json.loads(text)["path"] if form == "--json" else text)
+    assert sorted(printed) == sorted(
+        str(path.relative_to(root.parent)) for path in wanted
+    )
 
 
 def test_initial(watch: Callable[..., Running], root: Path) -> None:
-    """--initial tells first what is there, also when only others are asked for."""
+    """--initial first reports the content, even if -e has only other events."""
     (root / "sub" / "file").touch()
     running = watch("-mr", "--json", "--initial", "--ready", "-e", "delete", "d")
     (root / "sub" / "file").unlink()
-    told = _objects(b"".join(running.until_told(b"}\n") for _ in range(4)))
-    assert [_short(one) for one in told] == [
+    printed = _objects(b"".join(running.until_printed(b"}\n") for _ in range(4)))
+    assert [_short(one) for one in printed] == [
         ("d/sub", ["CREATE", "ISDIR"], None, True),
         ("d/sub/file", ["CREATE"], None, True),
         ("", ["READY"], None, True),
@@ -174,7 +176,7 @@ main(["-rq", "--initial", "-e", "create", "d"])
 
 
 def test_event_before_initial(tmp_path: Path, root: Path) -> None:
-    """An event that came before the first CREATEs were told ends it after them."""
+    """An event before the CREATEs of --initial ends the command after them."""
     finished = finish(
         cwd=tmp_path, command=[sys.executable, "-c", EVENT_BEFORE_INITIAL]
     )
@@ -186,11 +188,11 @@ def test_event_before_initial(tmp_path: Path, root: Path) -> None:
 
 
 def test_initial_is_not_the_event(watch: Callable[..., Running], root: Path) -> None:
-    """What --initial tells is not the one event after which the command ends."""
+    """The CREATEs of --initial are not the one event that ends the command."""
     running = watch("-r", "--initial", "-e", "create", "d")
     (root / "x").mkdir()
-    told, _, status = running.ended()
-    assert told == b"d/ CREATE,ISDIR sub\nd/ CREATE,ISDIR x\n"
+    printed, _, status = running.ended()
+    assert printed == b"d/ CREATE,ISDIR sub\nd/ CREATE,ISDIR x\n"
     assert status == 0
 
 
@@ -219,7 +221,7 @@ def test_exclude_that_looks_ahead(watch: Callable[..., Running], root: Path) -> 
     """An expression that matches a directory, not what is in it, leaves that in."""
     running = watch("-mr", "-e", "create", "--exclude", "sub$", "d")
     (root / "sub" / "x").mkdir()
-    assert running.until_told(b"x\n") == b"d/sub/ CREATE,ISDIR x\n"
+    assert running.until_printed(b"x\n") == b"d/sub/ CREATE,ISDIR x\n"
 
 
 def test_left_out(watch: Callable[..., Running], root: Path) -> None:
@@ -228,7 +230,7 @@ def test_left_out(watch: Callable[..., Running], root: Path) -> None:
     running = watch("-m", "-e", "attrib", "d", "@d/a")
     (root / "a").chmod(0o600)
     (root / "sub").chmod(0o700)
-    assert running.until_told(b"sub\n") == b"d/ ATTRIB,ISDIR sub\n"
+    assert running.until_printed(b"sub\n") == b"d/ ATTRIB,ISDIR sub\n"
 
 
 def test_symbolic_link_to_a_directory(
@@ -238,7 +240,7 @@ def test_symbolic_link_to_a_directory(
     (root.parent / "link").symlink_to("d")
     running = watch("-m", "--format", "%w%f", "-e", "create", "link")
     (root / "x").mkdir()
-    assert running.until_told(b"\n") == b"link/x\n"
+    assert running.until_printed(b"\n") == b"link/x\n"
 
 
 def test_file_followed_by_its_name(watch: Callable[..., Running], root: Path) -> None:
@@ -249,12 +251,12 @@ def test_file_followed_by_its_name(watch: Callable[..., Running], root: Path) ->
     (root / "new").rename(root / "f")
     with open(root / "f", "a") as file:
         file.write("more")
-    assert running.until_told(b"MODIFY \n") == b"d/f MOVED_TO \nd/f MODIFY \n"
+    assert running.until_printed(b"MODIFY \n") == b"d/f MOVED_TO \nd/f MODIFY \n"
 
 
 @pytest.mark.parametrize("recursive", [False, True])
 def test_overflow(watch: Callable[..., Running], root: Path, recursive: bool) -> None:
-    """A full queue is told, of each path; of a tree, what is there is told then."""
+    """An overflow is reported for each path; with -r, then the content is."""
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     other = root.parent / "other"
     other.mkdir()
@@ -270,7 +272,7 @@ def test_overflow(watch: Callable[..., Running], root: Path, recursive: bool) ->
     lost: list[str] = []
     healed = not recursive
     while len(lost) < 2 or not healed:
-        (one,) = _objects(running.until_told(b"\n"))
+        (one,) = _objects(running.until_printed(b"\n"))
         if one["events"] == ["Q_OVERFLOW"]:
             lost.append(one["path"])
         if one["path"] == "d/missed":
@@ -289,13 +291,13 @@ def test_null_records(watch: Callable[..., Running], root: Path) -> None:
     (root / UNTEXT).mkdir()
     (root / "last one").mkdir()
     assert running.process.stdout is not None
-    told = b""
-    while not told.endswith(b"last one\0"):
-        told += running.process.stdout.read(1)
-    assert told == os.fsencode(f"d/{UNTEXT}\0d/last one\0")
+    printed = b""
+    while not printed.endswith(b"last one\0"):
+        printed += running.process.stdout.read(1)
+    assert printed == os.fsencode(f"d/{UNTEXT}\0d/last one\0")
     shown = subprocess.run(
         ["xargs", "-0", "-n1", "stat", "-c", "%F"],
-        input=told,
+        input=printed,
         cwd=root.parent,
         stdout=subprocess.PIPE,
         check=True,
@@ -310,10 +312,10 @@ def test_null_ends_other_records(
     """With a form of records -0 says how they end."""
     running = watch("-0", *form, "-e", "create", "d")
     (root / "x").mkdir()
-    told, _, status = running.ended()
-    assert told.count(b"\0") == 1
-    assert told.endswith(b"\0")
-    assert b"\n" not in told
+    printed, _, status = running.ended()
+    assert printed.count(b"\0") == 1
+    assert printed.endswith(b"\0")
+    assert b"\n" not in printed
     assert status == 0
 
 
@@ -350,7 +352,7 @@ def test_ready_that_nobody_reads(tmp_path: Path, root: Path) -> None:
 def test_ready_record(
     tmp_path: Path, root: Path, form: list[str], record: bytes
 ) -> None:
-    """--ready tells a record before all others."""
+    """--ready prints a record before all others."""
     running = Running([*COMMAND, "-q", "--ready", *form, "d"], tmp_path)
     assert running.process.stdout is not None
     assert running.process.stdout.readline() == record
@@ -361,20 +363,20 @@ def test_ready_record(
 EXECUTED = """
 import json, os, sys
 names = "PATH", "EVENTS", "OLD_PATH"
-told = {name: os.environ.get("INOTIFY_" + name) for name in names}
-print(json.dumps([sys.argv[1:], told]), flush=True)
+printed = {name: os.environ.get("INOTIFY_" + name) for name in names}
+print(json.dumps([sys.argv[1:], printed]), flush=True)
 """
 
 
 def test_exec(watch: Callable[..., Running], tmp_path: Path, root: Path) -> None:
     """--exec runs a command for each event, with no shell in between."""
-    (tmp_path / "told.py").write_text(EXECUTED)
-    command = f"{sys.executable} told.py '$HOME; x'  \"two words\""
+    (tmp_path / "printed.py").write_text(EXECUTED)
+    command = f"{sys.executable} printed.py '$HOME; x'  \"two words\""
     arguments = ["-mr", "--json", "-e", "create,move", "--exec", command, "d"]
     running = watch(*arguments, env={"INOTIFY_OLD_PATH": "of another event"})
     (root / UNTEXT).mkdir()
     (root / UNTEXT).rename(root / "y")
-    lines = [running.until_told(b"\n") for _ in range(4)]
+    lines = [running.until_printed(b"\n") for _ in range(4)]
     assert [json.loads(line) for line in lines[1::2]] == [
         [
             ["$HOME; x", "two words"],
@@ -403,7 +405,7 @@ def test_exec_that_fails(
 
 @pytest.mark.parametrize("options", [[], ["--exec", "touch executed"]])
 def test_quiet(tmp_path: Path, root: Path, options: list[str]) -> None:
-    """-qq tells nothing, but ends at the event, and runs the command of --exec."""
+    """-qq prints nothing, but ends at the event, and runs the command of --exec."""
     arguments = ["-qq", "--ready-fd=2", "-e", "create", *options, "d"]
     running = Running([*COMMAND, *arguments], tmp_path).until_said(b"ready\n")
     (root / "x").mkdir()
@@ -458,7 +460,7 @@ def test_stats_beside_inotifywatch(
         (root / name).mkdir()
     (root / "x").rename(root / "sub" / "x")
     (root / "y").rmdir()
-    ours.until_told(b"d/ DELETE,ISDIR y\n")
+    ours.until_printed(b"d/ DELETE,ISDIR y\n")
     said = ours.ended(signal.SIGTERM)[1]
     # It sleeps when it has read all; a signal would end it before that.
     status = Path(f"/proc/{theirs.process.pid}/stat")
@@ -652,8 +654,8 @@ def test_signals(
     watch: Callable[..., Running], root: Path, number: int, options: str
 ) -> None:
     """A signal ends it as it ends any program, and without a word."""
-    told, said, status = watch(options, "d").ended(number)
-    assert (told, status) == (b"", -number)
+    printed, said, status = watch(options, "d").ended(number)
+    assert (printed, status) == (b"", -number)
     assert said.endswith(b"Watches established.\n")
 
 
@@ -693,7 +695,7 @@ def test_ignored_signal(tmp_path: Path, root: Path) -> None:
     running = Running([*command, "-m", "-e", "create", "d"], tmp_path).until_said()
     running.process.send_signal(signal.SIGINT)
     (root / "x").mkdir()
-    assert running.until_told(b"x\n") == b"d/ CREATE,ISDIR x\n"
+    assert running.until_printed(b"x\n") == b"d/ CREATE,ISDIR x\n"
     assert running.ended(signal.SIGTERM)[2] == -signal.SIGTERM
 
 
@@ -701,7 +703,7 @@ def test_signal_without_a_standard_stream(tmp_path: Path, root: Path) -> None:
     """A signal ends it also where there is no standard error."""
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND]
     running = Running([*command, "-m", "--ready", "d"], tmp_path)
-    assert running.until_told(b"\n") == b" READY \n"
+    assert running.until_printed(b"\n") == b" READY \n"
     assert running.ended(signal.SIGTERM) == (b"", b"", -signal.SIGTERM)
 
 
@@ -722,7 +724,7 @@ main(["-m", "d"])
 
 
 def test_closed_pipe(watch: Callable[..., Running], root: Path) -> None:
-    """When nobody reads what it tells it ends as SIGPIPE ends any program."""
+    """Without a reader, it ends as SIGPIPE ends any program."""
     running = watch("-m", "d")
     assert running.process.stdout is not None
     running.process.stdout.close()
@@ -759,8 +761,8 @@ def test_nothing_left(tmp_path: Path, root: Path, options: str) -> None:
     arguments = [options, "-e", "delete_self,create", "--ready-fd=2", "d/sub"]
     running = Running([*COMMAND, *arguments], tmp_path).until_said(b"ready\n")
     (root / "sub").rmdir()
-    told, said, status = running.ended()
-    assert told == b"d/sub/ DELETE_SELF \n"
+    printed, said, status = running.ended()
+    assert printed == b"d/sub/ DELETE_SELF \n"
     assert said.endswith(b"ready\ninotify-cffi: nothing is left to watch\n")
     assert status == 1
 
@@ -785,14 +787,14 @@ def test_nothing_left_to_read(root: Path, kind: str) -> None:
 
 
 def test_end_of_what_is_left_out(tmp_path: Path, root: Path) -> None:
-    """That something goes whose path is left out is not told."""
+    """The end of an excluded path is not reported."""
     (root / "other").mkdir()
     arguments = ["-mq", "--exclude", "sub", "--ready-fd=2", "d/sub", "d/other"]
     running = Running([*COMMAND, *arguments], tmp_path).until_said(b"ready\n")
     (root / "sub").rmdir()
     (root / "other").rmdir()
-    told, _, status = running.ended()
-    assert [line.split()[:2] for line in told.splitlines()] == [
+    printed, _, status = running.ended()
+    assert [line.split()[:2] for line in printed.splitlines()] == [
         [b"d/other/", b"DELETE_SELF"]
     ]
     assert status == 1

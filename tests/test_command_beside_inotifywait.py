@@ -19,7 +19,7 @@ LAST = b"last-one"
 
 
 class Outcome(NamedTuple):
-    told: bytes
+    printed: bytes
     said: bytes
     status: int
 
@@ -45,19 +45,19 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
 def _play(
     program: list[str], arguments: Iterable[str], steps: Iterable[Step], place: Path
 ) -> Outcome:
-    """Start it, take the steps, and stop it once it told of ``last-one``."""
+    """Start it, take the steps, and stop it once it reported ``last-one``."""
     running = Running([*program, *arguments], place).until_said()
     for step in steps:
         step()
-    told = b""
+    printed = b""
     assert running.process.stdout is not None
-    while LAST not in told:
+    while LAST not in printed:
         line = running.process.stdout.readline()
         if not line:
             break
-        told += line
+        printed += line
     rest, said, status = running.ended(signal.SIGTERM)
-    return Outcome(told + rest, said, status)
+    return Outcome(printed + rest, said, status)
 
 
 def _both(
@@ -129,10 +129,10 @@ EVERYTHING: list[Step] = [
 FORMAT = "[%w|%f|%e|%:e|%%|%x|%we|%ee]"
 
 
-def _merged(told: bytes) -> list[bytes]:
+def _merged(printed: bytes) -> list[bytes]:
     """Return the lines without repetition: the kernel merges equal neighbours, or
     does not when the first has been read already."""
-    return [line for line, _ in itertools.groupby(told.splitlines())]
+    return [line for line, _ in itertools.groupby(printed.splitlines())]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def _merged(told: bytes) -> list[bytes]:
 def test_same_lines(
     scene: Callable[[str], Path], arguments: list[str], steps: list[Step]
 ) -> None:
-    """For the same steps both tell the same lines, say the same, and end alike."""
+    """For the same steps, both have the same output, messages and exit status."""
     if "-mqq" in arguments:  # which says nothing, so nothing can be waited for
         theirs = finish(*arguments, cwd=scene("theirs"), command=[inotifywait()])
         ours = finish(*arguments, cwd=scene("ours"))
@@ -228,7 +228,7 @@ def test_same_lines(
         )
         return
     theirs_, ours_ = _both(scene, arguments, steps)
-    assert _merged(ours_.told) == _merged(theirs_.told)
+    assert _merged(ours_.printed) == _merged(theirs_.printed)
     assert (ours_.said, ours_.status) == (theirs_.said, theirs_.status)
 
 
@@ -269,10 +269,12 @@ def test_same_first_event(
         running = Running([*program, *arguments], place).until_said()
         step()
         outcomes.append(running.ended())
-    told, said, status = outcomes[0]
-    if told.endswith(b"DELETE_SELF \n") and "-r" in arguments and "f" in arguments:
-        told = told.replace(b"DELETE_SELF", b"DELETE")  # of the name: see the README
-    assert outcomes[1] == (told, said, status)
+    printed, said, status = outcomes[0]
+    if printed.endswith(b"DELETE_SELF \n") and "-r" in arguments and "f" in arguments:
+        printed = printed.replace(
+            b"DELETE_SELF", b"DELETE"
+        )  # of the name: see the README
+    assert outcomes[1] == (printed, said, status)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +322,7 @@ def test_same_first_event(
 def test_same_end_without_an_event(
     scene: Callable[[str], Path], arguments: list[str]
 ) -> None:
-    """A timeout and a mistake end both with the same status, and nothing told."""
+    """A timeout and a mistake end both with the same status, without output."""
     ends = []
     for program in ([inotifywait()], COMMAND):
         place = scene(os.path.basename(program[0]))
@@ -353,8 +355,8 @@ def test_cookies_pair(scene: Callable[[str], Path]) -> None:
         for name in ("theirs", "ours"):
             program = [inotifywait()] if name == "theirs" else COMMAND
             place = scene(name + arguments[0])
-            told = _play(program, arguments, steps, place).told.splitlines()
-            cookies = [line.split()[0] for line in told]
+            printed = _play(program, arguments, steps, place).printed.splitlines()
+            cookies = [line.split()[0] for line in printed]
             assert cookies[0] == cookies[-1] == b"0"
             assert cookies[1] == cookies[2] != cookies[3] == cookies[4]
             assert all(int(cookie, 16) for cookie in cookies[1:5])

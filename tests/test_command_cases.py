@@ -59,9 +59,9 @@ def test_overflow_does_not_look_like_a_path(
         os.utime(root / ("sub" if number % 2 else "."), (number, number))
     running.process.send_signal(signal.SIGCONT)
     running.until_said(b"inotify-cffi: d: the queue was full, events are missing\n")
-    told, _, _ = running.ended(signal.SIGTERM)
+    printed, _, _ = running.ended(signal.SIGTERM)
     end = b"\0" if form == ["-0"] else b"\n"
-    paths = told.split(end)[:-1]
+    paths = printed.split(end)[:-1]
     # ATTRIB of d itself has the path d/ as well; but the two take turns.
     assert {*paths} <= {b"d/sub", b"d/"}
     assert paths.count(b"d/") <= paths.count(b"d/sub") + 1
@@ -92,8 +92,8 @@ def test_events_before_a_limit(root: Path, user_namespace: list[str]) -> None:
         (root / f"f{number}").touch()
     (root / "new").mkdir()
     running.process.send_signal(signal.SIGCONT)
-    told, said, status = running.ended()
-    assert told.split()[:5] == [b"f0", b"f1", b"f2", b"f3", b"f4"]
+    printed, said, status = running.ended()
+    assert printed.split()[:5] == [b"f0", b"f1", b"f2", b"f3", b"f4"]
     assert f"max_inotify_watches is {needed}" in said.decode()
     assert status == 1
 
@@ -147,7 +147,7 @@ def test_a_path_given_twice(watch: Callable[..., Running], root: Path) -> None:
     running = watch("-mr", "-e", "create", "--format", "%w%f", "./d", root)
     (root / "x").mkdir()
     (root / "last").mkdir()
-    assert running.until_told(b"last\n") == b"./d/x\n./d/last\n"
+    assert running.until_printed(b"last\n") == b"./d/x\n./d/last\n"
 
 
 def test_costs_no_watch(root: Path) -> None:
@@ -176,7 +176,7 @@ def test_expressions_and_globs(watch: Callable[..., Running], root: Path) -> Non
     )  # fmt: skip
     for name in ("ax", "xb", "x", "y", "nx", "sub/x2", "last"):
         (root / name).touch()
-    assert running.until_told(b"last\n") == b"x\nx2\nlast\n"
+    assert running.until_printed(b"last\n") == b"x\nx2\nlast\n"
 
 
 def test_max_depth(watch: Callable[..., Running], root: Path) -> None:
@@ -184,10 +184,10 @@ def test_max_depth(watch: Callable[..., Running], root: Path) -> None:
     running = watch("-mr", "--max-depth", "2", "-e", "create", "--format", "%w%f", "d")
     (root / "sub" / "a" / "b").mkdir(parents=True)
     (root / "new" / "a" / "b").mkdir(parents=True)
-    told = sorted(running.until_told(b"\n") for _ in range(3))
-    assert told == [b"d/new\n", b"d/new/a\n", b"d/sub/a\n"]
+    printed = sorted(running.until_printed(b"\n") for _ in range(3))
+    assert printed == [b"d/new\n", b"d/new/a\n", b"d/sub/a\n"]
     (root / "last").mkdir()
-    assert running.until_told(b"\n") == b"d/last\n"
+    assert running.until_printed(b"\n") == b"d/last\n"
 
 
 def test_gitignore(watch: Callable[..., Running], root: Path) -> None:
@@ -212,7 +212,7 @@ def test_gitignore(watch: Callable[..., Running], root: Path) -> None:
         (root / name).touch()
     (root / "sub" / "build").mkdir()
     (root / "mark1").touch()
-    assert running.until_told(b"mark1\n").split() == [
+    assert running.until_printed(b"mark1\n").split() == [
         b"d/keep.log",
         b"d/sub/a.txt",
         b"d/b.tmp",
@@ -224,7 +224,7 @@ def test_gitignore(watch: Callable[..., Running], root: Path) -> None:
     (root / "a.new").touch()
     (root / "b.log").touch()
     (root / "mark2").touch()
-    assert running.until_told(b"mark2\n").split() == [b"d/b.log", b"d/mark2"]
+    assert running.until_printed(b"mark2\n").split() == [b"d/b.log", b"d/mark2"]
 
 
 def test_gitignore_is_that_of_git(tmp_path: Path) -> None:
@@ -328,9 +328,9 @@ def test_where_the_table_goes(root: Path, options: list[str]) -> None:
     running = _ready(root, "-m", *options, "--stats", "-e", "create", "d")
     (root / "x").mkdir()
     if not options:
-        running.until_told(b"x\n")
-    told, said, _ = running.ended(signal.SIGTERM)
-    shown = (told if options else said).decode()
+        running.until_printed(b"x\n")
+    printed, said, _ = running.ended(signal.SIGTERM)
+    shown = (printed if options else said).decode()
     assert re.search(r"^(total +create +filename|No events occurred\.)$", shown, re.M)
 
 
@@ -445,8 +445,8 @@ def test_json_in_any_locale(root: Path, env: dict[str, str]) -> None:
     running = _ready(root, "-mq", "--json", "-e", "create", "d", env=env)
     for name in ("café".encode(), b"caf\xe9"):
         os.mkdir(os.path.join(os.fsencode(root), name))
-        told = json.loads(running.until_told(b"\n"))["path"]
-        assert told == "d/" + name.decode("utf-8", "surrogateescape")
+        printed = json.loads(running.until_printed(b"\n"))["path"]
+        assert printed == "d/" + name.decode("utf-8", "surrogateescape")
         os.rmdir(os.path.join(os.fsencode(root), name))
     running.ended(signal.SIGTERM)
 
@@ -522,13 +522,13 @@ def test_records_in_a_shared_pipe(root: Path) -> None:
         (other / name).touch()
     for each in running:
         each.process.send_signal(signal.SIGCONT)
-    told = b""
+    printed = b""
     with open(reading, "rb", buffering=0) as pipe:
-        while told.count(b"\n") < 2 * len(names):
+        while printed.count(b"\n") < 2 * len(names):
             assert select.select([pipe], [], [], 60)[0]
             more = pipe.read(999)
             assert more, [each.ended() for each in running]
-            told += more
+            printed += more
         for each in running:
             each.ended(signal.SIGTERM)
-    assert sorted(told.decode().split()) == sorted(2 * names)
+    assert sorted(printed.decode().split()) == sorted(2 * names)

@@ -57,9 +57,9 @@ def test_signal_while_the_command_runs(
     running = Running([*COMMAND, *arguments, "--ready-fd=2", "d"], root.parent)
     running.until_said(b"ready\n")
     root.chmod(0o700)
-    assert running.until_told(b"\n") == b"started\n"
-    told, _, status = running.ended(number)
-    assert told == f"got {number.name[3:]}\n".encode()
+    assert running.until_printed(b"\n") == b"started\n"
+    printed, _, status = running.ended(number)
+    assert printed == f"got {number.name[3:]}\n".encode()
     assert status == -number
 
 
@@ -72,9 +72,9 @@ def test_each_signal_is_given_on(root: Path) -> None:
     arguments = ["-m", "-qq", "--shell", "--exec", job, *ATTRIB, "--ready-fd=2", "d"]
     running = Running([*COMMAND, *arguments], root.parent).until_said(b"ready\n")
     root.chmod(0o700)
-    running.until_told(b"started\n")
+    running.until_printed(b"started\n")
     running.process.send_signal(signal.SIGTERM)
-    running.until_told(b"once\n")
+    running.until_printed(b"once\n")
     assert running.ended(signal.SIGINT)[::2] == (b"twice\n", -signal.SIGTERM)
 
 
@@ -149,9 +149,9 @@ def test_names_are_never_obeyed(root: Path, option: str, debounce: list[str]) ->
     running = Running([*COMMAND, *arguments], root.parent).until_said(b"ready\n")
     for name in NASTY:
         (root / name).touch()
-    told = [running.until_told(b"\n").decode().rstrip("\n") for _ in NASTY]
+    printed = [running.until_printed(b"\n").decode().rstrip("\n") for _ in NASTY]
     running.ended(signal.SIGTERM)
-    assert told == [ascii(f"d/{name}") for name in NASTY]
+    assert printed == [ascii(f"d/{name}") for name in NASTY]
     assert sorted(os.listdir(root.parent)) == ["d"]
     assert sorted(os.listdir(root)) == sorted([*NASTY, "sub"])
 
@@ -187,9 +187,9 @@ def test_script_without_an_interpreter(
     script.chmod(0o755)
     running = watch("-m", *ATTRIB, "--exec", "./script {}", "d")
     root.chmod(0o700)
-    assert running.until_told(b"ran d\n") == b"\nran d\n"
+    assert running.until_printed(b"ran d\n") == b"\nran d\n"
     root.chmod(0o755)
-    assert running.until_told(b"ran d\n") == b"\nran d\n"
+    assert running.until_printed(b"ran d\n") == b"\nran d\n"
 
 
 def test_command_that_cannot_be_started(
@@ -205,16 +205,16 @@ def test_command_that_cannot_be_started(
     running.until_said(b"inotify-cffi: ./script: No such file or directory\n")
     (root.parent / "away").rename(script)
     root.chmod(0o755)
-    assert running.until_told(b"ran\n") == b"\n\nran\n"
+    assert running.until_printed(b"ran\n") == b"\n\nran\n"
 
 
 def test_reading_does_not_count(watch: Callable[..., Running], root: Path) -> None:
     """Without -e a command that only reads what is watched does not run itself."""
     running = watch("-m", "--shell", "--exec", "ls d >out; echo ran $1", "d")
     (root / "x").mkdir()
-    assert running.until_told(b"ran d/x\n") == b"d/ CREATE,ISDIR x\nran d/x\n"
+    assert running.until_printed(b"ran d/x\n") == b"d/ CREATE,ISDIR x\nran d/x\n"
     (root / "y").mkdir()
-    assert running.until_told(b"ran d/y\n") == b"d/ CREATE,ISDIR y\nran d/y\n"
+    assert running.until_printed(b"ran d/y\n") == b"d/ CREATE,ISDIR y\nran d/y\n"
 
 
 def test_overflow_runs_nothing(watch: Callable[..., Running], root: Path) -> None:
@@ -232,8 +232,8 @@ def test_overflow_runs_nothing(watch: Callable[..., Running], root: Path) -> Non
     running.until_said(b"inotify-cffi: d: the queue was full, events are missing\n")
     (root / "last").touch()
     (root / "last").chmod(0o700)
-    told = running.until_told(b"d/last\n")
-    assert {*told.splitlines()} <= {b"d/f", b"d/sub", b"d/last"} | {
+    printed = running.until_printed(b"d/last\n")
+    assert {*printed.splitlines()} <= {b"d/f", b"d/sub", b"d/last"} | {
         b"ran for d/f",
         b"ran for d/sub",
         b"ran for d/last",
@@ -252,10 +252,10 @@ def test_restart(root: Path) -> None:
     arguments = ["--restart", "--now", "-qq", "--shell", "--exec", job, "-e", "create"]
     running = Running([*COMMAND, *arguments, "--ready-fd=2", "d"], root.parent)
     running.until_said(b"ready\n")
-    assert running.until_told(b"\n") == b"started for ''\n"
+    assert running.until_printed(b"\n") == b"started for ''\n"
     (root / "x").mkdir()
-    told = running.until_told(b"started for 'd/x'\n").splitlines()
-    assert b"child got TERM" in told + running.ended(signal.SIGTERM)[0].splitlines()
+    printed = running.until_printed(b"started for 'd/x'\n").splitlines()
+    assert b"child got TERM" in printed + running.ended(signal.SIGTERM)[0].splitlines()
 
 
 def test_kill_after(root: Path) -> None:
@@ -263,9 +263,9 @@ def test_kill_after(root: Path) -> None:
     job = "trap '' TERM; echo started; while :; do sleep 0.1; done"
     arguments = ["--restart", "--now", "--kill-after", "0.2", "--shell", "--exec", job]
     running = Running([*COMMAND, "-m", *arguments, *ATTRIB, "d"], root.parent)
-    running.until_told(b"started\n")
+    running.until_printed(b"started\n")
     root.chmod(0o700)
-    running.until_told(b"started\n")
+    running.until_printed(b"started\n")
     _, said, status = running.ended(signal.SIGTERM)
     killed = b"sh: still runs 0.2 s after it got a signal to end; killed\n"
     assert said.count(killed) == 2
@@ -316,8 +316,8 @@ def test_restart_of_what_has_ended(root: Path) -> None:
     )
     running.until_said(b"sh: exit status 5\n")
     root.chmod(0o700)
-    told, said, status = running.ended()
-    assert told == b"ran\n" * 2
+    printed, said, status = running.ended()
+    assert printed == b"ran\n" * 2
     assert said == b"inotify-cffi: sh: exit status 5\n" * 2
     assert status == 0
 
@@ -364,11 +364,11 @@ def test_a_save_is_one_run(root: Path, options: list[str]) -> None:
     with _stopped(running):
         _vim_save(root / "f")
     # (Without --json both halves of a rename are records of their own.)
-    assert running.until_told(b"\n") in (b"ran 1\n", b"ran 2\n")
+    assert running.until_printed(b"\n") in (b"ran 1\n", b"ran 2\n")
     with _stopped(running):
         for number in range(50):
             (root / f"{number}").write_text("text")
-    assert running.until_told(b"\n") == b"ran 50\n"
+    assert running.until_printed(b"\n") == b"ran 50\n"
     assert running.ended(signal.SIGTERM)[0] == b""
 
 
@@ -383,8 +383,8 @@ def test_debounce_of_records(watch: Callable[..., Running], root: Path) -> None:
         (root / "x").write_text("more")
         (root / "z").touch()
         (root / "z").unlink()
-    told, _, status = running.ended()
-    assert [line.split(b",")[-1] for line in told.splitlines()] == [b"y", b"x"]
+    printed, _, status = running.ended()
+    assert [line.split(b",")[-1] for line in printed.splitlines()] == [b"y", b"x"]
     assert status == 0
 
 

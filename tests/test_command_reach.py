@@ -45,7 +45,7 @@ def test_link_to_a_file(tmp_path: Path, recursive: list[str]) -> None:
         running = _watch(program, tmp_path, "-m", *recursive, "-e", "modify", "link")
         with open(tmp_path / "dot" / "conf", "a") as file:
             file.write("x")
-        assert running.until_told(b"\n") == b"link MODIFY \n"
+        assert running.until_printed(b"\n") == b"link MODIFY \n"
         running.ended(15)
 
 
@@ -60,10 +60,10 @@ def test_link_whose_directory_is_swapped(tmp_path: Path) -> None:
     running = _watch(COMMAND, tmp_path, "-mr", "app.yaml")
     (tmp_path / "..tmp").symlink_to("v2")
     (tmp_path / "..tmp").rename(tmp_path / "..data")
-    assert running.until_told(b"\n").startswith(b"app.yaml ")
+    assert running.until_printed(b"\n").startswith(b"app.yaml ")
     (tmp_path / "v2" / "app.yaml").write_text("changed")
-    told = running.until_told(b"CLOSE_WRITE,CLOSE \n")
-    assert b"app.yaml MODIFY \n" in told
+    printed = running.until_printed(b"CLOSE_WRITE,CLOSE \n")
+    assert b"app.yaml MODIFY \n" in printed
     running.ended(15)
 
 
@@ -89,6 +89,6 @@ def test_file_in_a_directory_that_can_only_be_searched(
         running = _watch(program, Path("/"), *recursive, "-e", "modify", path)
         with open(path, "a") as file:
             file.write("x")
-        told, said, status = running.ended()
-        assert (told, status) == (f"{path} MODIFY \n".encode(), 0)
+        printed, said, status = running.ended()
+        assert (printed, status) == (f"{path} MODIFY \n".encode(), 0)
         assert said.endswith(b"Watches established.\n")

@@ -133,5 +133,5 @@ def test_a_killed_consumer_loses_nothing(tmp_path: Path, redis_socket: int) -> N
         while not wanted <= {(host, path) for _, host, path in seen}:
             note(next_line())
         # What was seen twice has one id: by that it is known.
-        told = Counter((host, path) for _, host, path in {*seen})
-        assert {key: told[key] for key in wanted} == dict.fromkeys(wanted, 1)
+        printed = Counter((host, path) for _, host, path in {*seen})
+        assert {key: printed[key] for key in wanted} == dict.fromkeys(wanted, 1)

@@ -87,9 +87,9 @@ def test_cookie(tmp_path: Path, options: str) -> None:
     running = _start(tmp_path, options, *layout, *events, tmp_path)
     (tmp_path / "test-file-src").touch()
     (tmp_path / "test-file-src").rename(tmp_path / "test-file-dst")
-    told = running.until_told(b"dst\n").decode().splitlines()
+    printed = running.until_printed(b"dst\n").decode().splitlines()
     running.ended(signal.SIGTERM)
-    cookies, rest = zip(*(line.split(" ", 1) for line in told))
+    cookies, rest = zip(*(line.split(" ", 1) for line in printed))
     assert rest == (
         f"CREATE {tmp_path}/test-file-src",
         f"MOVED_FROM {tmp_path}/test-file-src",
@@ -109,7 +109,7 @@ def test_null_in_the_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "printed"),
     [
         (r"\.txt$", {"root/A/B/test.txt", "root/A/B/subdir/nested.txt"}),
         (
@@ -124,10 +124,10 @@ def test_null_in_the_format(tmp_path: Path) -> None:
     ],
 )
 def test_include_in_new_directories(
-    tmp_path: Path, expression: str, told: set[str]
+    tmp_path: Path, expression: str, printed: set[str]
 ) -> None:
     """inotifywait-recursive-include.t, -multiple-includes.t: directories that the
-    expression does not match are watched, and not told."""
+    expression does not match are watched, and not reported."""
     directory = tmp_path / "root" / "A" / "B"
     directory.mkdir(parents=True)
     arguments = ["--include", expression, "-e", "CREATE", "--format", "%w%f", "root"]
@@ -138,9 +138,9 @@ def test_include_in_new_directories(
     (directory / "subdir").mkdir()
     for name in ("nested.txt", "data.log", "nested.dat"):
         (directory / "subdir" / name).touch()
-    lines = {running.until_told(b"\n").decode().rstrip("\n") for _ in told}
+    lines = {running.until_printed(b"\n").decode().rstrip("\n") for _ in printed}
     rest = running.ended(signal.SIGTERM)[0]
-    assert lines == told
+    assert lines == printed
     assert rest == b""
 
 

@@ -260,8 +260,8 @@ def test_layout() -> None:
     """Each conversion is what inotifywait(1) says; any other is itself."""
     directory = Record("d/", "f", flags.CREATE | flags.ISDIR, cookie=10)
     layout = "%w%f %e %:e %T %c %x %%"
-    told = lines.printf(layout, "now")(directory)
-    assert told == "d/f CREATE,ISDIR CREATE:ISDIR now a %x %"
+    printed = lines.printf(layout, "now")(directory)
+    assert printed == "d/f CREATE,ISDIR CREATE:ISDIR now a %x %"
     assert lines.printf("%w", None)(directory) == "d/"
 
 
@@ -295,8 +295,8 @@ def test_json_gives_names_back(name: str) -> None:
     line = json_lines()(record(name))
     assert line.isascii()
     assert line.count("\n") == 1
-    told = json.loads(line)["path"]
-    assert os.fsencode(told) == os.fsencode(path_of(record(name)))
+    printed = json.loads(line)["path"]
+    assert os.fsencode(printed) == os.fsencode(path_of(record(name)))
 
 
 @given(st.text())

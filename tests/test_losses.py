@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from waiting import instance_of
 
 from inotify_cffi import Event, INotify, flags
 
@@ -83,7 +87,7 @@ def test_a_thread_that_looks_at_all_objects(
 # In a function, and with what it returns there already: to store the events must not
 # need memory as well.
 FAILING = """
-    import os, sys, _testcapi
+    import os, select, sys, _testcapi
     from inotify_cffi import INotify, flags
 
     def fail_at(start, how, inotify):
@@ -100,6 +104,9 @@ FAILING = """
             _testcapi.remove_mem_hooks()
         return [event] if events is None else events
 
+    def readable(inotify):
+        return select.select([inotify], [], [], 0)[0] != []
+
     folder, how, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
     names = [f"{number:06}" for number in range(700)]
     failed = start = 0
@@ -114,6 +121,7 @@ FAILING = """
                 found += [event.name for event in fail_at(start, how, inotify)]
             except MemoryError:
                 failed += 1
+            assert readable(inotify) == (len(found) < len(names))
         assert found == names, (len(found), len(set(found)))
         assert inotify.read(timeout=0) == []
     print(failed)
@@ -127,7 +135,8 @@ FAILING = """
 def test_no_memory_for_an_object(
     run_python: RunPython, tmp_path: Path, how: str, step: int
 ) -> None:
-    """Whichever allocation of a read fails, the next read returns what it took."""
+    """Whichever allocation of a read fails, the next read returns what it took, and
+    the descriptor is readable until then."""
     pytest.importorskip("_testcapi")
     failed = int(run_python(FAILING, tmp_path, how, str(step)))
     assert failed > 0 or how == "next"
@@ -199,3 +208,146 @@ def test_readable_while_an_iteration_leaves_events(
     assert reported == [part for name in names for part in (name, "")]
     assert not poll.poll(0)
     assert inotify.read(timeout=0) == []
+
+
+def _readable(inotify: INotify) -> bool:
+    return select.select([inotify], [], [], 0)[0] != []
+
+
+def _interrupted(inotify: INotify, count: int) -> None:
+    """Leave the instance as an exception does in a read that took `count` events.
+
+    Where exactly an exception keeps events is private; test_signals.py and
+    test_no_memory_for_an_object raise them.
+    """
+    events = [next(inotify) for _ in range(count)]
+    instance_of(inotify).keep(events)
+
+
+STEPS = {
+    "make": st.integers(1, 3),
+    "interrupt": st.integers(1, 3),
+    "next": st.integers(1, 3),
+    "read": st.just(1),
+    "wait_readable": st.just(1),
+}
+
+
+@given(
+    steps=st.lists(
+        st.one_of(*(st.tuples(st.just(name), n) for name, n in STEPS.items())),
+        max_size=30,
+    )
+)
+@settings(deadline=None, max_examples=150)
+def test_the_descriptor_is_readable_as_long_as_events_remain(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    """Whatever is read, kept and made in any order: the descriptor is readable exactly
+    while a read would return something, and every event is returned once, in order."""
+    folder = tmp_path_factory.mktemp("kept")
+    made = 0
+    left: list[str] = []
+    with INotify() as inotify:
+        inotify.add_watch(folder, flags.CREATE)
+        for step, count in steps:
+            if step == "make":
+                for _ in range(count):
+                    os.mknod(folder / str(made))
+                    left.append(str(made))
+                    made += 1
+            elif step == "interrupt":
+                _interrupted(inotify, min(count, len(left)))
+            elif step == "next":
+                for _ in range(min(count, len(left))):
+                    assert next(inotify).name == left.pop(0)
+            elif step == "read":
+                assert [event.name for event in inotify.read(timeout=0)] == left
+                left = []
+            else:
+                assert inotify.wait_readable(timeout=0) == bool(left)
+            assert _readable(inotify) == bool(left)
+
+
+@pytest.mark.queue(4000)
+@pytest.mark.parametrize("queued", [0, 1, 1000, 4000])
+def test_kept_events_before_many(inotify: INotify, tmp_path: Path, queued: int) -> None:
+    """An iteration returns kept events, then the queued ones, and then waits."""
+    inotify.add_watch(tmp_path, flags.CREATE)
+    names = _make(tmp_path, 3)
+    _interrupted(inotify, 3)
+    for number in range(queued):
+        os.mknod(tmp_path / f"q{number}")
+        names.append(f"q{number}")
+    found = []
+    while _readable(inotify):
+        found.append(next(inotify).name)
+    assert found == names
+    assert not inotify.wait_readable(timeout=0)
+    assert inotify.read(timeout=1) == []
+
+
+def test_kept_events_after_an_overflow(inotify: INotify, tmp_path: Path) -> None:
+    """The descriptor remains readable when the kernel has no room for the event by
+    which it is made so."""
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if limit > 100_000:
+        pytest.skip("the queue is too long to be filled here")
+    inotify.add_watch(tmp_path, flags.CREATE | flags.DELETE)
+    _make(tmp_path, 2)
+    first, second = inotify.read(timeout=0)
+    for _ in range(limit // 2 + 1):
+        os.mknod(tmp_path / "x")
+        os.unlink(tmp_path / "x")
+    instance_of(inotify).keep([first, second])
+    assert next(inotify) == first
+    assert _readable(inotify)
+    remaining = inotify.read(timeout=0)
+    assert remaining[0] == second
+    assert remaining[-1].mask & flags.Q_OVERFLOW
+    assert not _readable(inotify)
+    assert inotify.read(timeout=0) == []
+
+
+def test_a_child_gets_no_event_of_its_parents_reads(
+    inotify: INotify, tmp_path: Path
+) -> None:
+    """A forked child does not find the descriptor readable for events that are the
+    parent's, once it has looked."""
+    inotify.add_watch(tmp_path, flags.CREATE)
+    _make(tmp_path, 1)
+    _interrupted(inotify, 1)
+    child = os.fork()
+    if child == 0:
+        found = 9
+        with contextlib.suppress(BaseException):
+            found = inotify.wait_readable(timeout=0) + len(inotify.read(timeout=0))
+        os._exit(found)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [event.name for event in inotify.read(timeout=0)] == ["000000"]
+    assert not _readable(inotify)
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_kept_events_and_many_threads(
+    inotify: INotify, tmp_path: Path, in_thread: InThread, count: int
+) -> None:
+    """Of several readers of kept events, each event goes to one, and the descriptor is
+    not left readable."""
+    inotify.add_watch(tmp_path, flags.CREATE)
+    names = _make(tmp_path, count)
+    events = inotify.read(timeout=0)
+
+    def read() -> list[str]:
+        found: list[str] = []
+        while _readable(inotify):
+            found += [event.name for event in inotify.read(timeout=0)]
+        return found
+
+    for _ in range(20):
+        instance_of(inotify).keep(list(events))
+        assert _readable(inotify)
+        readers = [in_thread(read) for _ in range(4)]
+        found = [name for reader in readers for name in reader()]
+        assert sorted(found) == names
+        assert not _readable(inotify)

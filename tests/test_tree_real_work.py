@@ -120,6 +120,69 @@ def test_a_venv(root: Path) -> None:
         work(consumer, "rm", "-r", root / "venv")
 
 
+WHEEL = """
+import base64, hashlib, sys, zipfile
+top = sys.argv[1]
+info = "example-1.0.dist-info"
+files = {
+    f"example/{package}/module{number}.py": f"VALUE = {number}\\n"
+    for package in ("one", "two/three") for number in range(40)
+}
+files["example/__init__.py"] = ""
+files[f"{info}/METADATA"] = "Metadata-Version: 2.1\\nName: example\\nVersion: 1.0\\n"
+files[f"{info}/WHEEL"] = (
+    "Wheel-Version: 1.0\\nGenerator: tests\\n"
+    "Root-Is-Purelib: true\\nTag: py3-none-any\\n"
+)
+files[f"{info}/entry_points.txt"] = "[console_scripts]\\nexample = example:main\\n"
+record = ""
+with zipfile.ZipFile(f"{top}/example-1.0-py3-none-any.whl", "w") as wheel:
+    for name, text in files.items():
+        digest = hashlib.sha256(text.encode()).digest()
+        encoded = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        record += f"{name},sha256={encoded},{len(text)}\\n"
+        wheel.writestr(name, text)
+    wheel.writestr(f"{info}/RECORD", record + f"{info}/RECORD,,\\n")
+"""
+
+
+def test_a_package_that_pip_installs(root: Path, tmp_path: Path) -> None:
+    """``pip install`` of a wheel into a venv, again over it, and ``pip uninstall``."""
+    subprocess.run([sys.executable, "-c", WHEEL, tmp_path], check=True)
+    wheel = tmp_path / "example-1.0-py3-none-any.whl"
+    subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True)
+    pip = [root / "venv/bin/python", "-m", "pip", "--disable-pip-version-check"]
+    offline = ["--no-index", "--no-cache-dir"]
+    with churn.Consumer(root) as consumer:
+        work(consumer, *pip, "install", *offline, wheel)
+        assert (root / "venv/bin/example").exists()
+        work(consumer, *pip, "install", *offline, "--force-reinstall", wheel)
+        work(consumer, *pip, "uninstall", "--yes", "example")
+        assert not (root / "venv/bin/example").exists()
+
+
+def test_packages_that_npm_installs(root: Path, tmp_path: Path) -> None:
+    """``npm install`` of packages by their paths, ``npm prune``, and again."""
+    npm = need("npm")
+    names = ["one", "two", "three"]
+    for name in names:
+        package = tmp_path / name
+        fill(package / "lib", offset=0)
+        (package / "package.json").write_text(
+            f'{{"name": "{name}", "version": "1.0.0"}}'
+        )
+    (root / "package.json").write_text('{"name": "example", "version": "1.0.0"}')
+    options = ["--offline", "--no-audit", "--no-fund", "--install-links"]
+    options += ["--prefix", str(root), "--cache", str(tmp_path / "cache")]
+    packages = [str(tmp_path / name) for name in names]
+    with churn.Consumer(root) as consumer:
+        work(consumer, npm, "install", *options, *packages)
+        assert (root / "node_modules/two/lib/d1/e1/file1").exists()
+        work(consumer, npm, "uninstall", *options, "two")
+        assert not (root / "node_modules/two").exists()
+        work(consumer, npm, "ci", *options)
+
+
 def test_an_editor_that_saves(root: Path) -> None:
     """Files are saved by writing another one and renaming it over them."""
     fill(root, offset=0, count=10)

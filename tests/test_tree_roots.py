@@ -405,3 +405,19 @@ def test_errno_of_a_loop(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="loop") as refused:
         TreeWatcher(tmp_path / "loop")
     assert refused.value.errno == errno.ELOOP
+
+
+def test_losses_are_reported_from_below_upwards(tmp_path: Path) -> None:
+    """Of roots that go in one step, the deepest is reported first."""
+    (tmp_path / "above/a/b").mkdir(parents=True)
+    for name in ("link", "other-link"):
+        (tmp_path / name).symlink_to("above")
+    above = str(tmp_path / "link")
+    below = str(tmp_path / "other-link/a")
+    lowest = str(tmp_path / "other-link/a/../a/b")
+    for roots in ([above, below, lowest], [lowest, below, above]):
+        with TreeWatcher(*roots) as watcher:
+            (tmp_path / "above").rename(tmp_path / "moved")
+            lost = [event.path for event in watcher.read(timeout=0)]
+            assert lost == [lowest, below, above]
+            (tmp_path / "moved").rename(tmp_path / "above")

@@ -152,7 +152,7 @@ async def wait_for(
                 if not await _gather(backend, wait, Deadline(read_delay)):
                     return False
                 gathered = True
-            # Try before sleeping: no descriptor shows events that an exception kept.
+            # Try before sleeping: a descriptor may not show what an exception kept.
             if gathered and try_read():
                 return True
             await backend.readable(wait.fileno(), wait.seconds_left())

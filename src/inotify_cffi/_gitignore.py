@@ -1,4 +1,4 @@
-"""What git would leave out, by the library pathspec."""
+"""The paths that git ignores, by the library pathspec."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class GitIgnore:
         self._tops = {os.path.abspath(root): _top(root) for root in roots}
 
     def ignores(self, path: str, *, is_directory: bool) -> bool:
-        """Return whether git would leave out a path, or a directory above it."""
+        """Return whether git ignores a path, or a directory above it."""
         path = os.path.abspath(path)
         if path in self._tops:
             return False  # it was asked for by name
@@ -58,7 +58,7 @@ class GitIgnore:
         return answer
 
     def _is_ignored(self, path: str, *, is_directory: bool) -> bool:
-        """Ask the files above a path, the nearest first, until one has an answer."""
+        """Check the files above a path, the nearest first, until one decides."""
         directory = path.rpartition("/")[0]
         while directory:
             spec = self._spec(directory)

@@ -67,15 +67,11 @@ if sys.implementation.name == "pypy":
             Returns:
                 1 when it appended events, 0 when not; -errno, or -GUARD_CLOSED.
             """
-            if timeout == 0:
-                return self._drain(events)
-            return self._wait(partial(self._drain, events), timeout, read_delay)
+            return self._settled(self._drain, events, timeout, read_delay)
 
         def read_one(self, events: list[Any], timeout: float, read_delay: float) -> int:
             """As `read`, but for one event; the others stay in the queue."""
-            if timeout == 0:
-                return self._take_one(events)
-            return self._wait(partial(self._take_one, events), timeout, read_delay)
+            return self._settled(self._take_one, events, timeout, read_delay)
 
         def wait_readable(self, timeout: float, read_delay: float) -> int:
             """As `read`, but take nothing."""
@@ -86,8 +82,10 @@ if sys.implementation.name == "pypy":
         def keep(self, events: list[Any]) -> None:
             """Have the next read return these, before all others."""
             if events:
+                # Before, too: a second exception may come between.
+                lib.instance_mark(self.pointer)
                 self._kept.appendleft((lib.fork_generation, deque(events)))
-                lib.wait_recheck(self.pointer)
+                self._announce()
 
         def wake(self) -> None:
             lib.wait_wake(self.pointer)
@@ -100,6 +98,39 @@ if sys.implementation.name == "pypy":
         def rm_watch(self, wd: int) -> int:
             result: int = lib.instance_rm_watch(self.pointer, wd)
             return result
+
+        def _announce(self) -> None:
+            """Show everybody that events are kept."""
+            lib.wait_recheck(self.pointer)
+            lib.instance_mark(self.pointer)
+
+        def _settled(
+            self, look: Any, events: list[Any], timeout: float, read_delay: float
+        ) -> int:
+            if timeout == 0:
+                result: int = look(events)
+            else:
+                result = self._wait(partial(look, events), timeout, read_delay)
+            if self._kept or lib.instance_is_marked(self.pointer):
+                self._settle()
+            return result
+
+        def _settle(self) -> None:
+            """Leave a marker in the queue if events are kept, and otherwise none.
+
+            It can be removed only together with the events before it, which are kept
+            then.
+            """
+            if self._kept and self._batches():
+                lib.instance_mark(self.pointer)
+            elif lib.instance_is_marked(self.pointer):
+                events: list[Any] = []
+                try:
+                    self._append(events, lib.instance_read, False)
+                finally:
+                    if events:
+                        self._kept.append((lib.fork_generation, deque(events)))
+                        self._announce()
 
         def _batches(self) -> list[deque[Any]]:
             """Return the kept events, without those of the parent process."""
@@ -146,6 +177,10 @@ if sys.implementation.name == "pypy":
         def _is_readable(self) -> int:
             if self._kept and self._batches():
                 return 1
+            if lib.instance_is_marked(self.pointer):  # in a forked child
+                self._settle()
+                if self._kept and self._batches():
+                    return 1
             queued: int = lib.instance_queued_bytes(self.pointer)
             if not queued:
                 queued = lib.wait_mounts_changed(self.pointer)
@@ -228,7 +263,7 @@ if sys.implementation.name == "pypy":
             return gathered
 
     def pointer_of(instance: Instance) -> Any:
-        """Return it as cffi takes it. Whoever keeps that keeps ``instance`` as well."""
+        """Return its pointer for cffi. Keep ``instance`` as long as the pointer."""
         return instance.pointer
 
 else:
@@ -237,6 +272,6 @@ else:
     _POINTER = ffi.typeof("struct instance *")
 
     def pointer_of(instance: Instance) -> Any:
-        """Return it as cffi takes it. Whoever keeps that keeps ``instance`` as well."""
+        """Return its pointer for cffi. Keep ``instance`` as long as the pointer."""
         address: int = instance.address  # type: ignore[attr-defined]
         return ffi.cast(_POINTER, address)

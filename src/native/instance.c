@@ -1,6 +1,7 @@
 #include "instance.h"
 
 #include "calls.h"
+#include "marker.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +15,7 @@ int instance_open(struct instance *instance, int flags, int closefd)
     atomic_store(&instance->blocking, !(flags & IN_NONBLOCK));
     atomic_store(&instance->mount_table, -1);
     atomic_store(&instance->mounts_changed, 0);
+    atomic_store(&instance->marker, 0);
     instance->wake_kept = 0;
     instance->takes_spare = fd >= 0;
     return fd;
@@ -50,6 +52,38 @@ static ssize_t instance_ready(int fd, int more)
     return call_result(poll(&ready, 1, 0));
 }
 
+int instance_is_marked(struct instance *instance)
+{
+    return atomic_load_explicit(&instance->marker, memory_order_relaxed) != 0;
+}
+
+/* Remove the marker from what was read; under guard.lock. */
+static void instance_remove_marker(struct instance *instance, struct queued *queued,
+                                   int emptied)
+{
+    if (queued->size < 0 && queued->size != -EAGAIN)
+        return;
+    ssize_t size = marker_remove(instance->marker, queued->data, queued->size);
+    /* An overflow, or a reader in another process, may have taken it. */
+    if (size < queued->size || emptied)
+        atomic_store(&instance->marker, 0);
+    queued->size = size;
+}
+
+void instance_mark(struct instance *instance)
+{
+    if (!guard_acquire(&instance->guard))
+        return;
+    pthread_mutex_lock(&instance->guard.lock);
+    int fd = instance->guard.fd;
+    if (!instance_is_marked(instance) || call_queued_bytes(fd) == 0) {
+        int wd = marker_queue(fd);
+        atomic_store(&instance->marker, wd > 0 ? wd : 0);
+    }
+    pthread_mutex_unlock(&instance->guard.lock);
+    guard_release(&instance->guard);
+}
+
 /* The results go into memory, not to the caller: on PyPy a signal handler may
    raise before a result is stored, and the data is still found. */
 void instance_read(struct instance *instance, struct queued *queued, int more)
@@ -68,15 +102,18 @@ void instance_read(struct instance *instance, struct queued *queued, int more)
         ready = queued->size = instance_ready(instance->guard.fd, more);
     if (ready > 0 || !blocking)
         queued->size = call_read(instance->guard.fd, queued->data, INSTANCE_READ_SIZE);
+    ssize_t size = queued->size;
+    if (instance_is_marked(instance))
+        instance_remove_marker(instance, queued, size <= INSTANCE_SURELY_EMPTIED);
     pthread_mutex_unlock(&instance->guard.lock);
     if (queued->size == -EAGAIN || queued->size == -EINTR)
         queued->size = 0;
-    if (queued->size > INSTANCE_SURELY_EMPTIED) {
+    if (size > INSTANCE_SURELY_EMPTIED) {
         if (more)
             queued->remaining = 1; /* perhaps 0: another read will show it */
         else if (ready > 0)
             /* Negative if more came between the call and the read. */
-            queued->remaining = ready > queued->size ? ready - queued->size : 0;
+            queued->remaining = ready > size ? ready - size : 0;
         else
             queued->remaining = call_queued_bytes(instance->guard.fd);
     }
@@ -104,6 +141,8 @@ void instance_read_one(struct instance *instance, struct queued *queued)
         if (queued->size != -EINVAL)
             break;
     }
+    if (instance_is_marked(instance))
+        instance_remove_marker(instance, queued, 0);
     pthread_mutex_unlock(&instance->guard.lock);
     if (queued->size == -EAGAIN || queued->size == -EINTR)
         queued->size = 0;

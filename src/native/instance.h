@@ -25,6 +25,8 @@ struct instance {
     /* See wait_for_mounts(). */
     _Atomic int mount_table; /* a descriptor of /proc/self/mountinfo, or -1 */
     _Atomic int mounts_changed;
+    /* The watch descriptor of the queued marker, or 0; changed under guard.lock. */
+    _Atomic int marker;
     /* Under fork_lock: */
     int wake_kept;   /* a wake that found no wait */
     int has_spare;   /* `spare` is left from the last wait, for the next */
@@ -50,6 +52,11 @@ void instance_read(struct instance *instance, struct queued *queued, int more);
 /* Take only the first event; the others stay in the queue. */
 void instance_read_one(struct instance *instance, struct queued *queued);
 ssize_t instance_queued_bytes(struct instance *instance);
+/* Events are kept in user space: make the descriptor readable, if it is not.  The reads
+   of this process remove the marker. */
+void instance_mark(struct instance *instance);
+/* Whether a marker may be queued. */
+int instance_is_marked(struct instance *instance);
 int instance_join_epoll(struct instance *instance, int epoll);
 int instance_never_block(struct instance *instance);
 

@@ -38,16 +38,15 @@ static struct instance *python_instance_of(PyObject *self)
 
 /* ---- batches ------------------------------------------------------------ */
 
+/* NULL without memory; sets no exception. */
 static struct batch *batch_take(struct python_instance *self)
 {
     fork_lock_acquire();
     struct batch *batch = self->spare;
     self->spare = NULL;
     fork_lock_release();
-    if (!batch && !(batch = malloc(sizeof *batch))) {
-        PyErr_NoMemory();
+    if (!batch && !(batch = malloc(sizeof *batch)))
         return NULL;
-    }
     batch->events = NULL;
     batch->fork_generation = fork_generation;
     batch->parsed = 0;
@@ -55,14 +54,17 @@ static struct batch *batch_take(struct python_instance *self)
     return batch;
 }
 
-static void batch_release(struct python_instance *self, struct batch *batch)
+/* Returns whether a batch is kept. */
+static int batch_release(struct python_instance *self, struct batch *batch)
 {
     Py_CLEAR(batch->events);
     fork_lock_acquire();
     struct batch *surplus = self->spare;
     self->spare = batch;
+    int kept = self->kept != NULL;
     fork_lock_release();
     free(surplus);
+    return kept;
 }
 
 /* Keep a batch for the next read, before all others: its events are the oldest. */
@@ -73,6 +75,21 @@ static void batch_keep(struct python_instance *self, struct batch *batch)
     self->kept = batch;
     fork_lock_release();
     wait_recheck(&self->instance);
+    instance_mark(&self->instance);
+}
+
+/* Keep a batch for the next read, after all others. */
+static void batch_keep_last(struct python_instance *self, struct batch *batch)
+{
+    fork_lock_acquire();
+    struct batch **link = &self->kept;
+    while (*link)
+        link = &(*link)->next;
+    batch->next = NULL;
+    *link = batch;
+    fork_lock_release();
+    wait_recheck(&self->instance);
+    instance_mark(&self->instance);
 }
 
 static struct batch *batch_take_kept(struct python_instance *self)
@@ -241,6 +258,25 @@ static int python_instance_drain(struct python_instance *self, struct batch *bat
     return python_instance_build_all(self, batch, events, most);
 }
 
+/* At the end of a read: while events are kept, a marker is queued, and otherwise none
+   is.  It can be removed only together with the events before it, which are kept then.
+   An exception may be set. */
+static void python_instance_settle(struct python_instance *self)
+{
+    if (batch_any_kept(self)) {
+        instance_mark(&self->instance);
+        return;
+    }
+    struct batch *batch = instance_is_marked(&self->instance) ? batch_take(self) : NULL;
+    if (!batch)
+        return; /* without memory, the next read removes the marker */
+    python_instance_take(self, batch, PY_SSIZE_T_MAX);
+    if (batch->queued.size > 0)
+        batch_keep_last(self, batch);
+    else
+        batch_release(self, batch);
+}
+
 /* The arguments of a read or a wait. */
 struct request {
     PyObject *events; /* NULL: take none, only wait */
@@ -297,6 +333,11 @@ static int python_instance_try(struct python_instance *self, struct batch *batch
     }
     if (batch_any_kept(self))
         return 1;
+    if (instance_is_marked(&self->instance)) { /* in a forked child */
+        python_instance_settle(self);
+        if (batch_any_kept(self))
+            return 1;
+    }
     ssize_t queued;
     Py_BEGIN_ALLOW_THREADS /* otherwise a loop of such calls would block the readers */
     queued = instance_queued_bytes(&self->instance);
@@ -330,16 +371,18 @@ static int python_instance_serve(struct python_instance *self,
                                  const struct request *request)
 {
     struct batch *batch = batch_take(self);
-    if (!batch)
+    if (!batch) {
+        PyErr_NoMemory();
         return INT_MIN;
+    }
     /* A caller with a timeout has tried without one before.  So an event that comes now
        is the first of a wait, and more may gather after it. */
     int result = request->timeout == 0 ? python_instance_try(self, batch, request)
                                        : python_instance_wait(self, batch, request);
     if (result == INT_MIN && request->events)
         python_instance_keep_batch(self, batch, request->events);
-    else
-        batch_release(self, batch);
+    else if (batch_release(self, batch) || instance_is_marked(&self->instance))
+        python_instance_settle(self);
     return result;
 }
 
@@ -386,7 +429,7 @@ static PyObject *python_instance_keep(PyObject *object, PyObject *events)
     if (PyList_Size(events) > 0 && !batch_is_kept(self, events)) {
         struct batch *batch = batch_take(self);
         if (!batch)
-            return NULL;
+            return PyErr_NoMemory();
         python_instance_keep_batch(self, batch, events);
     }
     return python_none();

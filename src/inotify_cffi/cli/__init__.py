@@ -1,4 +1,4 @@
-"""The command: inotifywait's habits, `TreeWatcher`'s truth, JSON lines."""
+"""The command: inotifywait's options and output, whole trees, JSON lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Do what the command line says, and exit: see ``inotify-cffi --help``.
+    """Run the command line, and exit: see ``inotify-cffi --help``.
 
     Parameters:
         arguments: instead of those of the process.
@@ -45,7 +45,7 @@ def _run(arguments: list[str] | None, signals: Signals) -> int:
 
 
 def _hold_standard_streams() -> frozenset[int]:
-    """Let nothing that is opened be taken for a standard stream that was closed.
+    """Open closed standard streams, so that no other file gets their descriptors.
 
     Returns:
         The descriptors of those that were closed.
@@ -61,7 +61,7 @@ def _hold_standard_streams() -> frozenset[int]:
 
 
 def _end_by(signals: Signals, number: int) -> NoReturn:
-    """End as the signal ends a program: so a shell that waits knows of it."""
+    """End this process by the signal, so that a waiting shell sees that."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

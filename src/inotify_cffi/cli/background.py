@@ -1,4 +1,4 @@
-"""`--daemon`: going on in the background."""
+"""`--daemon`: continuing in the background."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Background:
-    """The process that goes on, seen from itself.
+    """The background process, in its own view.
 
     `start` forks before anything is watched. The one that was started waits until
     all is watched, and ends with status 0, or as this one ends before that. So who
@@ -25,7 +25,7 @@ class Background:
 
     @classmethod
     def start(cls) -> Background:
-        """Return in the background; the process that was started waits and ends.
+        """Return in the background process; the started process waits and ends.
 
         Raises:
             OSError: no process or no pipe can be made.
@@ -39,7 +39,7 @@ class Background:
         return cls(writing)
 
     def go_on(self) -> None:
-        """Let the process that was started end, and leave its terminal."""
+        """End the started process, and leave its terminal."""
         os.setsid()
         null = open_null()
         for descriptor in range(3):
@@ -51,7 +51,7 @@ class Background:
 
 
 def _end_with(process: int, reading: int) -> NoReturn:
-    """Wait until the process says that it goes on, or ends; end as it does."""
+    """Wait until the background process is ready, or ends; end with its status."""
     if os.read(reading, 1):
         os._exit(0)
     _, status = os.waitpid(process, 0)

@@ -1,4 +1,4 @@
-"""Times that run out."""
+"""Timeouts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _LONGEST = 2_000_000  # seconds: poll(2) takes milliseconds in an int
 
 
 class Countdown:
-    """A time that runs out.
+    """A timeout.
 
     Parameters:
         seconds: how long it takes; None: for ever.
@@ -19,17 +19,17 @@ class Countdown:
         self.restart()
 
     def restart(self) -> None:
-        """Let it take as long from now on."""
+        """Start it again."""
         if self._seconds is not None:
             self._end = time.monotonic() + self._seconds
 
     def seconds_left(self) -> float | None:
-        """Return how long it still takes: nothing when it has run out."""
+        """Return the remaining time; 0 after its end."""
         if self._seconds is None:
             return None
         return max(0.0, self._end - time.monotonic())
 
     @property
     def over(self) -> bool:
-        """Whether it has run out."""
+        """Whether it is over."""
         return self.seconds_left() == 0.0

@@ -1,4 +1,4 @@
-"""Where records go: they are written and counted, and a command is run for them."""
+"""The destinations of records: output, counts, and a command."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Delivery:
         self._stats = Stats()
 
     def report_ready(self) -> None:
-        """Write the record that says that all is watched."""
+        """Write the READY record."""
         self._reporter.report_ready()
 
     def run_now(self) -> None:
-        """Run the command for no record."""
+        """Run the command without a record."""
         if self._runner is not None:
             self._runner.run_now()
 
@@ -91,11 +91,11 @@ class Delivery:
         runner.run(records)
 
     def seconds_left(self) -> float | None:
-        """Return after how long to call `attend`, or None."""
+        """Return the time until `attend` has to be called, or None."""
         return None if self._runner is None else self._runner.seconds_left()
 
     def attend(self) -> None:
-        """Do what is due while nothing happens."""
+        """Do the work that is due while nothing happens."""
         if self._runner is not None:
             self._runner.attend()
 

@@ -35,7 +35,7 @@ class Executor:
         signals.watch_children()
 
     def run_now(self) -> None:
-        """Run it for no record.
+        """Run the command without a record.
 
         Raises:
             Ended: a signal came meanwhile; the command has got it, and has ended.
@@ -54,14 +54,14 @@ class Executor:
                 self._run(each)
 
     def seconds_left(self) -> float | None:
-        """Return after how long to call `attend`, or None."""
+        """Return the time until `attend` has to be called, or None."""
         return None
 
     def attend(self) -> None:
-        """Nothing: what it runs has ended when `run` returns."""
+        """Do nothing: the command has ended when `run` returns."""
 
     def stop(self, number: int) -> None:
-        """Nothing: as `attend`."""
+        """Do nothing: the command has ended when `run` returns."""
 
     def _run(self, records: list[Record]) -> None:
         self._signals.check()
@@ -79,7 +79,7 @@ class Executor:
 
 
 def _came_from_keyboard(number: int) -> bool:
-    """Return whether the terminal has given a signal to the command as well.
+    """Return whether the terminal has sent a signal to the command as well.
 
     Ctrl-C goes to all of the foreground. (A SIGINT that somebody sent to this
     process alone, in the foreground of a terminal, is taken for one, too.)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Filter:
-    """What is left out.
+    """Which paths are left out.
 
     A path is reported when nothing that excludes matches it and, where there are
     patterns or globs that include, one of each kind does.
@@ -57,7 +57,7 @@ class Filter:
         self._without = frozenset(path.rstrip("/") or "/" for path in without)
 
     def refresh(self) -> None:
-        """Ask anew what was remembered of the disk: events are read next."""
+        """Forget what was read from the disk: events are read next."""
         if self._ignored is not None:
             self._ignored.refresh()
 

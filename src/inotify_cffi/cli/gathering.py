@@ -56,7 +56,7 @@ class Gatherer:
             self._order += 1
 
     def seconds_left(self) -> float | None:
-        """Return after how long `take` is due; None when nothing was gathered."""
+        """Return the time until `take` is due; None if nothing was gathered."""
         if not self._order:
             return None
         due = min(self._last + self._seconds, self._first + _MOST_TIMES * self._seconds)
@@ -106,7 +106,7 @@ class Gatherer:
 
 
 class _Place:
-    """A path, the record that is gathered of it, and the places below.
+    """A path, its gathered record, and the places below it.
 
     So what is below a directory goes along with it, however much that is.
     """
@@ -133,7 +133,7 @@ class _Place:
         return place
 
     def add(self, record: Record, order: int) -> None:
-        """Add a record to what is gathered."""
+        """Add a record to the gathered ones."""
         before = self.record
         if before is not None:
             _add_events(record, before)
@@ -152,7 +152,7 @@ class _Place:
         self.order = order
 
     def forget(self) -> None:
-        """Forget what was gathered of what is there now."""
+        """Forget the gathered records of present paths."""
         self.record = None
         self.is_new = False
 

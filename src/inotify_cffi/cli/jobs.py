@@ -21,7 +21,7 @@ _MOST_BYTES = 131072
 
 
 class Command:
-    """What ``--exec`` was given.
+    """The argument of ``--exec``.
 
     Parameters:
         text: words, quoted as a shell has them; or with ``shell`` what sh is given.
@@ -43,7 +43,7 @@ class Command:
         self._takes_paths = shell or any(_PLACE in word for word in self._words)
 
     def runs(self, records: list[Record]) -> Iterator[list[Record]]:
-        """Divide records into those that one run can take."""
+        """Divide records into parts for one run each."""
         if not self._takes_paths:
             yield records
             return
@@ -101,7 +101,7 @@ class Command:
         )
 
     def words_for(self, paths: list[str]) -> list[str]:
-        """Return the words of a run for these paths."""
+        """Return the arguments of a run for these paths."""
         if self._shell:
             return [*self._words, *paths]
         filled: list[str] = []
@@ -136,7 +136,7 @@ def _no_input() -> int:
 
 
 def events_of(records: Iterable[Record]) -> list[Record]:
-    """Return the records of events: an overflow is none, and has no path."""
+    """Return the records without overflows, which have no path."""
     return [record for record in records if not record.mask & Q_OVERFLOW]
 
 

@@ -17,7 +17,7 @@ _BILLION = 1_000_000_000
 
 
 def json_lines(end: str = "\n") -> Callable[[Record], str]:
-    """Return what makes a JSON object of a record.
+    """Return the function that makes a JSON object of a record.
 
     A name is read as UTF-8, in every locale. Bytes that are none are surrogates,
     which ASCII JSON can escape: it comes back whole through `json.loads` and

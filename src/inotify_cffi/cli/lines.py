@@ -17,13 +17,13 @@ _GREEN, _RED, _YELLOW, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
 
 def ordinary(end: str = "\n") -> Format:
-    """Return what makes ``WATCHED EVENTS NAME`` of a record."""
+    """Return the function that makes ``WATCHED EVENTS NAME`` of a record."""
     words = EventWords()
     return lambda record: f"{record.watched} {words[record.mask]} {record.name}{end}"
 
 
 def for_people(coloured: bool) -> Format:
-    """Return what makes the ordinary line, for a terminal.
+    """Return the function that makes the ordinary line, for a terminal.
 
     A name may hold what a terminal obeys; that is shown as an escape.
     """
@@ -62,12 +62,12 @@ def printable(text: str) -> str:
 
 
 def paths(end: str) -> Format:
-    """Return what makes the path alone of a record, for ``xargs -0``."""
+    """Return the function that makes only the path, for ``xargs -0``."""
     return lambda record: record.watched + record.name + end
 
 
 def csv(end: str = "\n") -> Format:
-    """Return what makes a line of comma-separated values of a record."""
+    """Return the function that makes a line of comma-separated values."""
     words = EventWords()
 
     def line(record: Record) -> str:
@@ -92,7 +92,7 @@ def _csv_field(text: str) -> str:
 
 
 def printf(layout: str, time_layout: str | None) -> Format:
-    """Return what makes a record of ``--format``: see inotifywait(1).
+    """Return the function that makes a record of ``--format``: see inotifywait(1).
 
     Parameters:
         layout: ``%w %f %e %Xe %T %c %0 %n %%``; any other % is itself.

@@ -12,20 +12,20 @@ PROGRAM = "inotify-cffi"
 
 
 class UsageError(Exception):
-    """The command line cannot be followed; the text is what to say."""
+    """The command line is wrong; the text is the message."""
 
 
 class HelpWanted(Exception):
-    """Only help, or the version, is wanted; the text is what to show."""
+    """Only help, or the version, is requested; the text is the output."""
 
 
 class Failure(Exception):
-    """What ends the command; the text is what to say."""
+    """A failure that ends the command; the text is the message."""
 
 
 def say(line: str) -> None:
     """Write a line to standard error, where there is one."""
-    if sys.stderr is not None:  # else print() would take standard output
+    if sys.stderr is not None:  # otherwise print() would use standard output
         try:
             print(line, file=sys.stderr, flush=True)
         except OSError:
@@ -33,7 +33,7 @@ def say(line: str) -> None:
 
 
 class Messages:
-    """Where messages go: standard error, until `use_syslog` is called."""
+    """The output of messages: standard error, until `use_syslog` is called."""
 
     def __init__(self) -> None:
         self.say: Callable[[str], None] = say
@@ -44,14 +44,14 @@ class Messages:
         self.say = _syslog_writer()
 
     def complain(self, text: str) -> None:
-        """Say why it ends: to who started it as well, while that one waits."""
+        """Report the reason of the end: to the waiting started process as well."""
         if self.starter_waits:
             say(text)
         self.say(text)
 
 
 def _syslog_writer() -> Callable[[str], None]:
-    """Return what writes a line to the system's log, as inotifywait does.
+    """Return the function that writes a line to the system's log, as inotifywait does.
 
     Without a system log it goes to the console: syslog(3), LOG_CONS.
     """

@@ -93,7 +93,7 @@ _DEBOUNCE_OF_RESTART = 0.05  # seconds: an editor saves a file within a few mill
 
 
 class Options:
-    """What the command line asks for; times are in seconds."""
+    """The values of the options; times are in seconds."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
@@ -144,7 +144,7 @@ class Options:
 
     @property
     def end(self) -> str:
-        """What ends a record."""
+        """The end of a record."""
         return "\0" if self.null else "\n"
 
 
@@ -247,7 +247,7 @@ def _set(options: Options, attribute: str, value: Any) -> None:
 
 
 def _check(options: Options) -> None:
-    """Refuse what does not go together, in inotifywait's words and order."""
+    """Refuse contradicting options, in inotifywait's words and order."""
     layout = options.format
     recursive_alone = {
         "--initial": options.initial,

@@ -1,12 +1,12 @@
-"""Where records go."""
+"""The output of records."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-# What a write of at most so many bytes puts into a pipe or FIFO stays in one piece,
-# whoever else writes there: pipe(7). POSIX has it at 512 at least, Linux at 4096.
+# A write of at most this number of bytes into a pipe or FIFO stays in one piece,
+# even if others write there: pipe(7). In POSIX, that is 512 at least; in Linux, 4096.
 _PIPE_BUF = 4096
 
 
@@ -72,7 +72,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def wants_colour(descriptor: int) -> bool:
-    """Return whether colour is seen and wanted: https://no-color.org."""
+    """Return whether colour is possible and wanted: https://no-color.org."""
     return (
         os.isatty(descriptor)
         and not os.environ.get("NO_COLOR")
@@ -81,13 +81,13 @@ def wants_colour(descriptor: int) -> bool:
 
 
 def open_outfile(path: str) -> int:
-    """Open what ``--outfile`` names, to append, for its owner alone."""
+    """Open the file of ``--outfile``, to append, with access only for its owner."""
     how = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     return os.open(path, how, 0o600)
 
 
 def open_null() -> int:
-    """Open what swallows all, or else what nothing can be written to."""
+    """Open a descriptor that discards everything, or else an unwritable one."""
     try:
         return os.open(os.devnull, os.O_RDWR)
     except OSError:  # a chroot without devices

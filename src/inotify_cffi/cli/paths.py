@@ -64,7 +64,7 @@ class Paths:
         return bool(self._watched)
 
     def read(self) -> list[Record] | None:
-        """Return what happened, without waiting; None when nothing did."""
+        """Return the records of new events, without waiting; None if there are none."""
         if not self._watched:
             return []
         events = syscalls.read_events(self._fd)

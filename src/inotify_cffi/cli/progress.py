@@ -1,4 +1,4 @@
-"""How far a long start has come, on a terminal."""
+"""The progress of a long start, on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHARE = 20
 
 
 class Progress:
-    """Says how many directories are watched so far, not too often.
+    """Shows the number of watched directories so far, not too often.
 
     Parameters:
         write: writes to the terminal.
@@ -28,7 +28,7 @@ class Progress:
         self._shown = False
 
     def go_on(self) -> None:
-        """Say how many there are, if that is due."""
+        """Show their number, if that is due."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -38,7 +38,7 @@ class Progress:
         self._next = now + max(_PAUSE, _SHARE * spent)
 
     def end(self) -> None:
-        """Make the line empty for what is said next."""
+        """Clear the line for the next message."""
         if self._shown:
             self._write("\r\x1b[K")
 

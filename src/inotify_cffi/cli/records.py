@@ -1,4 +1,4 @@
-"""What is reported: one record for each event, wherever it comes from."""
+"""Records: one for each event, from any source."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def with_slash(path: str) -> str:
 
 
 def path_of(record: Record) -> str:
-    """Return the one path that a record is about."""
+    """Return the path of a record."""
     if record.name:
         return record.watched + record.name
     return record.watched.rstrip("/") or record.watched[:1]

@@ -1,4 +1,4 @@
-"""From records to lines, the table, and the command that is run."""
+"""From records to lines and the table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """Writes records in the form that was asked for.
+    """Writes records in the requested format.
 
     Parameters:
         options: what the command line asks for.
@@ -70,7 +70,7 @@ class Reporter:
             os.close(self._out.descriptor)
 
     def report_ready(self) -> None:
-        """Write the record that says that all is watched."""
+        """Write the READY record."""
         self._write([Record("", "", READY, synthetic=True)])
 
     def report(self, records: list[Record]) -> None:

@@ -1,4 +1,4 @@
-"""`--exec`: with `--restart` what runs is ended, and run again."""
+"""`--exec` with `--restart`: the running command is ended, and run again."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Restarter:
         signals.watch_children()
 
     def run_now(self) -> None:
-        """Start it for no record."""
+        """Start the command without a record."""
         self._start([])
 
     def run(self, records: list[Record]) -> None:
-        """End what runs, and start it for these records when it has ended."""
+        """End the command, and start it for these records after its end."""
         events = events_of(records)
         if not events:
             return
@@ -63,13 +63,13 @@ class Restarter:
         self._waiting = [*(self._waiting or []), *events]
 
     def seconds_left(self) -> float | None:
-        """Return after how long to call `attend`, or None."""
+        """Return the time until `attend` has to be called, or None."""
         if self._kill_at is None:
             return None
         return max(0.0, self._kill_at - time.monotonic())
 
     def attend(self) -> None:
-        """Do what is due: note that it ended, start it again, or kill it."""
+        """Do the work that is due: note the end, start it again, or kill it."""
         process = self._process
         if process is None:
             return
@@ -104,7 +104,7 @@ class Restarter:
         return True
 
     def stop(self, number: int) -> None:
-        """End what runs by a signal, and wait for that.
+        """End the command by a signal, and wait for its end.
 
         Parameters:
             number: the first signal; after some time SIGKILL follows.

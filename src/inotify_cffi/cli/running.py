@@ -23,7 +23,7 @@ _SIGTERM = 15
 def run(
     arguments: list[str], signals: Signals, closed: frozenset[int] = frozenset()
 ) -> int:
-    """Do what the command line says; return the exit status.
+    """Run the command line; return the exit status.
 
     Parameters:
         arguments: what is behind the name of the command.
@@ -74,7 +74,7 @@ def _start_background(messages: Messages) -> Background:
 
 
 class _Command:
-    """What runs, from the options to its end."""
+    """The run of the command, from the options to its end."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _Command:
             self._delivery.close(error.number if isinstance(error, Ended) else _SIGTERM)
 
     def run(self, background: Background | None) -> int:
-        """Do what the options say; return the exit status.
+        """Run the options; return the exit status.
 
         Parameters:
             background: what goes on when all is watched.

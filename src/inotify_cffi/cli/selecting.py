@@ -1,4 +1,4 @@
-"""What the command line leaves out."""
+"""The filters of the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def make_filter(options: Options) -> Filter:
-    """Return what leaves out what the options say.
+    """Return the filter of the options.
 
     Raises:
         UsageError: an expression is none, or pathspec is not installed.

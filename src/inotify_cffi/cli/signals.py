@@ -1,4 +1,4 @@
-"""Signals: ending when one comes, or only where nothing would be left behind."""
+"""Signals: ending at once, or only where nothing would be left behind."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Signals:
             signal.signal(number, self._handle)
 
     def open(self) -> None:
-        """Let a signal end a wait.
+        """Make signals end a wait.
 
         A handler of Python's runs between two steps of the interpreter. A signal
         that comes after the last step before a system call would wait for the end
@@ -88,7 +88,7 @@ class Signals:
         self._set_default(self._handled)
 
     def close(self) -> None:
-        """Let signals end no wait any more."""
+        """Make signals end no wait any more."""
         if self._writing != -1:
             signal.set_wakeup_fd(-1)
             os.close(self._reading)
@@ -96,7 +96,7 @@ class Signals:
             self._reading = self._writing = -1
 
     def watch_children(self) -> None:
-        """Let the end of a child end a wait, too."""
+        """Make the end of a child end a wait, too."""
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
 
     def wait(self, descriptors: list[int], seconds: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Watching all that was asked for, and saying that it is watched."""
+"""Watching everything that was requested, and reporting that it is watched."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _establish_with_progress(trees: Trees) -> None:
 
 
 def write_ready(descriptor: int) -> None:
-    """Say to who waits at a descriptor that all is watched."""
+    """Write to the descriptor of ``--ready-fd`` that all watches are in place."""
     try:
         write_all(descriptor, b"ready\n")
     except BrokenPipeError:  # nobody waits for it

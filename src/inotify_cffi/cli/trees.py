@@ -115,7 +115,7 @@ class Trees:
         )
 
     def read(self) -> list[Record] | None:
-        """Return what happened, without waiting; None when nothing did.
+        """Return the records of new events, without waiting; None if there are none.
 
         Raises:
             OSError: a directory cannot be watched or listed; what was read before
@@ -157,7 +157,7 @@ class Trees:
 
 
 def _different(paths: Sequence[str]) -> list[str]:
-    """Return the paths without those that only name one again."""
+    """Return the paths without duplicates."""
     first: dict[str, str] = {}
     for path in paths:
         first.setdefault(os.path.abspath(path), path)

@@ -46,7 +46,7 @@ def parse_events(text: str) -> int:
 
 
 def _timeout(text: str) -> float:
-    """Return what ``--timeout`` gives: inotifywait's words where it is no number."""
+    """Return the value of ``--timeout``; errors have inotifywait's words."""
     digits = text.lstrip(" \t\n\v\f\r")
     digits = digits[1:] if digits[:1] in ("+", "-") else digits
     if not _is_decimal(digits):
@@ -67,7 +67,7 @@ def _timeout(text: str) -> float:
 
 
 def _number(text: str) -> float:
-    """Return what an option of this command's own gives: seconds, or milliseconds."""
+    """Return the number of an option of this command's own: seconds or milliseconds."""
     if not _is_decimal(text):
         raise UsageError(f"'{text}' is not a number")
     return min(float(text), _LONGEST)
@@ -125,7 +125,7 @@ _SHORT = {"-t": "--timeout", "-o": "--outfile", "-e": "--event"}
 
 
 def value_of(name: str, text: str) -> tuple[str, object]:
-    """Return which attribute of `Options` an option sets, and to what.
+    """Return the attribute of `Options` that an option sets, and its value.
 
     Raises:
         UsageError: the text is no such value.

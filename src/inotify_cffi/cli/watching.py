@@ -100,7 +100,7 @@ class Watch:
         return None if self._monitor or not records else _status(records[0])
 
     def _attend(self) -> int | None:
-        """Do what is due while nothing happens; return the status, if it ends now."""
+        """Do the work that is due while nothing happens; return a status at the end."""
         self._delivery.attend()
         if self._gatherer is not None and self._gatherer.seconds_left() == 0.0:
             status = self._take_gathered()
@@ -133,7 +133,7 @@ class Watch:
 
 
 def asked(records: list[Record]) -> list[Record]:
-    """Return what was asked for, and what is reported always."""
+    """Return the requested records, and those that are always reported."""
     return [record for record in records if record.asked or record.mask & Q_OVERFLOW]
 
 

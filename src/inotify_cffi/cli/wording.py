@@ -1,4 +1,4 @@
-"""What inotifywait would report of what `TreeWatcher` reports."""
+"""From `TreeWatcher`'s events to inotifywait's records."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Wording:
 
     @property
     def needed(self) -> int:
-        """What has to be known for what was asked for: the mask of the watcher."""
+        """The mask of the watcher for the requested events."""
         needed = self._asked & (ALL_EVENTS | _UNMOUNT) | _DELETE_SELF | _MOVE_SELF
         # A directory below a root is followed by its name as well.
         if self._asked & _DELETE_SELF:
@@ -81,13 +81,13 @@ class Wording:
         return path in self._files
 
     def ends_root(self, event: TreeEvent) -> bool:
-        """Return whether an event says that a root is lost, perhaps for a while."""
+        """Return whether an event means that a root is lost, perhaps for a while."""
         return bool(event.mask & _ENDS_ROOT) and (
             event.path in self._files or event.path in self._directories
         )
 
     def records(self, events: Iterable[TreeEvent]) -> list[Record]:
-        """Return the records for events, those that were not asked for as well."""
+        """Return the records for events, including events that were not requested."""
         records: list[Record] = []
         for event in events:
             if event.old_path is not None:
@@ -117,7 +117,7 @@ class Wording:
             )
 
     def _append_self(self, records: list[Record], path: str, mask: int) -> None:
-        """Append what inotifywait reports of a directory itself, below the root.
+        """Append inotifywait's record of a directory itself, below the root.
 
         It has a watch for it, and reports the same of its name in the directory
         above; here that is enough, unless it was not asked for.
@@ -168,7 +168,7 @@ class Wording:
         return self._renames
 
     def _split(self, path: str, mask: int) -> tuple[str, str]:
-        """Return a path as inotifywait has it: what is watched, and the name there."""
+        """Return a path as inotifywait has it: the watched directory and the name."""
         if path in self._files:
             return path, ""
         if path in self._directories and not mask & _OF_NAMES:

@@ -1,4 +1,4 @@
-"""The ambiguous moves: renames that may be the second half of an exchange.
+"""Ambiguous moves: renames that may be the second half of an exchange.
 
 Whose MOVE_SELF follows decides; `_arrivals` has the table. Nothing is reported of such
 a move before, and the events of the content of its name wait.
@@ -59,7 +59,7 @@ class AmbiguousMoves:
         return found
 
     def settled(self) -> Iterator[Decision]:
-        """Yield what is decided as nothing followed. Apply each before the next."""
+        """Yield the decisions if no event follows. Apply each before the next."""
         for ambiguous in list(self._moves):
             if ambiguous.settled and ambiguous in self._moves:
                 yield self._was_exchanged(ambiguous)

@@ -1,7 +1,7 @@
 """The arrivals: names that a rename has just brought, as an exchange may follow.
 
-RENAME_EXCHANGE looks like two renames, of which the second moves away what the first
-has just brought. So it matters what the last structural event of a directory was.
+RENAME_EXCHANGE looks like two renames; the second moves away the thing that the first
+has just brought. So the last structural event of a directory matters.
 
 What a name that arrived is, and what the next events make of it:
 
@@ -38,7 +38,7 @@ from ._model import Directory
 
 
 class Over(enum.Enum):
-    """What was at a name that something has just been renamed to."""
+    """The former owner of a name that something has just been renamed to."""
 
     NOTHING = "nothing that could be exchanged for it"
     DIRECTORY = "a directory, or a name that is unverified"
@@ -46,7 +46,7 @@ class Over(enum.Enum):
 
 
 class Arrival(NamedTuple):
-    """A name that a rename brought, and what that rename came over."""
+    """A name that a rename brought, and the thing that it replaced."""
 
     name: str
     over: Over

@@ -1,10 +1,10 @@
 """A batch: what one call into C has scanned, until its window ends.
 
-The given directories are in the model already, and each has a `Scan`. What was found
-below them, and scanned by the same call, is not in the model. Its watches were there
-before it was listed, so no change since is missing from the queue: when the window
-ends without an event that touches a directory, what was found there is what is there.
-Then it is *adopted*. What cannot be adopted is scanned again, as a given directory.
+The given directories are in the model already, and each has a `Scan`. The directories
+that the same call found and scanned below them are not in the model. They were watched
+before they were listed, so every later change is in the queue. If the window ends
+without an event of a directory, the names that were found in it are right, and it is
+*adopted*. Other directories are scanned again, as given ones.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Below(NamedTuple):
 
 
 class Adopted(NamedTuple):
-    """What a whole batch has become."""
+    """The result for a whole batch."""
 
     watched: dict[int, Directory]
     unscanned: list[Directory]
@@ -106,7 +106,7 @@ class Batch:
         return bool(self._touched) and not self._touched.isdisjoint(self._found.wds)
 
     def result(self, index: int) -> tuple[int, int]:
-        """Return what came of a directory's scan, and its watch or 0."""
+        """Return the result of a directory's scan, and its watch or 0."""
         return self._found.results[index], self._found.wds[index]
 
     def wds_below(self, given: int) -> list[int]:

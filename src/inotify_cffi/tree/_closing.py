@@ -1,21 +1,24 @@
-"""What a with statement closes, and is its own iterator."""
+"""Context managers that close themselves and are their own iterators."""
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from ._engine import Engine
 
 _T = TypeVar("_T", bound="Closing")
 
 
 class Closing:
-    """A context manager that closes itself, and is its own iterator.
+    """A context manager that closes its engine, and is its own iterator."""
 
-    It has no names of its own: those are left to subclasses.
-    """
+    _inotify_cffi: Engine
 
-    def close(self) -> None:
-        raise NotImplementedError
+    def __enter__(self: _T) -> _T:
+        self._inotify_cffi.check()
+        return self
 
     def __exit__(
         self,
@@ -24,6 +27,14 @@ class Closing:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._inotify_cffi.inotify.closed
 
     def __iter__(self: _T) -> _T:
         return self

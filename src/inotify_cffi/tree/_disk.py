@@ -1,4 +1,4 @@
-"""Looking at the disk, however long the path."""
+"""Reading the disk, for paths of any length."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SURELY_SHORT = _LONGEST_PATH // 4  # characters
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _O_PATH = getattr(os, "O_PATH", 0)  # PyPy 3.9 has it not
 
-# errno where there is nothing to be scanned.
+# errno if there is nothing to scan.
 NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
-# errno where nothing is wrong with what was to be looked at.
+# errno of a failure that does not concern the directory itself.
 NO_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class reachable:  # used as a function; a generator takes four times as long
-    """Give a path that the kernel takes, also where ``place`` is too long for it."""
+    """Return a path that the kernel accepts, even if ``place`` is too long for it."""
 
     __slots__ = ("_fd", "_place")
 
@@ -64,10 +64,10 @@ def directories(path: str) -> dict[str, bool]:
 
 
 def find(directory: str, name: str) -> bool | None:
-    """Return whether a name is a directory; None where there is nothing.
+    """Return whether a name is a directory; None if there is nothing.
 
-    What this sees is in the queue when it returns. Asking for a name alone takes
-    no lock: it can show what has just been created, or has come, before the event
+    When this returns, the events of the result are in the queue. Looking up a name
+    takes no lock: it can find a name that was just created or moved before the event
     of that is queued.
     """
     with reachable(directory) as path:
@@ -115,7 +115,7 @@ def count_directories(places: list[str]) -> int:
 
 
 def is_empty(path: str) -> bool:
-    """Return whether a directory has no names; False where that cannot be seen."""
+    """Return whether a directory has no names; False if that is not known."""
     try:
         with reachable(path) as short, os.scandir(short) as entries:
             return next(entries, None) is None
@@ -124,7 +124,7 @@ def is_empty(path: str) -> bool:
 
 
 def same_device(path: str, other: str) -> bool:
-    """Return whether two paths are on one file system; what is not there, is."""
+    """Return whether two paths are on one file system; True if one is missing."""
     try:
         with reachable(path) as one, reachable(other) as two:
             return os.lstat(one).st_dev == os.lstat(two).st_dev

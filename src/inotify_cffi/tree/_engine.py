@@ -73,7 +73,7 @@ class Engine:
     # ---- state -----------------------------------------------------------------
 
     def check(self) -> None:
-        """Raise unless this may be used.
+        """Raise if this may not be used.
 
         Raises:
             ValueError: it is closed.
@@ -102,13 +102,16 @@ class Engine:
 
     def close(self) -> None:
         self.inotify.close()
+        if self._process != _Forks.count:
+            # A thread of the parent may have the turn, and would never give it back.
+            self.tracker.mounts.close()
         readiness = self._readiness.get(None)
         if readiness is not None:
             readiness.close()
         self._waits.close()
         self._worker.turn.callers.call()
-        # Whoever has the turn, perhaps the code that a signal handler interrupts with
-        # this, lets the model go when it gives the turn back.
+        # The holder of the turn, perhaps code that a signal handler interrupts with
+        # this, frees the model when it gives the turn back.
         token = Token()
         try:
             self._worker.turn.take(token)
@@ -229,7 +232,7 @@ class Engine:
                 return events[0]
 
     def _take(self, most: int | None) -> list[TreeEvent]:
-        """Take events; what is beyond ``most`` is left to whoever is next."""
+        """Take at most ``most`` events; the others are left for the next call."""
         events: list[TreeEvent] = []
         try:
             self._warn(stacklevel=5 if most is None else 6)  # the line that reads
@@ -273,6 +276,7 @@ class Engine:
         if readiness is None:
             return
         worker = self._worker
+        readiness.forget_mounts()
         is_behind = not worker.is_done or self.tracker.mounts.has_changed()
         readiness.set(pending=bool(worker.events) or is_behind)
         if self._worker.events:  # another thread put them there in between

@@ -1,4 +1,4 @@
-"""The entries: what happened to a name in a directory, and what was found there."""
+"""The entries: events of names in a directory, and the names that scans found."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_CONTENT: Mapping[str, list[int]] = {}
 
 
 class Entries:
-    """Follows what happened to names."""
+    """Follows events of names."""
 
     def __init__(self, parts: Parts) -> None:
         self._paths = parts.paths
@@ -35,7 +35,7 @@ class Entries:
         self._nested = parts.roots.nested
 
     def follow(self, parent: Directory, mask: int, cookie: int, name: str) -> bool:
-        """Follow what happened to a name.
+        """Follow an event of a name.
 
         Returns:
             Whether a rename came over something that an exchange could have put
@@ -109,7 +109,7 @@ class Entries:
             self._scans.retry_unreadable()
 
     def _is_there(self, parent: Directory, name: str) -> bool:
-        """Let an event of something's content prove that an unverified name exists."""
+        """Note that an event of its content proves that an unverified name exists."""
         if parent.child(name) is not None or self._renames.is_source(parent, name):
             return False  # the consumer still has it
         return self._unverified.take(parent, name)

@@ -1,8 +1,8 @@
-"""`exclude`: what is left out of the trees, decided once for each path.
+"""`exclude`: the paths that are left out, decided once for each.
 
-A name is decided when it is first met: by a scan or by an event. What was decided
-belongs to the name in its directory and moves with it: a rename of a directory above
-changes no decision. A rename of the thing itself is met as a new name.
+A name is decided when it is first met: by a scan or by an event. The decision belongs
+to the name in its directory and moves with the directory: a rename of a directory above
+changes no decision. A rename of the thing itself makes a new name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _path(path: str, *, is_directory: bool) -> ExcludePath:
 
 
 class GitignoreSpec(Protocol):
-    """What pathspec's ``PathSpec`` has of what is used here."""
+    """The methods of pathspec's ``PathSpec`` that are used here."""
 
     def match_file(self, file: str) -> bool: ...
 
@@ -41,7 +41,7 @@ Question = Callable[[str, str, bool], bool]  # path, relative path, is_directory
 
 
 def question(exclude: Any) -> Question | None:
-    """Return what asks `exclude`.
+    """Return the function that calls `exclude`.
 
     Parameters:
         exclude: None; a callable that takes a path, such as ``re.compile(…).search``;
@@ -71,9 +71,9 @@ def question(exclude: Any) -> Question | None:
 
 
 def _gitignore_matcher(exclude: Any) -> Callable[[str], object] | None:
-    """Return ``match_file`` of what looks like pathspec's PathSpec.
+    """Return ``match_file`` of an object that looks like pathspec's PathSpec.
 
-    pathspec is not imported: whoever has an object of it has done that.
+    pathspec is not imported here: a caller with such an object has imported it.
     """
     owner = exclude
     if getattr(exclude, "__name__", None) == "match_file":
@@ -166,7 +166,7 @@ class Exclude:
         self._excluded.pop(directory, None)
 
     def inherit(self, heir: Directory, directory: Directory) -> None:
-        """Let a directory have the decisions of one that it replaces."""
+        """Give a directory the decisions of the one that it replaces."""
         names = self._excluded.pop(directory, None)
         if names is not None:
             self._excluded[heir] = names

@@ -1,4 +1,4 @@
-"""The exclusion: which names of the trees `exclude` leaves out."""
+"""The exclusion: the names that `exclude` leaves out."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Exclusion:
         return bool(self._exclude)
 
     def excludes(self, parent: Directory, name: str, mask: int) -> bool:
-        """Return whether an event is of a name that is left out.
+        """Return whether an event concerns an excluded name.
 
-        It is decided when the name is first met: when it comes.
+        A name is decided when it is first met: when it comes.
         """
         if not self._exclude:
             return False
@@ -36,7 +36,7 @@ class Exclusion:
         return self._exclude.decide_on_way(path, below, is_directory=is_directory)
 
     def decide(self, parent: Directory, name: str, *, is_directory: bool) -> bool:
-        """Decide about a name that is met; return whether it is left out."""
+        """Decide about a new name; return whether it is left out."""
         return self._exclude.decide(
             parent,
             name,
@@ -46,7 +46,7 @@ class Exclusion:
         )
 
     def inherit(self, heir: Directory, directory: Directory) -> None:
-        """Let a directory have the decisions of one that it replaces."""
+        """Give a directory the decisions of the one that it replaces."""
         self._exclude.inherit(heir, directory)
 
     def forget(self, directory: Directory) -> None:

@@ -39,7 +39,7 @@ class FileSystemWarnings:
         self._one_file_system = one_file_system
 
     def warn_of_root(self, root: Root) -> None:
-        """Warn of what a root leads to, and of what is mounted below."""
+        """Warn of the file system of a root, and of those mounted below."""
         to = root.way.destination
         mount = self._mounts.at(to.path)
         seen = {mount.kind} if mount is not None else set()
@@ -54,7 +54,7 @@ class FileSystemWarnings:
                 self._warn_of_kind(join(root.place, "/".join(below)), inner.kind)
 
     def warn_of_mount(self, root: Root, point: str) -> None:
-        """Warn of what was mounted in the tree of a root."""
+        """Warn of a file system that was mounted in the tree of a root."""
         mount = self._mounts.at(point)
         if mount is not None and mount.point == point and self._recursive:
             below = names_below(root.way.destination.path, point)

@@ -129,20 +129,39 @@ class Follower:
             self._trees.apply(decision)
 
     def _finish_scan(self, scan: Scan) -> None:
-        """Report what a scan found, and what happened in the directory since."""
+        """Report the names that a scan found, and the later events of the directory."""
         directory = scan.directory
         if scan.failure is not None:
             self._follow_failure(directory, scan, scan.failure)
             return
         waiting = self._waiting_in(directory)
         scan.reported.update(waiting)
+        gone = self._gone(scan)
         for _, mask, cookie, name in scan.replay(self._renames.is_pending):
             self._entries.follow(directory, mask, cookie, name)
             if directory.status is State.FORGOTTEN:
                 return
+        for name in gone:
+            if directory.child(name) is not None:
+                self._trees.vanish(directory, name)
         silent = scan.purpose is Purpose.SILENT
         self._entries.found(directory, scan.names, scan.content, silent=silent)
         self._nested.adopt(waiting, directory, silent=silent)
+
+    def _gone(self, scan: Scan) -> list[str]:
+        """Return the known directories that left before the scan, without an event.
+
+        A scan before this one was not valid, and nobody had the watch in between.
+        """
+        children = scan.directory.children
+        if not children:
+            return []
+        followed = scan.reported.union(event.name for event in scan.held_back)
+        return [
+            name
+            for name in children.keys() - scan.names.keys() - followed
+            if not self._renames.is_source(scan.directory, name)
+        ]
 
     def _follow_failure(
         self, directory: Directory, scan: Scan, failure: OSError

@@ -1,4 +1,4 @@
-"""The joins: trees of roots become part of each other, and part again."""
+"""The joins: the tree of a root becomes part of another one, or separate again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Joins:
-    """Joins trees, and takes them apart. Nothing of that is reported."""
+    """Joins trees, and separates them. It reports nothing."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Joins:
         self._paths.changed()
 
     def take_out(self, found: Directory, given: str, fs_path: str) -> Top:
-        """Make a tree of its own of a directory of another one."""
+        """Make a directory of a tree the top of a separate tree."""
         self._paths.changed()
         self._scans.note_moved(found)
         if isinstance(found, Top):

@@ -1,7 +1,7 @@
 """The roots that stand alone: each reports itself, and has a tree of its own.
 
-What such a root led to and what it leads to now is compared here, and the difference
-is reported as the end of the root, or as its return.
+The former and the present destination of such a root are compared here, and the
+difference is reported as the end of the root, or as its return.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class LoneRoots:
-    """What is reported of the roots that stand alone, and their trees."""
+    """The reports about roots that stand alone, and their trees."""
 
     def __init__(self, ways: Ways, trees: Trees, scans: Scans, output: Output) -> None:
         self._ways = ways
@@ -54,7 +54,7 @@ class LoneRoots:
     def follow_file(self, root: Root, mask: int) -> None:
         """Report an event of a root that is a file."""
         if mask & ISDIR:
-            return  # another thing has its name now: `settle` finds that
+            return  # its name belongs to something else now: `settle` finds that
         if mask & CREATE and root.exists:
             return  # it was found before its event was read
         if mask & (DELETE | MOVED_FROM) and root.exists is False:
@@ -109,7 +109,7 @@ class LoneRoots:
         root.exists = False
 
     def forget_top(self, root: Root) -> None:
-        """Let the tree of a root leave the model."""
+        """Remove the tree of a root from the model."""
         top = self.release_top(root)
         if top is not None:
             self._trees.forget(top)
@@ -129,7 +129,7 @@ class LoneRoots:
         self._perhaps_empty[top] = None
 
     def appear(self, root: Root, purpose: Purpose, *, announced: bool) -> None:
-        """Report what a root that stands alone leads to now, if that is new."""
+        """Report the present destination of a root that stands alone, if it is new."""
         to = root.way.destination
         if to.kind is Kind.NOTHING or root.top is not None or root.exists is not False:
             return

@@ -23,8 +23,6 @@ ISDIR = int(flags.ISDIR)
 
 # What changes which names a directory has.
 STRUCTURAL = CREATE | DELETE | MOVED_FROM | MOVED_TO
-# Part of every mask whose events of entries are reported, and of no other.
-NAMES = MOVED_FROM
 # What a listing of a directory causes, ours as everybody's.
 LISTING = int(flags.OPEN | flags.ACCESS | flags.CLOSE_NOWRITE)
 # What comes from the queue itself, and not from the watched directory.

@@ -14,7 +14,7 @@ from typing import Union
 
 
 class State(enum.Enum):
-    """What a directory waits for. Each directory is in exactly one state."""
+    """The states of a directory. Each directory is in exactly one of them."""
 
     WATCHED = "it has a watch; its events are reported as they come"
     UNSCANNED = "it is known by name; it has to be scanned"
@@ -47,7 +47,7 @@ Status = Union[int, Scanning, State]
 
 
 class Kind(enum.Enum):
-    """What the disk has at a name."""
+    """The kind of thing that has a name on the disk."""
 
     DIRECTORY = "a directory"
     OTHER = "anything else"

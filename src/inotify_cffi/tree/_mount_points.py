@@ -1,4 +1,4 @@
-"""The mount points: what is reported when a mount came or went inside a tree."""
+"""The mount points: the reports of mounts and unmounts inside a tree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MountPoints:
-    """Keeps the trees in step with what is mounted in them."""
+    """Keeps the trees up to date with the mounts in them."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class MountPoints:
         self._output = output
 
     def remount(self, top: Top, names: Sequence[str], *, unmounted: bool) -> None:
-        """A mount came or went at a directory of a tree: scan what is there now.
+        """Follow a mount or unmount at a directory of a tree: scan it again.
 
-        The mount table changes before the kernel queues UNMOUNT. So that is reported
-        here: when its event comes, nobody has the watch any more.
+        The mount table changes before the kernel queues UNMOUNT. So UNMOUNT is reported
+        here: when its event comes, the watch has no owner any more.
         """
         found: Directory | None = top
         for name in names:
@@ -62,7 +62,7 @@ class MountPoints:
             return False
 
     def show(self) -> None:
-        """After an unmount, show what the mount had hidden."""
+        """After an unmount, scan the directory that the mount had hidden."""
         for directory in list(self._scans.unmounted()):
             parent, name = directory.parent, directory.name
             if directory.status is not State.UNMOUNTED or parent is None:

@@ -1,4 +1,4 @@
-"""The mount table, and what of it has changed.
+"""The mount table, and its changes.
 
 A mount over a watched directory hides it, and the kernel queues no inotify event for
 that: the old directory's watch just has nothing to report. (An unmount queues UNMOUNT
@@ -38,13 +38,13 @@ class Mount(NamedTuple):
     source: str
     """The directory of the file system that is mounted: not ``/`` for a bind mount."""
     point: str
-    """Where it is mounted, as this process sees it."""
+    """The mount point, in this process's view."""
     kind: str
     """The type of the file system, with a subtype if it has one: ``fuse.sshfs``."""
 
 
 def parse(table: bytes) -> list[Mount]:
-    """Return the mounts in the order of the table: what is mounted later, is later.
+    """Return the mounts in the order of the table: later mounts come later.
 
     Parameters:
         table: the content of /proc/self/mountinfo. Lines without the fields that
@@ -84,15 +84,15 @@ def _unescape(field: bytes) -> str:
 
 
 def is_at_or_below(path: str, top: str) -> bool:
-    """Whether a path is another one, or below it, by the names alone."""
+    """Whether a path is equal to another one, or below it, by its names."""
     return path == top or path.startswith(top if top.endswith("/") else top + "/")
 
 
 def open_table() -> int:
     """Return a descriptor of the table that signals changes as POLLPRI, or -1.
 
-    Each open file signals a change to one poll(2) only, whoever calls it. So whoever
-    waits for changes needs a file of its own.
+    An open file signals each change to only one call of poll(2), in any thread. So each
+    code that waits for changes needs a file of its own.
 
     Raises:
         OSError: EMFILE, ENFILE, ENOMEM: there is a table, but it cannot be opened.
@@ -108,7 +108,7 @@ def open_table() -> int:
 class MountTable:
     """The mounts that this process sees. Not thread-safe, except `has_changed`.
 
-    Where there is no /proc, the table is empty, and nothing ever changes.
+    Without /proc, the table is empty and never changes.
 
     Parameters:
         inotify: its waits end at a change, too, until the table is closed.
@@ -131,7 +131,7 @@ class MountTable:
         return bool(lib.wait_mounts_changed(self._instance))
 
     def changes(self) -> dict[str, bool]:
-        """Return where mounts have come or gone since this was last called.
+        """Return the mount points that have changed since the last call.
 
         Returns:
             The mount points, each with whether a mount has gone from there.

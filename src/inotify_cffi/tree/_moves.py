@@ -1,4 +1,4 @@
-"""The moves: renames that wait to be understood, and what was decided of them."""
+"""The moves: renames that are pending, and the decisions about them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Ambiguous:
 
 
 class Left(NamedTuple):
-    """There is no second event: what is named has left the trees."""
+    """There is no second event: the name has left the trees."""
 
     move: PendingMove
 

@@ -1,14 +1,14 @@
 """The roots inside others: which of them are part of another's tree.
 
 A root inside another's tree, reached by names alone, is part of that tree: the outer
-root reports all that happens to it. It stands alone where the outer root does not see
-it: behind a link or "..", under an excluded directory, on another file system, below
-the entries of a watcher that is not recursive. Then the path is reported as a root,
-and no more as an entry of the outer tree.
+root reports all its events. It stands alone where the outer root does not reach it:
+behind a link or "..", under an excluded directory, on another file system, below the
+entries of a watcher that is not recursive. Then the path is reported as a root, and not
+as an entry of the outer tree.
 
-A root that stood alone when an outer one came goes on alone until the outer scan has
-reached the directory above it: what happens to it meanwhile was asked for, and must
-not become part of the silence of that scan.
+If an outer root is added later, a root still stands alone until the outer scan has
+reached the directory above it: its events until then are requested, and a silent outer
+scan must not swallow them.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ class NestedRoots:
                 del places[root.place]
 
     def is_waiting(self, root: Root) -> bool:
-        """Return whether what has a root's path waits for an outer scan."""
+        """Return whether the thing at a root's path waits for an outer scan."""
         return root.place in self._waiting
 
     def wait_no_longer(self, root: Root) -> None:
-        """Let a root stand alone that no outer scan will reach."""
+        """Make a root stand alone that no outer scan will reach."""
         if self._waiting.get(root.place) is root:
             del self._waiting[root.place]
 

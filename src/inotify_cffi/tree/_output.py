@@ -1,4 +1,4 @@
-"""The output: what is reported, as the mask has it."""
+"""The output: reports events, as the mask requests them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .events import TreeEvent
 
 
 class Output:
-    """The events and warnings that nobody has taken yet."""
+    """The events and warnings that were not taken yet."""
 
     def __init__(self, mask: int) -> None:
         self._mask = mask | Q_OVERFLOW | UNMOUNT
@@ -38,12 +38,12 @@ class Output:
         *,
         synthetic: bool = False,
     ) -> None:
-        """Report an event, if it is asked for."""
+        """Report an event, if the mask requests it."""
         if mask & self._mask:
             self.reported += 1
             self._events.append(TreeEvent(path, mask, old_path, synthetic))
         elif old_path is not None and self._mask & MOVED_FROM:
-            # Of a rename inside the trees only the first half is asked for.
+            # The mask has only the first half of a rename inside the trees.
             kind = mask & ISDIR
             self.reported += 1
             self._events.append(
@@ -54,7 +54,7 @@ class Output:
         self._warnings.append(warning)
 
     def report_found(self, path: str, *, is_directory: bool) -> None:
-        """Report what a scan found, if something that is asked for may be missing.
+        """Report a name that a scan found, if a requested event may be missing.
 
         What happened to it before it could be watched is not known. So a file is
         reported for any mask that asks what happens to files.
@@ -65,12 +65,12 @@ class Output:
             self._events.append(TreeEvent(path, mask, None, synthetic=True))
 
     def report_unmount(self, path: str) -> None:
-        """Report that what was mounted below a root is gone, if that is asked for."""
+        """Report an unmount below a root, if the mask requests it."""
         if self._unmounts_below_roots:
             self.report(UNMOUNT | ISDIR, path)
 
     def report_all_found(self, path: str, names: Mapping[str, bool]) -> None:
-        """Report what a scan found in a directory, as `report_found`.
+        """Report the names that a scan found in a directory, as `report_found`.
 
         Parameters:
             path: the path to report of the directory.
@@ -89,11 +89,11 @@ class Output:
         self._events.extend(events)
 
     def reports_listings(self) -> bool:
-        """Return whether OPEN and the like are asked for."""
+        """Return whether the mask has OPEN or the like."""
         return bool(self._mask & LISTING)
 
     def report_always(self, mask: int, path: str) -> None:
-        """Report what every consumer has to know."""
+        """Report an event for every mask."""
         self.reported += 1
         self._events.append(TreeEvent(path, mask, None, synthetic=False))
 

@@ -1,4 +1,4 @@
-"""The parts: what follows the events of one watcher, made and joined."""
+"""The parts that follow the events of one watcher, and how they are joined."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """All that an event can concern."""
+    """The parts that an event can concern."""
 
     paths: Paths
     output: Output

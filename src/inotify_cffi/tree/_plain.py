@@ -1,7 +1,7 @@
-"""Plain events: what happens to files where nothing else is going on.
+"""Plain events: events of files in directories where nothing else happens.
 
-Most events are such. They change nothing in the model, so a run of them is followed
-by the path of its directory and nothing more, which takes half the time.
+Most events are plain. They change nothing in the model, so for a run of them only the
+path of its directory is needed. This takes half the time.
 """
 
 from __future__ import annotations

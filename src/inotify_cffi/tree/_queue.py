@@ -1,4 +1,4 @@
-"""The length of the kernel's queue, and what it has room for."""
+"""The length of the kernel's queue, and the number of listings that fit into it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def queue_length() -> int:
     """Return how many events the queue of a new instance holds.
 
     Raises:
-        OSError: ENOBUFS: none. Not even an overflow could be told from another one.
+        OSError: ENOBUFS: none. Not even overflows would be known.
     """
     try:
         with open(_LENGTH) as file:

@@ -1,8 +1,8 @@
 """Readiness: one descriptor that is readable whenever there is something to read.
 
-The queue of the kernel does not say so alone: events wait in user space, too, when
-somebody took more from the queue than was asked for. And a change of the mount table
-is in no queue.
+The kernel's queue alone does not show this: events also wait in user space, after more
+was taken from the queue than was requested. And a change of the mount table is in no
+queue.
 """
 
 from __future__ import annotations
@@ -34,15 +34,25 @@ class Readiness:
         except OSError:
             self.close()
             raise
+        self._mounts_poll = select.poll()
         if self._mounts >= 0:
             self._epoll.register(self._mounts, select.EPOLLPRI)
+            self._mounts_poll.register(self._mounts, select.POLLPRI)
         _all.add(self)
 
     def fileno(self) -> int:
         return self._epoll.fileno()
 
+    def forget_mounts(self) -> None:
+        """Take the signal of the mount table, before somebody else asks for changes.
+
+        Otherwise the epoll shows changes that were followed already.
+        """
+        if self._mounts >= 0:
+            self._mounts_poll.poll(0)
+
     def set(self, *, pending: bool) -> None:
-        """Say whether something waits in user space."""
+        """Note whether something waits in user space."""
         with suppress(FileExistsError, FileNotFoundError, ValueError):
             if pending:
                 self._epoll.register(self._always, select.EPOLLIN)
@@ -54,7 +64,7 @@ class Readiness:
         self.close_hidden()
 
     def close_hidden(self) -> None:
-        """Close what nobody knows of. In a forked child that is all that is done."""
+        """Close the descriptors that are not public. In a forked child, only these."""
         always, self._always = self._always, -1
         mounts, self._mounts = self._mounts, -1
         for descriptor in (always, mounts):

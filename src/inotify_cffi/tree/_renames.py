@@ -1,4 +1,4 @@
-"""The renames: from the kernel's events, in order, to what moved where.
+"""The renames: from the kernel's events, in order, to moves.
 
 This module knows neither the kernel's queue nor the disk: it is given events, and
 it yields decisions, which the tracker applies to the model.
@@ -10,7 +10,7 @@ Facts about a rename:
   until the first two are in the queue. The MOVE_SELF comes after that, so another
   event may lie between.
 * So a pending move has no second event if another structural event of its directory
-  comes, or the MOVE_SELF of what moved, or nothing although a change of its
+  comes, or the MOVE_SELF of the moved directory, or nothing although a change of its
   directory, which needs the lock, has finished since (`settle`).
 * RENAME_EXCHANGE queues two such renames under one holding of the locks: x to y,
   then y to x. After the second, y is still there. A rename to y and on to x looks
@@ -20,10 +20,10 @@ Facts about a rename:
   name can leave one MOVED_TO, with the cookie of the first. Counting first and second
   events proves nothing.
 * A watch descriptor with MOVE_SELF is the identity of a directory in the order of
-  the queue. Identity from the disk is that of now, which the queue may not have
+  the queue. The disk shows the present identity, which the queue may not have
   reached yet.
 
-What exchanges make of this is in `_arrivals` and `_ambiguous`.
+`_arrivals` and `_ambiguous` explain exchanges.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from ._moves import (
 
 
 class Renames:
-    """All renames that are not finished."""
+    """All unfinished renames."""
 
     def __init__(self) -> None:
         self._by_cookie: dict[int, list[PendingMove]] = {}
@@ -72,7 +72,7 @@ class Renames:
             parent: the directory.
             name: the name that left it.
             cookie: the cookie.
-            is_directory: whether the event says so.
+            is_directory: whether the event has ISDIR.
             unverified: whether the consumer does not have the name, though it may
                 have been there.
         """
@@ -108,14 +108,14 @@ class Renames:
         return move
 
     def interrupts(self, parent: Directory, mask: int, cookie: int) -> Left | None:
-        """Return what a structural event of a directory shows to have left."""
+        """Return the pending move that a structural event shows to have left."""
         move = self._pending.get(parent)
         if move is None or (mask & MOVED_TO and move.cookie == cookie):
             return None
         return self.leave(move)
 
     def are_idle_in(self, directory: Directory) -> bool:
-        """Return whether no event of a file that is created concerns any rename."""
+        """Return whether the creation of a file can concern no rename."""
         return (
             directory not in self._pending
             and not self._ambiguous
@@ -123,7 +123,7 @@ class Renames:
         )
 
     def moved_self(self, directory: Directory) -> Left | None:
-        """Return what a directory's own MOVE_SELF shows to have left."""
+        """Return the pending move that a directory's MOVE_SELF shows to have left."""
         if directory.parent is None:
             return None
         move = self._pending.get(directory.parent)
@@ -132,10 +132,10 @@ class Renames:
         return self.leave(move)
 
     def judge(self, wd: int, mask: int) -> Iterator[Decision]:
-        """Let an event of the queue decide what is ambiguous.
+        """Let an event of the queue decide the ambiguous moves.
 
-        It is asked before the event itself is followed, and each decision is
-        applied before the next is asked for.
+        Call this before the event itself is followed, and apply each decision
+        before the next one.
         """
         return self._ambiguous.judge(wd, mask)
 
@@ -150,7 +150,7 @@ class Renames:
                 at this name: a known directory, or an unverified name.
 
         Returns:
-            Whether the name, which seems to have left, may exist still.
+            Whether the name, which seems to have left, may still exist.
         """
         before = self._arrivals.take(parent)
         if mask & MOVED_TO and parent.top is not None:
@@ -158,8 +158,8 @@ class Renames:
         elif mask & MOVED_FROM and before is not None and before.name == name:
             move = self._pending.get(parent)
             if move is not None and move.source_unknown:
-                return False  # the consumer still has what came
-            # Before its fence it may have had no watch yet, whose MOVE_SELF decides.
+                return False  # the consumer still has the name that came
+            # Before its fence, it may have no watch yet for the MOVE_SELF that decides.
             if move is not None and move.child is not None:
                 has_watch = move.child.state is State.WATCHED
                 move.may_be_exchange = has_watch and before.over is not Over.NOTHING
@@ -183,7 +183,7 @@ class Renames:
     # ---- proof that nothing follows --------------------------------------------
 
     def settle(self, wait: Callable[[Directory], None]) -> bool:
-        """Wait until every change that is half in the queue is in it whole.
+        """Wait until both halves of every rename in progress are in the queue.
 
         Parameters:
             wait: returns when the changes of a directory have finished. What it
@@ -202,7 +202,7 @@ class Renames:
         return self._arrivals.settle(wait) or found
 
     def settled(self) -> Iterator[Decision]:
-        """Yield what is decided as nothing followed. Apply each before the next."""
+        """Yield the decisions if no event follows. Apply each before the next."""
         if not (self._pending or self._ambiguous):
             self._arrivals.finish()
             return
@@ -220,7 +220,7 @@ class Renames:
         return bool(self._ambiguous)
 
     def is_source(self, parent: Directory, name: str) -> bool:
-        """Return whether the name is what a pending move has left."""
+        """Return whether a pending move has left this name."""
         move = self._pending.get(parent)
         return move is not None and move.name == name
 
@@ -235,7 +235,7 @@ class Renames:
                 yield move.child
 
     def below(self, top: Directory) -> Iterator[Left]:
-        """Yield what has left, as the directory that it was in goes.
+        """Yield the moves that have left the trees, since their directory goes.
 
         Apply each before the next is asked for.
         """
@@ -263,7 +263,7 @@ class Renames:
             del self._pending[move.parent]
 
     def forget(self, directory: Directory) -> None:
-        """Forget what waits in a directory that leaves the model."""
+        """Forget the pending moves in a directory that leaves the model."""
         self._arrivals.take(directory)
         move = self._pending.get(directory)
         if move is not None:

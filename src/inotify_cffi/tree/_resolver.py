@@ -13,7 +13,15 @@ import os
 import stat
 
 from . import _disk
-from ._masks import ATTRIB, CREATE, DELETE, DONT_FOLLOW, MOVED_FROM, MOVED_TO
+from ._masks import (
+    ATTRIB,
+    CREATE,
+    DELETE,
+    DONT_FOLLOW,
+    MOVED_FROM,
+    MOVED_TO,
+    STRUCTURAL,
+)
 from ._model import join
 from ._way import Destination, Kind, Way, Waypoint, names_of
 from ._waypoints import SELF, Changed, Watched, Waypoints
@@ -28,7 +36,7 @@ MOST_TRIES = 20
 
 
 class Resolver:
-    """Walks ways from their beginning to what they lead to.
+    """Walks ways from their beginning to their destination.
 
     Parameters:
         waypoints: the waypoints of all ways.
@@ -40,7 +48,7 @@ class Resolver:
         self._file_mask = file_mask | APPEARS | DISAPPEARS
 
     def resolve(self, way: Way) -> Destination:
-        """Return what a way leads to, with all that this depends on watched."""
+        """Return the destination of a way; everything that it depends on is watched."""
         for _ in range(MOST_TRIES):
             steps: set[Waypoint] = {self._waypoints.top}
             self._waypoints.stop_awaiting(way)
@@ -51,7 +59,7 @@ class Resolver:
                 continue
             self._waypoints.lead_through(way, steps)
             return destination
-        self._waypoints.doubt((way,))
+        self._waypoints.doubtful.add((way,))
         return Destination(Kind.NOTHING, way.text, 0, "", errno.EAGAIN)
 
     def _walk(self, way: Way, steps: set[Waypoint]) -> Destination:
@@ -128,7 +136,9 @@ class Resolver:
         self, way: Way, at: Waypoint, name: str, rest: list[str], failure: int
     ) -> Destination:
         """End at a name that is not there, or leads no further."""
-        mask = APPEARS | ATTRIB if failure == errno.EACCES else APPEARS
+        # All events of names, not only those of what appears: a tree may get the same
+        # watch, and a file that is created and renamed must not be created only.
+        mask = STRUCTURAL | ATTRIB if failure == errno.EACCES else STRUCTURAL
         if self._await(way, at, name, mask) is Watched.NOW:
             raise Changed  # it may lead further since it was asked
         path = "/".join([join(at.path, name), *rest[::-1]])

@@ -1,4 +1,4 @@
-"""Following the roots: what each path leads to, and what of that is reported.
+"""Following the roots: their destinations, and the reports about them.
 
 A root stands alone (`_lone_roots`) or is part of another root's tree (`_nested_roots`).
 Which of the two holds is decided anew whenever the way to either of them changes.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class RootTracker:
-    """Keeps the trees in step with what the roots lead to."""
+    """Keeps the trees up to date with the destinations of the roots."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class RootTracker:
         self._warnings.warn_of_root(root)
 
     def remove(self, root: Root) -> None:
-        """Remove a root; what other roots have of its tree stays theirs."""
+        """Remove a root; other roots keep their directories of its tree."""
         inside = self.roots.inside(root)
         self.roots.discard(root)
         for inner in inside:
@@ -172,7 +172,7 @@ class RootTracker:
     # ---- what changes ----------------------------------------------------------
 
     def follow_mounts(self) -> None:
-        """Follow what has come or gone in the mount table."""
+        """Follow the changes of the mount table."""
         for point, unmounted in self._mounts.changes().items():
             self._ways.recheck_below(point, unmounted=unmounted)
             for root in self.roots:
@@ -191,7 +191,7 @@ class RootTracker:
         return top.status is not State.FORGOTTEN
 
     def settle(self, purpose: Purpose = Purpose.REPORT) -> None:
-        """Report what has become of the roots whose ways have changed.
+        """Report the changes of the roots whose ways have changed.
 
         Parameters:
             purpose: how to scan a root that was only just added.

@@ -26,7 +26,7 @@ Wanted = tuple[Directory, Purpose]
 
 
 class Scan(Scanning):
-    """What a scan found, and the events of the directory until its fence."""
+    """The names that a scan found, and the events of the directory until its fence."""
 
     __slots__ = (
         "batch",

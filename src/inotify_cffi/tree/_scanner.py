@@ -27,7 +27,7 @@ class Reach(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a call."""
+    """The result of a call."""
 
     scans: list[Scan]
     unreached: list[Wanted]  # in their order

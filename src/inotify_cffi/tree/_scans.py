@@ -1,4 +1,4 @@
-"""The scans: one batch of directories at a time, from its window to what is valid."""
+"""The scans: one batch of directories at a time, from its window to valid scans."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _is_quiet(scan: Scan) -> bool:
 
 
 class Scans(States):
-    """What has to be scanned, what is being scanned, and what cannot be."""
+    """The directories to scan, those being scanned, and those that cannot be."""
 
     def __init__(
         self, scanner: Scanner, watches: Watches, paths: Paths, *, recursive: bool
@@ -259,7 +259,7 @@ class Scans(States):
                 self._reach = self._nearest
 
     def _drop_below(self, scan: Scan) -> None:
-        """Let the watches go that were added below a scan that is not valid."""
+        """Release the watches that were added below an invalid scan."""
         self._reach = self._nearest
         if scan.batch is not None:
             self._watches.keep(scan.batch.wds_below(scan.index))
@@ -290,7 +290,7 @@ class Scans(States):
         return self._scanner.is_empty(directory)
 
     def forget_all(self) -> None:
-        """Let go of everything; the directories have left the model."""
+        """Release everything; the directories have left the model."""
         self._now.clear()
         self._next_call.clear()
         for group in self._groups.values():

@@ -1,4 +1,4 @@
-"""The states: what each directory waits for, and what has to be scanned.
+"""The states of the directories, and which ones have to be scanned.
 
 Each directory is in one state (`State`). This alone changes it, and keeps the
 directories of a state together where somebody has to find them.
@@ -47,11 +47,11 @@ class States:
         (self._next_call if next_call else self._now)[directory] = purpose
 
     def has_unscanned(self) -> bool:
-        """Return whether this call has to scan anything more."""
+        """Return whether this call has more to scan."""
         return bool(self._now)
 
     def promote(self) -> None:
-        """Let this call scan what was left for the next one."""
+        """Let this call scan the directories that were left for the next one."""
         self._now.update(self._next_call)
         self._next_call.clear()
 
@@ -97,7 +97,7 @@ class States:
         return self._groups[State.UNMOUNTED]
 
     def forget(self, directory: Directory) -> None:
-        """Let a directory leave the model."""
+        """Remove a directory from the model."""
         self._enter(directory, State.FORGOTTEN)
 
     def _enter(self, directory: Directory, status: Status) -> None:
@@ -120,5 +120,5 @@ class States:
             self._leave_window(directory, status)
 
     def _leave_window(self, directory: Directory, status: Scanning) -> None:
-        """Let a directory leave the window of its scan."""
+        """Remove a directory from the window of its scan."""
         raise NotImplementedError

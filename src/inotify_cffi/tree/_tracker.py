@@ -56,10 +56,10 @@ class Tracker:
         self._interrupted = False
         self._begins = False
         self._reported_before = 0
-        # What was read from the queue and is not followed to its end.
+        # The events of a read that are not followed yet.
         self._reading: Reading | None = None
 
-    # ---- what the watcher asks for -----------------------------------------------
+    # ---- requests of the watcher -------------------------------------------------
 
     @property
     def roots(self) -> list[str]:
@@ -77,11 +77,11 @@ class Tracker:
         return sorted(map(self._paths.report_path, self._scans.unreadable()))
 
     def move_events(self, events: deque[TreeEvent]) -> None:
-        """Move what was found out so far to the end of ``events``."""
+        """Move the events so far to the end of ``events``."""
         self._output.move_to(events)
 
     def take_warning(self) -> Warning | None:
-        """Take the next warning that nobody has been given, if there is one."""
+        """Take the next warning, if there is one."""
         return self._output.take_warning()
 
     def add_root(self, path: str, *, silent: bool, missing_ok: bool = False) -> None:
@@ -106,31 +106,31 @@ class Tracker:
         return True
 
     def close(self) -> None:
-        """Let the memory of the model go: its directories refer to each other."""
+        """Free the memory of the model: its directories refer to each other."""
         self._trees.forget_all(self._roots.tops())
         self._roots.close()
         self._scanner.forget_listed()
         self._reading = None
 
     def begin(self) -> None:
-        """Begin a call: what had happened before this is to be reported by it."""
+        """Begin a call, which has to report everything before this point."""
         self._begins = True
         self._reported_before = self._output.reported
 
     def advance(self, is_over: Callable[[], bool]) -> bool:
-        """Go on with what was begun.
+        """Continue the call.
 
         Parameters:
-            is_over: is asked now and then whether to stop. What lies between is some
+            is_over: returns whether to stop; called now and then. In between are some
                 hundred events, or one batch of directories.
 
         Returns:
-            Whether all is reported that was caused by what had happened before
+            Whether all events of earlier operations are reported, from before
             `begin`. If not, call this again.
 
         Raises:
             OSError: ENOSPC, the limit of watches, once all else is done; EMFILE and
-                the like: the next call goes on where this one stopped.
+                the like: the next call continues where this one stopped.
         """
         if self._interrupted:
             self._reading = None
@@ -155,10 +155,10 @@ class Tracker:
     # ---- one step ------------------------------------------------------------------
 
     def _step(self, is_over: Callable[[], bool]) -> bool:
-        """Read the queue to its end, then ask the disk for a little.
+        """Read the queue to its end, then read a little from the disk.
 
         Returns:
-            Whether all is reported that the call owes.
+            Whether everything is reported that the call has to report.
         """
         reading = self._reading
         if reading is None:
@@ -175,23 +175,23 @@ class Tracker:
             self._roots.expect_removals()
         if reading.is_first or not self._scans.has_unscanned():
             if not (reading.is_first or self._begins) and self._has_enough():
-                return True  # the rest is the next call's
+                return True  # the next call does the rest
             self._scans.promote()
         if reading.overflowed:
             # While an overflow is in the queue, the kernel queues no other: events
             # behind it may have gaps. All these are in the next read at the latest,
-            # and must not be taken for what followed a scan.
+            # and must not count as events after a scan.
             return False
         try:
             asked = self._ask_disk()
         except OSError:
-            self._interrupted = False  # what was asked for is still to be done
+            self._interrupted = False  # the requested work is still to be done
             raise
         is_tidy = not asked and not self._tidy(quiet=not reading.batch)
         return is_tidy and not self._begins and not self._roots.is_due()
 
     def _follow_roots(self, reading: Reading) -> None:
-        """Report what has become of the roots, as far as the queue was read."""
+        """Report the changes of the roots, as far as the queue was read."""
         if self._trees.take_wrong():
             self._roots.start_anew()
             reading.overflowed = True
@@ -208,8 +208,8 @@ class Tracker:
         )
 
     def _ask_disk(self) -> bool:
-        """Ask the disk what the queue does not say; return whether it was needed."""
-        # What waits for its second half is between two places.
+        """Read from the disk what the queue lacks; return whether that was needed."""
+        # A pending move is between two places.
         between_places = list(self._renames.between_places())
         asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified.ask(self._scanner.find, self._renames.concerns):
@@ -222,7 +222,7 @@ class Tracker:
         return asked
 
     def _tidy(self, *, quiet: bool) -> bool:
-        """When the queue is empty, let go of what nobody needs.
+        """When the queue is empty, release everything that is not needed.
 
         Returns:
             Whether the queue has to be read again.

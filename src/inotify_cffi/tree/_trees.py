@@ -21,10 +21,10 @@ _NO_CONTENT: Mapping[str, list[int]] = {}
 
 
 class Trees:
-    """Keeps the model in step with what is reported.
+    """Keeps the model and the reported events consistent.
 
-    Each method makes one change to the model, lets the parts that keep something
-    of it know, and reports the change.
+    Each method makes one change to the model, informs the parts that keep data about
+    it, and reports the change.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Trees:
     # ---- changes ---------------------------------------------------------------
 
     def create(self, parent: Directory, name: str, mask: int) -> None:
-        """Something was created."""
+        """Follow a creation."""
         self.vanish(parent, name)
         self.appear(parent, name, mask)
 
     def delete(self, parent: Directory, name: str, mask: int) -> None:
-        """Something was deleted."""
+        """Follow a deletion."""
         child = parent.child(name)
         if child is not None:
             self.end_moves_below(child)
@@ -64,7 +64,7 @@ class Trees:
             self.forget(child)
 
     def apply(self, decision: Decision) -> None:
-        """Make a change that was decided on."""
+        """Apply a decision."""
         if isinstance(decision, Left):
             self._leave(decision)
         elif isinstance(decision, Moved):
@@ -83,12 +83,12 @@ class Trees:
         return is_wrong
 
     def end_moves_below(self, top: Directory) -> None:
-        """Before a directory goes, end what waits in it: nothing can follow."""
+        """Before a directory goes, end its pending moves: nothing can follow."""
         for left in self._renames.below(top):
             self._leave(left)
 
     def adds_plainly(self) -> bool:
-        """Return whether nothing can come of what is found silently but directories."""
+        """Return whether only the directories of a silent scan matter."""
         return not self._exclusion
 
     def found(
@@ -99,14 +99,16 @@ class Trees:
         *,
         silent: bool = False,
     ) -> None:
-        """Add what was found in a directory.
+        """Add the names that were found in a directory.
 
         Parameters:
             directory: the directory.
             names: the names, each with whether it is a directory.
             content: masks of what happened to the names since.
-            silent: whether the consumer is not to be given the names.
+            silent: whether the names are not reported.
         """
+        if directory.children:
+            names = self._without_known(directory, names)
         purpose = Purpose.SILENT if silent else Purpose.REPORT
         if not (silent or content or self._exclusion or self._unverified):
             self._output.report_all_found(self._paths.report_path(directory), names)
@@ -128,8 +130,27 @@ class Trees:
             if is_directory:
                 self._scans.want(directory.add(name), purpose)
 
+    def _without_known(
+        self, directory: Directory, names: Mapping[str, bool]
+    ) -> dict[str, bool]:
+        """Leave out the directories that the consumer has already.
+
+        A rename brings them into a directory that is being scanned. When that scan is
+        not valid, the next one finds them as well.
+        """
+        unknown = dict(names)
+        for name, is_directory in names.items():
+            child = directory.child(name)
+            if child is None:
+                continue
+            if is_directory and (not child.wd or self._is_at_its_path(child)):
+                del unknown[name]
+            else:
+                self._make_room(directory, name)
+        return unknown
+
     def scan_failed(self, scan: Scan, failure: OSError) -> None:
-        """A directory is there, but could not be scanned."""
+        """Follow a directory that exists but could not be scanned."""
         if failure.errno == errno.EXDEV:
             self._scans.keep_by_name(scan.directory)
         elif self._scans.fail(scan):
@@ -141,11 +162,11 @@ class Trees:
             self._output.warn(warning)
 
     def verify_name(self, parent: Directory, name: str) -> None:
-        """Have the disk asked what has a name, when the queue is empty."""
+        """Have a name checked on the disk when the queue is empty."""
         self._unverified.add(parent, name)
 
     def vanish(self, parent: Directory, name: str) -> None:
-        """Report a directory deleted that is not there, though no event said so.
+        """Report the deletion of a directory that is gone without an event.
 
         Before a creation, there is one only if an event is missing.
         """
@@ -160,7 +181,7 @@ class Trees:
     def appear(
         self, parent: Directory, name: str, mask: int, *, synthetic: bool = False
     ) -> None:
-        """Report what is at a name now; have it scanned if it is a directory."""
+        """Report the present owner of a name; have it scanned if it is a directory."""
         path = self._paths.entry_path(parent, name)
         self._output.report(mask, path, synthetic=synthetic)
         if mask & ISDIR:
@@ -196,7 +217,7 @@ class Trees:
             self._output.report(later, path)
 
     def _stay(self, decision: Exchanged) -> None:
-        """Another directory moved; the one that came stays, and gets its name."""
+        """Follow an exchange: the other directory moved; this one gets its name."""
         move, parent, name, mask, content = decision
         self._unverified.take(move.parent, move.name)
         if parent.top is None or parent.child(name) is not None:
@@ -210,7 +231,7 @@ class Trees:
     # ---- the end ---------------------------------------------------------------
 
     def forget(self, top: Directory) -> None:
-        """Let a directory, and all below it, leave the model, with their watches."""
+        """Remove a directory and all below it from the model, with their watches."""
         for directory in list(top.walk()):
             wd = directory.wd
             self._scans.forget(directory)
@@ -221,7 +242,7 @@ class Trees:
         self._paths.changed()
 
     def forget_all(self, tops: Iterable[Top]) -> None:
-        """Forget everything; the watches stay until it is known who needs them."""
+        """Forget everything; the watches stay until it is known which are needed."""
         for top in tops:
             for directory in list(top.walk()):
                 self._scans.forget(directory)

@@ -1,7 +1,7 @@
-"""The turn: one thread or task at a time works on the trees.
+"""The turn: only one thread or task at a time works on the trees.
 
 A thread may wait for its turn. A task never does: it tries, and awaits a call from
-whoever has the turn. A lock would not do: a task that holds one cannot await.
+the holder of the turn. A lock is not possible: a task that holds one cannot await.
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ def _call_trio(trio: Any, token: Any, event: Any) -> None:
 
 
 class Turn:
-    """Who works on the trees: nobody, or the holder of the turn.
+    """The holder of the turn, who works on the trees; or nobody.
 
-    Taking it is one atomic step, and giving it back is harmless for whoever does not
+    Taking it is one atomic step, and giving it back is harmless if the caller does not
     have it. So the exception of a signal handler, wherever it strikes, cannot keep it
-    taken: whoever tries to take it gives it back in a finally.
+    taken: a caller that tries to take it gives it back in a finally.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class Turn:
 
 
 class Token:
-    """Who wants the turn."""
+    """A caller that wants the turn."""
 
     __slots__ = ("thread",)
 

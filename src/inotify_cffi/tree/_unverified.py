@@ -1,4 +1,4 @@
-"""The names to be verified: they may exist though the consumer has them not."""
+"""Unverified names: they may exist, though the consumer does not have them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UnverifiedNames:
 
     def take(self, parent: Directory, name: str) -> bool:
         """Return whether a name was unverified; it is not any more."""
-        self._found.pop((parent, name), None)  # what was seen is past
+        self._found.pop((parent, name), None)  # the result is outdated
         if (parent, name) not in self._names:
             return False
         self._names.discard((parent, name))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Waits:
-    """Those who wait.
+    """The waiting reads.
 
     Parameters:
         inotify: the queue.
@@ -56,8 +56,8 @@ class Waits:
         return readable or end.seconds_left() <= 0
 
     def wake(self) -> None:
-        """End every wait; where there is none, keep that for the next."""
-        # Who gathers waits for no queue, and would leave the wake to the next wait.
+        """End every wait; if there is none, keep the wake for the next."""
+        # A read that lets events gather would leave the wake to the next wait.
         gathered = bool(self.gathering)
         self.gathering.call()
         if self.of_queue or not gathered:

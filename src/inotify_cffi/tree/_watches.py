@@ -1,4 +1,4 @@
-"""The watches: which directory has which, and which nobody needs.
+"""The watches: their owners, and which are not needed.
 
 This is the only module that adds and removes watches. A watch can have several
 owners: roots that overlap, or a directory that is mounted at two places.
@@ -10,14 +10,15 @@ import enum
 from typing import TYPE_CHECKING
 
 from .._scanning import BulkScanner, Found
+from ._late_mask import LateMask, without_listing
 from ._masks import (
     DELETE_SELF,
     DONT_FOLLOW,
+    EXCL_UNLINK,
     HOW,
     IGNORED,
     LISTING,
     MASK_ADD,
-    NAMES,
     NEEDED,
 )
 from ._model import Directory
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..instance import INotify
 
-# Only directories are watched, so nothing else waits for the events of this.
+# Only directories are watched, so no other event depends on this.
 _NO_DIRECTORY = "/dev/null"
 
 # Watches that are removed before the clock is looked at.
@@ -37,7 +38,7 @@ _AT_ONCE = 512
 
 
 class Control(enum.Enum):
-    """What an event that the queue itself produced means."""
+    """The meaning of an event that the queue itself produced."""
 
     OVERFLOW = "events are missing"
     FENCE = "the IGNORED of `Watches.fence`"
@@ -48,10 +49,6 @@ class Control(enum.Enum):
 class Watches:
     """Every watch of one inotify instance, with its owners.
 
-    Where the events of a single listing do not fit into the queue, a scan would
-    overflow it, and so would the scan after that, for ever. There a directory is
-    watched for these events only when all is scanned, by `complete`.
-
     Parameters:
         inotify: the instance.
         mask: what is reported.
@@ -60,15 +57,12 @@ class Watches:
 
     def __init__(self, inotify: INotify, mask: int, queue_length: int) -> None:
         self._inotify = inotify
-        self._whole_mask = self._mask = mask | NEEDED | HOW
-        self._listings = None
-        if mask & LISTING:
-            self._listings = listings_that_fit(queue_length)
-            if not self._listings:
-                # Without MASK_ADD: a watch of before an overflow has them, too. What
-                # the kernel loses while it sets the mask, the scan will find.
-                self._mask &= ~(LISTING | MASK_ADD)
-        self._incomplete: set[int] = set()
+        self._mask = mask | NEEDED | HOW
+        self._listings = listings_that_fit(queue_length) if mask & LISTING else None
+        self._late: LateMask | None = None
+        if self._listings == 0:
+            self._late = LateMask(inotify, self._mask)
+            self._mask = without_listing(self._mask)
         self._bulk = BulkScanner(inotify, self._mask)
         self._owners: dict[int, Directory | tuple[Directory, ...]] = {}
         # Watches without an owner. They are kept until the queue is empty, as an
@@ -132,21 +126,9 @@ class Watches:
         Parameters:
             path_of: returns where a directory is.
         """
-        later: set[int] = set()
-        for wd in self._incomplete:
-            for owner in self.owners(wd)[:1]:
-                if not self._complete(wd, path_of(owner)):
-                    later.add(wd)  # it is moving: its event will be in the queue
-        self._incomplete = later
-
-    def _complete(self, wd: int, path: str) -> bool:
-        how = MASK_ADD | DONT_FOLLOW
-        try:
-            found = self._inotify.add_watch(path, self._whole_mask | how)
-        except OSError:
-            return False
-        self.keep([found])
-        return found == wd
+        if self._late:
+            first = {wd: self.owners(wd)[0] for wd in self._late if wd in self._owners}
+            self.keep(self._late.complete(first, path_of))
 
     def free_memory(self) -> None:
         """Free what the last scan needed."""
@@ -164,14 +146,14 @@ class Watches:
         """Make each directory the owner of a watch that has none."""
         self._strays.difference_update(directories)
         self._owners.update(directories)
-        if self._mask != self._whole_mask:
-            self._incomplete.update(directories)
+        if self._late is not None:
+            self._late.note(directories)
 
     def assign(self, wd: int, directory: Directory) -> None:
         """Make a directory an owner of a watch."""
         self._strays.discard(wd)
-        if self._mask != self._whole_mask:
-            self._incomplete.add(wd)
+        if self._late is not None:
+            self._late.note((wd,))
         if wd in self._owners:
             self._owners[wd] = (*self.owners(wd), directory)
         else:
@@ -180,10 +162,10 @@ class Watches:
     def release(self, wd: int, directory: Directory) -> None:
         """Take a watch from a directory; without an owner it is a stray.
 
-        It is not removed at once: of a big tree that would queue so many IGNORED
-        that the queue overflows. And a root that is lost and found again in one step
-        has the same watch again: if that was removed, its IGNORED would have the root
-        lost once more, and so on for ever.
+        It is not removed at once: removing the watches of a big tree would queue so
+        many IGNORED that the queue overflows. And a root that is lost and found again
+        in one step has the same watch again: if that was removed, its IGNORED would end
+        the root once more, and so on for ever.
 
         Parameters:
             wd: the watch; 0 where there is none.
@@ -214,12 +196,13 @@ class Watches:
         """Have a watch that only ways need made anew, for no more than they need.
 
         Its IGNORED lets them verify all that leads through it. Where they watch for
-        names, an event would be lost; so that watch stays as it is.
+        the changes of a root that is a file, an event would be lost; so that watch
+        stays as it is. Only the mask for files has EXCL_UNLINK.
 
         Returns:
             Whether its IGNORED will be in the queue.
         """
-        if self._held[wd] & NAMES:
+        if self._held[wd] & EXCL_UNLINK:
             return False
         try:
             self._inotify.rm_watch(wd)
@@ -249,7 +232,7 @@ class Watches:
         return wd
 
     def classify(self, wd: int, mask: int) -> Control:
-        """Return what an event of CONTROL means; forget a watch that has ended."""
+        """Return the meaning of an event of CONTROL; forget a watch that has ended."""
         if not mask & IGNORED:
             return Control.OVERFLOW
         if wd in self._awaiting_ignored:
@@ -269,10 +252,10 @@ class Watches:
 
     def needs_collection(self) -> bool:
         """Return whether `collect` or `complete` has something to do."""
-        return bool(self._strays or self._awaiting_ignored or self._incomplete)
+        return bool(self._strays or self._awaiting_ignored or self._late)
 
     def collect(self) -> bool:
-        """Remove some of the watches that nobody owns. The queue must be empty.
+        """Remove some of the watches without an owner. The queue must be empty.
 
         Returns:
             Whether the queue has to be read again: there are more, or the IGNORED of
@@ -311,5 +294,5 @@ class Watches:
             self._inotify.rm_watch(wd)
         except OSError:
             return  # EINVAL: it is gone already, and its IGNORED is or was queued
-        # Once only: the kernel does not give a number again before it wraps.
+        # Once only: the kernel does not reuse a number before it wraps.
         self._awaiting_ignored.add(wd)

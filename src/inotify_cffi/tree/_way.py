@@ -1,7 +1,8 @@
-"""What a way to a root consists of, and what it leads to."""
+"""The steps of a way to a root, and its destination."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from ._masks import DELETE_SELF, MOVE_SELF, UNMOUNT
 
 
 class Kind(Enum):
-    """What a path leads to."""
+    """The kind of a path's destination."""
 
     DIRECTORY = "directory"
     FILE = "file"
@@ -17,7 +18,7 @@ class Kind(Enum):
 
 
 class Destination(NamedTuple):
-    """Where a path leads."""
+    """The destination of a path."""
 
     kind: Kind
     path: str
@@ -99,6 +100,28 @@ class Way:
                 return bit
         gone = self.destination.kind is Kind.NOTHING
         return DELETE_SELF if gone else MOVE_SELF
+
+
+class DoubtfulWays:
+    """The ways that have to be resolved, in the order of the events."""
+
+    def __init__(self) -> None:
+        self._ways: dict[Way, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._ways)
+
+    def add(self, ways: Iterable[Way]) -> None:
+        self._ways.update(dict.fromkeys(ways))
+
+    def discard(self, way: Way) -> None:
+        """Forget that a way has to be resolved."""
+        self._ways.pop(way, None)
+
+    def take(self) -> dict[Way, None]:
+        """Take all of them."""
+        ways, self._ways = self._ways, {}
+        return ways
 
 
 def names_of(path: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 Each is watched for itself only: MOVE_SELF and DELETE_SELF, and ATTRIB for a link, whose
 last name may go while another hard link keeps it. So nothing that happens to its
-neighbours wakes a reader. Where a way depends on a name that has no waypoint, the
-directory is watched for names as well, as long as somebody awaits one.
+neighbours wakes a reader. If a way depends on a name that has no waypoint, the
+directory is watched for names as well, as long as a way awaits one.
 
 Waypoints are shared: 20,000 roots in one directory take its watch once.
 """
@@ -13,7 +13,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import Protocol
 
@@ -21,14 +22,14 @@ from ..events import flags
 from . import _disk
 from ._masks import ATTRIB, DELETE_SELF, DONT_FOLLOW, MOVE_SELF
 from ._model import join
-from ._way import Way, Waypoint
+from ._way import DoubtfulWays, Way, Waypoint
 
 ONLYDIR = int(flags.ONLYDIR | flags.DONT_FOLLOW)
 SELF = MOVE_SELF | DELETE_SELF
 
 
 class WayWatches(Protocol):
-    """What adds and removes the watches: one instance has one watch for an inode."""
+    """Adds and removes the watches: an instance has one watch for an inode."""
 
     def hold(self, path: str, mask: int) -> int:
         """Add a watch, or add to one; return its descriptor.
@@ -64,19 +65,19 @@ class Waypoints:
         self._watches = watches
         self.top = Waypoint(None, "", "/")  # never moves: watched for names only
         self._by_wd: dict[int, list[Waypoint]] = {}
-        self._doubtful: dict[Way, None] = {}  # in the order of the events
+        self.doubtful = DoubtfulWays()
         self._loose: set[int] = set()  # watches that may be no waypoint's any more
         self._wide: set[Waypoint] = set()  # watched for names, perhaps in vain
         self._failure: OSError | None = None
 
     @property
     def watches(self) -> Container[int]:
-        """The watches of the waypoints, as they are at any time."""
+        """The watches of the waypoints, kept up to date."""
         return self._by_wd
 
     @property
     def limit_reached(self) -> bool:
-        """Whether the limit of watches was met, and nobody took the error."""
+        """Whether the limit of watches was met, and the error was not taken yet."""
         return self._failure is not None
 
     def take_failure(self) -> OSError | None:
@@ -88,33 +89,14 @@ class Waypoints:
         """Return the waypoints that have a watch."""
         return self._by_wd.get(wd, ())
 
-    # ---- ways in doubt ----------------------------------------------------------
-
-    def doubt(self, ways: Iterable[Way]) -> None:
-        """Have ways resolved."""
-        self._doubtful.update(dict.fromkeys(ways))
-
-    def has_doubtful(self) -> bool:
-        """Return whether a way has to be resolved."""
-        return bool(self._doubtful)
-
     def has_rest(self) -> bool:
         """Return whether something has to be resolved, narrowed or let go."""
-        return bool(self._doubtful or self._wide or self._loose)
-
-    def take_doubtful(self) -> dict[Way, None]:
-        """Take the ways that have to be resolved, in the order of the events."""
-        doubtful, self._doubtful = self._doubtful, {}
-        return doubtful
-
-    def trust(self, way: Way) -> None:
-        """Let a way that is forgotten not be resolved."""
-        self._doubtful.pop(way, None)
+        return bool(self.doubtful or self._wide or self._loose)
 
     # ---- watching ---------------------------------------------------------------
 
     def step(self, at: Waypoint, name: str, *, is_last: bool) -> Waypoint | None:
-        """Return the waypoint of a name, with its watch; None when it is a file.
+        """Return the waypoint of a name, with its watch; None if it is a file.
 
         Raises:
             Changed: the path led elsewhere meanwhile.
@@ -127,7 +109,10 @@ class Waypoints:
         with _disk.reachable(step.path) as path:
             how = ONLYDIR | SELF
             # What a path goes on from is a directory, as a rule.
-            if is_last or not self._watch_directory(step, path, how):
+            if not is_last:
+                with suppress(OSError):
+                    step.wd = self._watches.hold(path, how)
+            if not step.wd:
                 kind = os.lstat(path).st_mode
                 if not stat.S_ISLNK(kind) and not stat.S_ISDIR(kind):
                     return None
@@ -135,7 +120,11 @@ class Waypoints:
                     how = DONT_FOLLOW | SELF | ATTRIB
                 self._watch(step, path, how)
                 if stat.S_ISLNK(kind):
-                    step.target = _link_target(path)
+                    try:
+                        step.target = _link_target(path)
+                    except Changed:
+                        self._loose.add(step.wd)
+                        raise
             if step.wd and self._watch_again(path, how) != step.wd:
                 self._loose.add(step.wd)
                 raise Changed
@@ -145,16 +134,8 @@ class Waypoints:
             self._by_wd.setdefault(step.wd, []).append(step)
         return step
 
-    def _watch_directory(self, step: Waypoint, path: str, how: int) -> bool:
-        """Watch what most steps are; return False where the disk has to be asked."""
-        try:
-            step.wd = self._watches.hold(path, how)
-        except OSError:
-            return False
-        return True
-
     def _watch(self, step: Waypoint, path: str, how: int) -> None:
-        """Add the watch of a step; without one where it may not be read."""
+        """Add the watch of a step; none if it may not be read."""
         try:
             step.wd = self._watches.hold(path, how)
         except OSError as error:
@@ -172,7 +153,7 @@ class Waypoints:
         return wd
 
     def add_file(self, at: Waypoint, name: str, how: int) -> Waypoint | None:
-        """Watch a file itself; return None where it may not be read.
+        """Watch a file itself; return None if it may not be read.
 
         Raises:
             Changed: another one has its name now.
@@ -183,6 +164,7 @@ class Waypoints:
             if not step.wd:
                 return None
             if self._watch_again(path, how) != step.wd:
+                self._loose.add(step.wd)
                 raise Changed
         self._by_wd.setdefault(step.wd, []).append(step)
         return step
@@ -236,7 +218,7 @@ class Waypoints:
     # ---- leaving --------------------------------------------------------------
 
     def lead_through(self, way: Way, steps: set[Waypoint]) -> None:
-        """Let a way lead through these steps alone."""
+        """Make a way lead through exactly these steps."""
         for step in way.steps - steps:
             step.ways.discard(way)
             if not step.ways:
@@ -248,7 +230,7 @@ class Waypoints:
         way.steps = steps
 
     def stop_awaiting(self, way: Way) -> None:
-        """Let a way depend on no names any more."""
+        """Make a way depend on no names any more."""
         for waypoint, name in way.awaits:
             ways = waypoint.awaited.get(name)
             if ways is not None:
@@ -259,12 +241,12 @@ class Waypoints:
         way.awaits.clear()
 
     def distrust_below(self, top: Waypoint) -> None:
-        """Let what is at a waypoint and below it be resolved again."""
+        """Have everything at a waypoint and below it resolved again."""
         stack = [top]
         while stack:
             waypoint = stack.pop()
             stack.extend(waypoint.children.values())
-            self.doubt(waypoint.ways)
+            self.doubtful.add(waypoint.ways)
             self._distrust(waypoint)
 
     def _distrust(self, waypoint: Waypoint) -> None:
@@ -280,9 +262,9 @@ class Waypoints:
             self._loose.add(waypoint.wd)
 
     def narrow(self) -> None:
-        """Watch directories for no name where no way waits for one any more.
+        """Stop watching directories for names if no way waits for one any more.
 
-        A mask can only be added to without losing an event; so the watch is made anew,
+        Only adding to a mask loses no event; so the watch is created anew,
         and the ways through it are verified.
         """
         for waypoint in self._wide:
@@ -298,7 +280,7 @@ class Waypoints:
         self._wide.clear()
 
     def tidy(self) -> None:
-        """Let the watches go that no waypoint has."""
+        """Release the watches that no waypoint has."""
         loose, self._loose = self._loose, set()
         for wd in loose:
             if wd not in self._by_wd:

@@ -1,10 +1,10 @@
-"""The ways to the roots: what each path leads to, and which events may change that.
+"""The ways to the roots: the destinations of paths, and which events may change them.
 
 A path leads through directories and links. Each of them is watched (`_waypoints`), and
 the path is resolved as the kernel resolves it (`_resolver`). An event of one of these
 watches makes the ways that lead through it doubtful, and `Ways.settle` resolves them.
 
-What the kernel does not report of a directory: rmdir(2) of one that a process still
+The kernel does not report everything: rmdir(2) of a directory that a process still
 works in queues no DELETE_SELF before that process leaves it, and nothing else to the
 directory itself. Only an empty directory can be removed. So when a root is empty, the
 directory above is watched for the removal of its name (`Ways.expect_removal`).
@@ -52,30 +52,30 @@ class Ways:
     def follow(self, text: str) -> Way:
         """Return the way to an absolute path, unresolved: `settle` resolves it."""
         way = Way(text)
-        self._waypoints.doubt((way,))
+        self._waypoints.doubtful.add((way,))
         return way
 
     def forget(self, way: Way) -> None:
-        """Follow a way no longer."""
-        self._waypoints.trust(way)
+        """Stop following a way."""
+        self._waypoints.doubtful.discard(way)
         self._waypoints.lead_through(way, set())
         self._waypoints.tidy()
 
     def recheck(self, way: Way) -> None:
-        """Let the next `settle` verify what a way leads to."""
+        """Have the next `settle` verify the destination of a way."""
         final = self._waypoints.top.find(way.destination.path)
         if final is not None and final is not self._waypoints.top:
             self._waypoints.distrust_below(final)
-        self._waypoints.doubt((way,))
+        self._waypoints.doubtful.add((way,))
 
     def recheck_all(self) -> None:
-        """Let `settle` resolve everything: events are missing."""
+        """Have `settle` resolve everything: events are missing."""
         for waypoint in [*self._waypoints.top.children.values()]:
             self._waypoints.distrust_below(waypoint)
-        self._waypoints.doubt(self._waypoints.top.ways)
+        self._waypoints.doubtful.add(self._waypoints.top.ways)
 
     def recheck_below(self, point: str, *, unmounted: bool = False) -> None:
-        """Let `settle` resolve what leads to a mount point or below it.
+        """Have `settle` resolve the ways to a mount point, or below it.
 
         Parameters:
             point: where a mount has come or gone.
@@ -98,7 +98,7 @@ class Ways:
 
     def is_due(self) -> bool:
         """Whether `settle` has something to do."""
-        return self._waypoints.has_doubtful()
+        return bool(self._waypoints.doubtful)
 
     def has_rest(self) -> bool:
         """Return whether `settle` has anything to do, or watches to let go."""
@@ -106,11 +106,11 @@ class Ways:
 
     @property
     def watches(self) -> Container[int]:
-        """The watches of the waypoints, as they are at any time."""
+        """The watches of the waypoints, kept up to date."""
         return self._waypoints.watches
 
     def follow_event(self, wd: int, mask: int, name: str) -> None:
-        """Note what an event says about the ways, for `settle`."""
+        """Note the effect of an event on the ways, for `settle`."""
         for waypoint in [*self._waypoints.of_watch(wd)]:
             if name:
                 ways: Iterable[Way] = waypoint.awaited.get(name, ())
@@ -137,7 +137,7 @@ class Ways:
     def _suspect(self, ways: Iterable[Way], mask: int) -> None:
         for way in ways:
             way.reason |= mask
-            self._waypoints.doubt((way,))
+            self._waypoints.doubtful.add((way,))
 
     def entries(self, wd: int, name: str) -> list[Way]:
         """Return the ways to a file of this name in this directory.
@@ -157,15 +157,15 @@ class Ways:
         """Resolve all ways that may have changed.
 
         Returns:
-            Those ways, each with what it led to before.
+            Those ways, each with its former destination.
         """
         before: dict[Way, Destination] = {}
         for _ in range(MOST_TRIES):
-            for way in self._waypoints.take_doubtful():
+            for way in self._waypoints.doubtful.take():
                 before.setdefault(way, way.destination)
                 way.destination = self._resolver.resolve(way)
             self._waypoints.narrow()
-            if not self._waypoints.has_doubtful():
+            if not self._waypoints.doubtful:
                 break
         self._waypoints.tidy()
         return list(before.items())

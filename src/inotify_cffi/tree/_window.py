@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Ahead(NamedTuple):
-    """What the events of a window say before they are followed."""
+    """The moves and ends in a window, before its events are followed."""
 
     moved: set[Directory]  # or removed
     overflow: bool
@@ -85,7 +85,7 @@ class Window:
 
 
 def _look_ahead(batch: Sequence[Event], fence: int, watches: Watches) -> Ahead:
-    """Return what the events before a fence say of the whole window."""
+    """Return the moves and ends in a whole window, from the events before its fence."""
     moved: set[Directory] = set()
     for wd, mask, _, name in batch:
         if mask & IGNORED and wd == fence:

@@ -1,7 +1,7 @@
 """The work: threads and tasks let the tracker advance, in slices, one at a time.
 
 After each slice the events are put where everybody takes them from without the turn.
-So a read whose time is over returns, whoever works; and a task awaits between two
+So a read returns at its timeout, even if another one works; a task awaits between two
 slices.
 """
 
@@ -19,16 +19,16 @@ from ._turn import Token, Turn
 if TYPE_CHECKING:
     from .events import TreeEvent
 
-# How long one slice lasts, in seconds: so long does a task keep its loop.
+# The length of a slice, in seconds; a task blocks its loop for this time.
 _SLICE = 0.005
-# How long a read that has events works on, in seconds, where more keep coming.
+# How long a read that has events continues, in seconds, while more keep coming.
 _ENOUGH = 0.05
-# A day, in seconds: whoever waits longer looks again.
+# A day, in seconds: a longer wait continues after that.
 _LONG = 86400.0
 
 
 class Work:
-    """What a read or an add wants to be done, and until when."""
+    """A request of a read or an add, and its deadline."""
 
     __slots__ = ("_begun", "deadline", "is_barrier")
 
@@ -51,7 +51,7 @@ class Work:
 
     @classmethod
     def at_wake(cls) -> Work:
-        """What is done at a wake, before the read returns."""
+        """The work at a wake, before the read returns."""
         return cls(Deadline(_SLICE * 1000), is_barrier=False)
 
 

@@ -1,4 +1,4 @@
-"""What `TreeWatcher` gives out: its events and its warnings."""
+"""`TreeWatcher`'s events and warnings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LocalChangesOnlyWarning(UserWarning):
 
 
 class TreeEvent(NamedTuple):
-    """What happened to a path: see `TreeWatcher`.
+    """An event of a path: see `TreeWatcher`.
 
     >>> from inotify_cffi import TreeEvent, flags
     >>> event = TreeEvent("a/x", flags.MOVED_TO | flags.ISDIR, "b")
@@ -102,7 +102,7 @@ class TreeEvent(NamedTuple):
 # The docstring of a field is an attribute of its descriptor.
 TreeEvent.path.__doc__ = """The root as it was given, joined with what is below it.
     Bytes that are not text come back whole through `os.fsencode`."""
-TreeEvent.mask.__doc__ = "Bits of `flags` that say what happened."
+TreeEvent.mask.__doc__ = "Bits of `flags`, which are the kind of event."
 TreeEvent.old_path.__doc__ = """The path before, for MOVED_TO of what was in the trees
     already; else None."""
 TreeEvent.synthetic.__doc__ = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import _hints
 from . import _masks
 from ._arguments import check_paths, checked_mask, known_root
 from ._closing import Closing
@@ -99,8 +100,9 @@ class TreeWatcher(Closing):
     to the process that created it. In a forked child, `close` closes the copies of
     its descriptors, and every other method raises RuntimeError.
 
-    **Descriptors.** One for the inotify instance, one for the mount table, one more
-    while a read waits, and two from the first call of `fileno` on.
+    **Descriptors.** One for the inotify instance, and one for the mount table. Two for
+    each `read` or `aread` that waits; those of one wait are kept for the next. Two
+    more for each `aread` that waits. Three from the first call of `fileno` on.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as root, TreeWatcher(root) as watcher:
@@ -111,7 +113,7 @@ class TreeWatcher(Closing):
 
     def __init__(
         self,
-        *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        *paths: _hints.Path,
         mask: int = _masks.DEFAULT,
         exclude: Exclude | None = None,
         initial: bool = False,
@@ -138,7 +140,7 @@ class TreeWatcher(Closing):
     @classmethod
     async def acreate(
         cls: type[_T],
-        *paths: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        *paths: _hints.Path,
         **options: Any,
     ) -> _T:
         """Create a watcher in a task. Other tasks run meanwhile.
@@ -164,7 +166,7 @@ class TreeWatcher(Closing):
             raise
         return watcher
 
-    def add(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
+    def add(self, path: _hints.Path) -> None:
         """Add a root. When this returns, all directories below it are watched.
 
         Its present content is not reported, unless the watcher was created with
@@ -185,9 +187,7 @@ class TreeWatcher(Closing):
         """
         self._inotify_cffi.add([os.fsdecode(path)])
 
-    async def aadd(
-        self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]
-    ) -> None:
+    async def aadd(self, path: _hints.Path) -> None:
         """Add a root in a task: see `add`. Other tasks run meanwhile.
 
         Cancellation leaves the root added; the next read continues its scan.
@@ -202,7 +202,7 @@ class TreeWatcher(Closing):
         """
         await self._inotify_cffi.aadd(os.fsdecode(path))
 
-    def remove(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
+    def remove(self, path: _hints.Path) -> None:
         """Remove a root, and the watches that only it needs.
 
         Parameters:
@@ -307,17 +307,14 @@ class TreeWatcher(Closing):
         """
         return self._inotify_cffi.inotify.watches()
 
-    @property
-    def closed(self) -> bool:
-        """Whether it is closed."""
-        return self._inotify_cffi.inotify.closed
-
     def fileno(self) -> int:
         """Return a descriptor for an event loop of your own.
 
         It is readable whenever ``read(timeout=0)`` would return something, and
-        sometimes when it would not. It is an epoll descriptor of the watcher: wait
-        for it, and do nothing else with it. The first call creates it.
+        sometimes when it would not. It is an epoll descriptor of the watcher: do
+        nothing but wait for it. The first call creates it.
+
+        The kernel shows a change of the mount table to one poll: `read` after each.
 
         Raises:
             ValueError: the watcher is closed.
@@ -329,10 +326,6 @@ class TreeWatcher(Closing):
         state = " closed" if self.closed else ""
         roots = "".join(f" {root!r}" for root in self._inotify_cffi.tracker.roots)
         return f"<{type(self).__name__}{state}{roots}>"
-
-    def __enter__(self: _T) -> _T:
-        self._inotify_cffi.check()
-        return self
 
     def __next__(self) -> TreeEvent:
         """Wait for the next event and return it. Ends when the watcher is closed."""
