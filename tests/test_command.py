@@ -1004,9 +1004,12 @@ def test_longest_timeout(watch: Callable[..., Running], root: Path) -> None:
 
 
 UNREADABLE = """
-import ctypes, getopt, os, sys
-from inotify_cffi import TreeWatcher
-from inotify_cffi.cli import main, running, values
+import ctypes, getopt, importlib, os, pkgutil, sys
+from inotify_cffi import TreeWatcher, cli
+from inotify_cffi.cli import main
+# Where it is installed need not be readable for another user.
+for module in pkgutil.iter_modules(cli.__path__):
+    importlib.import_module(f"inotify_cffi.cli.{module.name}")
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

@@ -112,6 +112,46 @@ def test_a_root_that_may_not_be_read(run_python: RunPython) -> None:
     run_python(UNREADABLE, TESTS)
 
 
+UNREADABLE_AT_ITS_SCAN = """
+import os, tempfile, warnings
+import churn
+from inotify_cffi import TreeWatcher
+from inotify_cffi.tree._watches import Watches
+warnings.simplefilter("ignore")
+root = tempfile.mkdtemp()
+if not os.getuid():
+    os.chown(root, 65534, 65534)
+    os.setgid(65534)
+    os.setuid(65534)
+os.mkdir(f"{root}/below")
+scan = Watches.scan
+
+
+def take_rights(*arguments, **options):  # between the way's watch and the scan
+    os.chmod(root, 0)
+    Watches.scan = scan
+    return scan(*arguments, **options)
+
+
+Watches.scan = take_rights
+for recursive in (True, False):
+    with TreeWatcher(root, initial=True, recursive=recursive) as watcher:
+        watcher.read(timeout=0)
+        assert watcher.unreadable + watcher.missing == [root]
+        os.chmod(root, 0o700)
+        reported = [event.path for event in watcher.read(timeout=0)]
+        assert f"{root}/below" in reported, reported
+        assert watcher.unreadable + watcher.missing == []
+        assert len(churn.kernel_watches(watcher)) == (2 if recursive else 1)
+    Watches.scan = take_rights
+"""
+
+
+def test_a_root_that_cannot_be_read_when_it_is_scanned(run_python: RunPython) -> None:
+    """Its content is reported when it can be read, as for a directory below it."""
+    run_python(UNREADABLE_AT_ITS_SCAN, TESTS)
+
+
 RIGHTS_TAKEN = """
 import itertools, os, shutil, tempfile
 from inotify_cffi import TreeWatcher

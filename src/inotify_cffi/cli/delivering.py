@@ -22,7 +22,7 @@ _KILL_AFTER = 10.0  # seconds
 
 
 class Delivery:
-    """What is done for records.
+    """Do what the options want done for records.
 
     Parameters:
         options: what the command line asks for.

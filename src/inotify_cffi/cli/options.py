@@ -87,7 +87,7 @@ _TEXTS = {
     "--exec": "exec",
 }
 _PATTERNS = ("--exclude", "--excludei", "--include", "--includei")
-# What happens to a file by reading it, as a command that is run for it may do.
+# The events of reading a file, as a command that is run for it may do.
 _OF_READING = syscalls.IN_ACCESS | syscalls.IN_OPEN | syscalls.IN_CLOSE_NOWRITE
 _DEBOUNCE_OF_RESTART = 0.05  # seconds: an editor saves a file within a few milliseconds
 

@@ -24,7 +24,7 @@ def make_filter(options: Options) -> Filter:
     """
     roots = options.paths
     depth = options.max_depth
-    # What is asked for by name is watched, whatever is left out.
+    # A path that is asked for by name is watched, whatever is left out.
     asked = {path.rstrip("/") or "/" for path in roots}
     return Filter(
         excludes=_patterns(options, "exclude"),

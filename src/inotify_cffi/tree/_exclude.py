@@ -92,7 +92,7 @@ class Exclude:
         """See `question` for ``exclude`` and the TypeError."""
         self._ask = question(exclude)
         self._excluded: dict[Directory, set[str]] = {}
-        # What was decided about the paths that lead from one root to another.
+        # The decisions about the paths that lead from one root to another.
         self._on_ways: dict[str, bool] = {}
         self._failure: Exception | None = None
 

@@ -97,6 +97,8 @@ class Follower:
                 self._follow_event(event, reading.batch)
             if of_a_way:
                 self._roots.follow_event(event)
+                if event[1] & ATTRIB:
+                    self._scans.retry_unreadable()
                 due = not reading.overflowed
 
     def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:

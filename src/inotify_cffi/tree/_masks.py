@@ -21,19 +21,19 @@ Q_OVERFLOW = int(flags.Q_OVERFLOW)
 IGNORED = int(flags.IGNORED)
 ISDIR = int(flags.ISDIR)
 
-# What changes which names a directory has.
+# The events that change the names in a directory.
 STRUCTURAL = CREATE | DELETE | MOVED_FROM | MOVED_TO
-# What a listing of a directory causes, ours as everybody's.
+# The events that a listing of a directory causes, ours as well.
 LISTING = int(flags.OPEN | flags.ACCESS | flags.CLOSE_NOWRITE)
-# What comes from the queue itself, and not from the watched directory.
+# The events of the queue itself, and not of the watched directory.
 CONTROL = Q_OVERFLOW | IGNORED
 
-# What `TreeWatcher` reports by default.
+# The events that `TreeWatcher` reports by default.
 DEFAULT = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF | MODIFY | CLOSE_WRITE
 # A scan reports what it finds where the mask asks for any of these.
 DIRECTORY_FOUND = CREATE | MOVED_TO
 FILE_FOUND = DIRECTORY_FOUND | ATTRIB | MODIFY | CLOSE_WRITE
-# What the watcher itself needs, whatever is reported.
+# The events that the watcher itself needs, whatever it reports.
 NEEDED = STRUCTURAL | ATTRIB | DELETE_SELF | MOVE_SELF
 # MASK_ADD always: without it the kernel clears the mask of a watch that is there
 # already before it sets the new one, and an event of that instant is lost.

@@ -24,7 +24,7 @@ from ._masks import (
 )
 from ._model import join
 from ._way import Destination, Kind, Way, Waypoint, names_of
-from ._waypoints import SELF, Changed, Watched, Waypoints
+from ._waypoints import ROOT, SELF, Changed, Watched, Waypoints
 
 APPEARS = CREATE | MOVED_TO
 DISAPPEARS = DELETE | MOVED_FROM
@@ -147,6 +147,8 @@ class Resolver:
     def _end_at_directory(self, way: Way, at: Waypoint) -> Destination:
         if at.parent is None:
             self._waypoints.widen(at, SELF)
+        elif at.wd and self._waypoints.widen(at, ROOT) is Watched.REFUSED:
+            self._await_rights(way, at)
         if at.wd or at.parent is None:
             return Destination(Kind.DIRECTORY, at.path, at.wd, "", 0)
         # It may not be read: wait until it may be.

@@ -26,6 +26,9 @@ from ._way import DoubtfulWays, Way, Waypoint
 
 ONLYDIR = int(flags.ONLYDIR | flags.DONT_FOLLOW)
 SELF = MOVE_SELF | DELETE_SELF
+# A root may lose its rights before its scan: then no other watch than that of the way
+# reports that it can be read again.
+ROOT = SELF | ATTRIB
 
 
 class WayWatches(Protocol):
@@ -107,8 +110,8 @@ class Waypoints:
             return known
         step = Waypoint(at, name, join(at.path, name))
         with _disk.reachable(step.path) as path:
-            how = ONLYDIR | SELF
-            # What a path goes on from is a directory, as a rule.
+            how = ONLYDIR | (ROOT if is_last else SELF)
+            # A name with more of the path behind it is a directory, as a rule.
             if not is_last:
                 with suppress(OSError):
                     step.wd = self._watches.hold(path, how)

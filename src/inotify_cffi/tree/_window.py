@@ -33,7 +33,7 @@ class Window:
         self.is_whole = True  # what C has scanned is all in the scans
         self.moved = set(moved)
         self.fence = 0  # the watch descriptor whose IGNORED ends the window
-        # What the events of the window move, once somebody has asked.
+        # The moves that the events of the window make, once they were asked for.
         self._moved_ahead: Ahead | None = None
 
     def moves(self, directory: Directory) -> bool:
