@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import _disk
 from ._masks import CREATE, ISDIR
 from ._model import Directory, Paths, State, Top
+from ._watches import Watches, is_at_its_path
 
 if TYPE_CHECKING:
     from ._output import Output
     from ._scans import Scans
     from ._trees import Trees
-    from ._watches import Watches
 
 
 class MountPoints:
@@ -47,19 +46,14 @@ class MountPoints:
         self._scans.note_moved(found)
         if found.state is State.BY_NAME:
             self._scans.want(found, next_call=True)
-        elif found.state is State.WATCHED and not self._is_at_its_path(found):
+        elif found.state is State.WATCHED and not is_at_its_path(
+            found, self._watches, self._paths
+        ):
             parent, name = found.parent, found.name
             if unmounted:
                 self._output.report_unmount(self._paths.report_path(found))
             self._trees.vanish(parent, name)
             self._trees.appear(parent, name, CREATE | ISDIR, synthetic=True)
-
-    def _is_at_its_path(self, directory: Directory) -> bool:
-        try:
-            with _disk.reachable(self._paths.fs_path(directory)) as path:
-                return self._watches.add(path) == directory.wd
-        except OSError:
-            return False
 
     def show(self) -> None:
         """After an unmount, scan the directory that the mount had hidden."""

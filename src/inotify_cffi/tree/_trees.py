@@ -14,7 +14,7 @@ from ._renames import Renames
 from ._scan import Purpose, Scan
 from ._scans import Scans
 from ._unverified import UnverifiedNames
-from ._watches import Watches
+from ._watches import Watches, is_at_its_path
 from .events import UnreadableDirectoryWarning
 
 _NO_CONTENT: Mapping[str, list[int]] = {}
@@ -143,10 +143,12 @@ class Trees:
             child = directory.child(name)
             if child is None:
                 continue
-            if is_directory and (not child.wd or self._is_at_its_path(child)):
+            if is_directory and (
+                not child.wd or is_at_its_path(child, self._watches, self._paths)
+            ):
                 del unknown[name]
             else:
-                self._make_room(directory, name)
+                self.vanish(directory, name)
         return unknown
 
     def scan_failed(self, scan: Scan, failure: OSError) -> None:

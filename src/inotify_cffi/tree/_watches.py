@@ -10,6 +10,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from .._scanning import BulkScanner, Found
+from . import _disk
 from ._late_mask import LateMask, without_listing
 from ._masks import (
     DELETE_SELF,
@@ -21,7 +22,7 @@ from ._masks import (
     MASK_ADD,
     NEEDED,
 )
-from ._model import Directory
+from ._model import Directory, Paths
 from ._queue import listings_that_fit
 
 if TYPE_CHECKING:
@@ -296,3 +297,12 @@ class Watches:
             return  # EINVAL: it is gone already, and its IGNORED is or was queued
         # Once only: the kernel does not reuse a number before it wraps.
         self._awaiting_ignored.add(wd)
+
+
+def is_at_its_path(directory: Directory, watches: Watches, paths: Paths) -> bool:
+    """Return whether the path of a watched directory still leads to it."""
+    try:
+        with _disk.reachable(paths.fs_path(directory)) as path:
+            return watches.add(path) == directory.wd
+    except OSError:
+        return False
