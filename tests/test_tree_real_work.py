@@ -151,7 +151,12 @@ def test_a_package_that_pip_installs(root: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", WHEEL, tmp_path], check=True)
     wheel = tmp_path / "example-1.0-py3-none-any.whl"
     subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True)
-    pip = [root / "venv/bin/python", "-m", "pip", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        root / "venv/bin/python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+    ]
     offline = ["--no-index", "--no-cache-dir"]
     with churn.Consumer(root) as consumer:
         work(consumer, *pip, "install", *offline, wheel)

@@ -21,7 +21,7 @@ class Mirror:
 
     A file takes the length of its name and one byte, a directory some 300 bytes. A
     directory with more than 4096 characters of names takes some 100 bytes for each name
-    once it has changed.
+    once a name in it changed or was asked for.
 
     Parameters:
         roots: the roots of the `TreeWatcher`: str, bytes or PathLike. The mirror begins

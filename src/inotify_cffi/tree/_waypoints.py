@@ -14,6 +14,7 @@ import errno
 import os
 import stat
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import Protocol
 
@@ -108,7 +109,10 @@ class Waypoints:
         with _disk.reachable(step.path) as path:
             how = ONLYDIR | SELF
             # What a path goes on from is a directory, as a rule.
-            if is_last or not self._watch_directory(step, path, how):
+            if not is_last:
+                with suppress(OSError):
+                    step.wd = self._watches.hold(path, how)
+            if not step.wd:
                 kind = os.lstat(path).st_mode
                 if not stat.S_ISLNK(kind) and not stat.S_ISDIR(kind):
                     return None
@@ -129,14 +133,6 @@ class Waypoints:
             at.children[name] = step
             self._by_wd.setdefault(step.wd, []).append(step)
         return step
-
-    def _watch_directory(self, step: Waypoint, path: str, how: int) -> bool:
-        """Watch a common step; return False if the disk has to be read."""
-        try:
-            step.wd = self._watches.hold(path, how)
-        except OSError:
-            return False
-        return True
 
     def _watch(self, step: Waypoint, path: str, how: int) -> None:
         """Add the watch of a step; none if it may not be read."""

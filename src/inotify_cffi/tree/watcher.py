@@ -311,11 +311,10 @@ class TreeWatcher(Closing):
         """Return a descriptor for an event loop of your own.
 
         It is readable whenever ``read(timeout=0)`` would return something, and
-        sometimes when it would not. It is an epoll descriptor of the watcher: wait
-        for it, and do nothing else with it. The first call creates it.
+        sometimes when it would not. It is an epoll descriptor of the watcher: do
+        nothing but wait for it. The first call creates it.
 
-        The kernel shows a change of the mount table only to the first who polls after
-        it. So call `read` whenever the descriptor is readable.
+        The kernel shows a change of the mount table to one poll: `read` after each.
 
         Raises:
             ValueError: the watcher is closed.
