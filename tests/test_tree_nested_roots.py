@@ -3,11 +3,12 @@
 All orders of adding, removing, renaming, deleting and making four nested roots are
 enumerated: by default those of up to two operations, and a sample of the longer ones.
 
-    ENUMERATE=5 python -m pytest tests/test_tree_nested_roots.py -k all_orders
+    ENUMERATE=5 python -m pytest -o faulthandler_timeout=0 \\
+        tests/test_tree_nested_roots.py -k all_orders
 
-enumerates up to five: 82,944 orders of five. An order takes some 2.5 ms of a processor,
-enumerates up to five: 82,944 orders of five. An order takes some 2.5 ms of a CPU,
-on tmpfs: 16, or as many as JOBS says.
+enumerates up to five: 82,944 orders of five. An order takes some 2.5 ms of a CPU, and
+waits ten times as long for the kernel. So 16 processes run them on tmpfs, or as many as
+JOBS says.
 """
 
 from __future__ import annotations
