@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._inotify import lib
@@ -73,6 +74,13 @@ def _point(line: bytes) -> str:
     """Return the mount point alone: parsing the whole line takes five times as long."""
     fields = line.split(b" ", 5)
     return _unescape(fields[4]) if len(fields) > 5 else ""
+
+
+# A program with many watchers has the same table for each of them.
+@lru_cache(maxsize=1)
+def _with_points(lines: tuple[bytes, ...]) -> list[tuple[bytes, str]]:
+    """Return lines of the table, each with its mount point."""
+    return [(line, _point(line)) for line in lines]
 
 
 def _unescape(field: bytes) -> str:
@@ -151,21 +159,25 @@ class MountTable:
 
     def at(self, path: str) -> Mount | None:
         """Return the mount that a path without links is on; None if there is none."""
+        above = {path, "/"}
+        while "/" in path[1:]:
+            path = path.rpartition("/")[0]
+            above.add(path)
         best, length = b"", 0
-        for line in self._lines:
-            point = _point(line)
+        for line, point in _with_points(tuple(self._lines)):
             # Of two at one point, the later one hides the other.
-            if point and len(point) >= length and is_at_or_below(path, point):
+            if point in above and len(point) >= length:
                 best, length = line, len(point)
         return next(iter(_parse_line(best)), None)
 
     def below(self, path: str) -> list[Mount]:
         """Return the visible mounts below a path without links, not at it."""
-        visible = {}
-        for line in self._lines:
-            point = _point(line)
-            if point != path and is_at_or_below(point, path):
-                visible[point] = line
+        above = path if path.endswith("/") else path + "/"
+        visible = {
+            point: line
+            for line, point in _with_points(tuple(self._lines))
+            if point.startswith(above) and point != path
+        }
         return [mount for line in visible.values() for mount in _parse_line(line)]
 
     def _read(self) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 _LENGTH = "/proc/sys/fs/inotify/max_queued_events"
 _DEFAULT_LENGTH = 16384
@@ -18,8 +19,11 @@ def queue_length() -> int:
         OSError: ENOBUFS: none. Not even overflows would be known.
     """
     try:
-        with open(_LENGTH) as file:
-            length = int(file.read())
+        fd = os.open(_LENGTH, os.O_RDONLY | os.O_CLOEXEC)  # open() takes thrice as long
+        try:
+            length = int(os.read(fd, 64))
+        finally:
+            os.close(fd)
     except (OSError, ValueError):  # /proc is not there
         return _DEFAULT_LENGTH
     if length == 0:
