@@ -1,4 +1,4 @@
-"""What inotify_cffi costs, beside its peers, a ctypes binding, `os.read` and C.
+"""The cost of inotify_cffi beside peers, a ctypes binding, `os.read` and C.
 
 ``python -m benchmarks`` measures, and writes pyperf's JSON under
 ``benchmarks/results``: one file for each interpreter and library. Install what it

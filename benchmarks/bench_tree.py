@@ -1,4 +1,4 @@
-"""What time and memory does it take to watch a tree, by its number of directories?
+"""How much time and memory does it take to watch a tree, by its number of directories?
 
 Each directory has 3 files. Each value comes from a new process, after the tree was
 walked once: the time from the call that watches it until each directory has its watch,

@@ -1,4 +1,4 @@
-"""Who is timed: a library's statement, the clock itself, a C program."""
+"""The candidates: a library's statement, the clock itself, a C program."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Case:
-    """What all candidates are asked alike: a benchmark of each."""
+    """A question for all candidates: one benchmark for each."""
 
     label: str
     candidates: Sequence[Candidate]

@@ -179,7 +179,7 @@ def test_returns_what_is_queued(
 def test_waits(
     watched: INotify, tmp_path: Path, run: Run, names: Names, timeout: float | None
 ) -> None:
-    """Where nothing is queued, aread() waits for an event; None: without an end."""
+    """If nothing is queued, aread() waits for an event; None: without an end."""
 
     async def main() -> list[Event]:
         (reader,) = await _waiting(watched, watched.aread(timeout))
@@ -302,7 +302,7 @@ def test_never_awaited(inotify: INotify) -> None:
 def test_outside_a_loop(
     watched: INotify, tmp_path: Path, method: str, timeout: float | None
 ) -> None:
-    """Where no loop is running it is a RuntimeError, and events stay queued."""
+    """Without a running loop it raises RuntimeError, and events stay queued."""
     (tmp_path / "file").touch()
     coroutine = getattr(watched, method)(timeout)
     try:
@@ -583,7 +583,7 @@ def test_wait_for(
 
 
 def test_several_tasks(watched: INotify, tmp_path: Path, run: Run) -> None:
-    """Of several tasks that wait, exactly one gets an event, in the queue's order."""
+    """Exactly one of several waiting tasks gets an event, in the queue's order."""
     found: list[str] = []
 
     async def main() -> list[list[str]]:
@@ -995,7 +995,7 @@ def test_await_readable_and_aread(
 
 
 def test_without_trio(run_python: RunPython) -> None:
-    """Where nobody imported trio, it is not needed, and asyncio is what runs."""
+    """If trio was not imported, it is not needed, and asyncio runs."""
     code = """
         import asyncio, sys
         from inotify_cffi import INotify

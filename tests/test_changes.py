@@ -166,7 +166,7 @@ def test_net_changes(root: Path, name: str) -> None:
 
 
 def test_exchanged(root: Path) -> None:
-    """Of two files that were exchanged one has moved, and the other is added."""
+    """After an exchange of two files, one has moved, and the other is added."""
     with watch(root) as batches:
         churn.exchange(root / "a", root / "d" / "f")
         words = in_words(next(batches), root)

@@ -315,7 +315,7 @@ CYCLES: dict[str, tuple[list[str], list[tuple[int, str, str | None]], Tree]] = {
 
 @pytest.mark.parametrize("case", CYCLES)
 def test_cycles(case: str) -> None:
-    """What waits for each other is taken for two, and the changes apply."""
+    """Directories that wait for each other are taken for two; the changes apply."""
     before, events, after = CYCLES[case]
     mirror = Mirror(ROOT)
     tree: Tree = {}

@@ -218,7 +218,7 @@ def test_again(inotify: INotify) -> None:
 
 
 def test_from_many_threads_at_once(in_thread: InThread) -> None:
-    """Of threads that close at once one closes, and none of them another file."""
+    """One of several closing threads closes, and none closes another file."""
     for _ in range(100):
         inotify = INotify()
         inotify.read(timeout=0.01)

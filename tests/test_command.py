@@ -197,13 +197,13 @@ def test_initial_is_not_the_event(watch: Callable[..., Running], root: Path) -> 
 
 
 def test_initial_shows_nothing_of_its_own(root: Path) -> None:
-    """That the command itself lists directories is no event, and does not end it."""
+    """The command's own listing of directories is no event, and does not end it."""
     finished = finish("-qr", "--initial", "-t", "0.3", "d", cwd=root.parent)
     assert (finished.stdout, finished.returncode) == (b"d/ CREATE,ISDIR sub\n", 2)
 
 
 def test_excluded_costs_no_watch(tmp_path: Path, root: Path) -> None:
-    """What an expression leaves out with all below it is not watched."""
+    """A directory that an expression leaves out with all below it is not watched."""
     for path in ("skip/a/b", "keep/a", "out/a"):
         (root / path).mkdir(parents=True)
     arguments = ["-mr", "--exclude", "/skip", "d", "@d/out"]
@@ -534,7 +534,7 @@ def test_terminal(
 
 
 def test_colours(watch: Callable[..., Running], root: Path, terminal: Terminal) -> None:
-    """What comes is green, what goes is red, and what changes is yellow."""
+    """Arrivals are green, losses are red, and changes are yellow."""
     events = "create,delete,attrib"
     watch("-m", "-e", events, "d", stdout=terminal.theirs, env=TERM)
     (root / "x").mkdir()
@@ -602,7 +602,7 @@ def test_progress_of_a_short_start(
 
 
 def test_progress_without_a_terminal(tmp_path: Path, root: Path) -> None:
-    """Where standard error is no terminal nothing is said of progress."""
+    """If standard error is no terminal, no progress is printed."""
     for number in range(100):
         (root / f"{number}").mkdir()
     command = [sys.executable, "-c", AT_ONCE]
@@ -708,7 +708,7 @@ def test_signal_without_a_standard_stream(tmp_path: Path, root: Path) -> None:
 
 
 def test_closed_pipe_where_its_signal_is_blocked(tmp_path: Path, root: Path) -> None:
-    """Where the signal cannot end it the exit status is what a shell makes of that."""
+    """If the signal cannot end it, the exit status is as a shell has it."""
     code = """
 import signal
 from inotify_cffi.cli import main
@@ -737,7 +737,7 @@ def test_closed_pipe(watch: Callable[..., Running], root: Path) -> None:
 
 @pytest.mark.parametrize("where", ["outfile", "standard output"])
 def test_full_disk(tmp_path: Path, root: Path, where: str) -> None:
-    """Where nothing can be written it is one line, and status 1."""
+    """If it cannot write, it prints one line and ends with status 1."""
     with open("/dev/full", "wb") as full:
         if where == "outfile":
             where, options = "/dev/full", ["-o", "/dev/full"]
@@ -769,7 +769,7 @@ def test_nothing_left(tmp_path: Path, root: Path, options: str) -> None:
 
 @pytest.mark.parametrize("kind", ["paths", "trees"])
 def test_nothing_left_to_read(root: Path, kind: str) -> None:
-    """Where nothing is left to watch, a read returns at once: it must not be waited."""
+    """If nothing is left to watch, a read returns at once, without a wait."""
     sub = str(root / "sub")
     source: Paths | Trees = (
         Paths([sub], ALL_EVENTS, True, None)
@@ -923,7 +923,7 @@ def test_without_standard_streams(root: Path, redirection: str) -> None:
     ],
 )
 def test_refused(root: Path, arguments: list[str], said: str) -> None:
-    """What cannot be done is one line, and status 1."""
+    """An error is one line, and status 1."""
     finished = finish(*arguments, "d", cwd=root.parent)
     assert said in finished.stderr.decode()
     assert finished.stderr.count(b"\n") == 1
@@ -1007,7 +1007,7 @@ UNREADABLE = """
 import ctypes, getopt, importlib, os, pkgutil, sys
 from inotify_cffi import TreeWatcher, cli
 from inotify_cffi.cli import main
-# Where it is installed need not be readable for another user.
+# The other user need not be able to read the place of the installation.
 for module in pkgutil.iter_modules(cli.__path__):
     importlib.import_module(f"inotify_cffi.cli.{module.name}")
 if os.geteuid() == 0:
@@ -1098,7 +1098,7 @@ def test_version() -> None:
 
 
 def test_light_start(run_python: RunPython) -> None:
-    """What an option needs is imported for that option only."""
+    """Modules for one option are imported for that option only."""
     code = """
         import sys
         before = set(sys.modules)

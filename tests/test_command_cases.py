@@ -1,4 +1,4 @@
-"""What scripts that call inotifywait, and those of other watchers, met with."""
+"""Cases from scripts that call inotifywait, or other watchers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _ready(root: Path, *arguments: str | Path, **options: object) -> Running:
 def test_overflow_does_not_look_like_a_path(
     root: Path, form: list[str], recursive: list[str]
 ) -> None:
-    """Where no name of an event is in a record, an overflow is a message."""
+    """If records have no names of events, an overflow is a message."""
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     running = _ready(root, "-mq", *recursive, *form, "-e", "attrib,create", "d")
     running.process.send_signal(signal.SIGSTOP)
@@ -78,7 +78,7 @@ def test_timeout_counts_what_was_asked_for(root: Path) -> None:
 
 
 def test_events_before_a_limit(root: Path, user_namespace: list[str]) -> None:
-    """What happened before the limit of watches was met is reported before the end."""
+    """Events before the limit of watches are reported before the command ends."""
     (root / "other").mkdir()
     arguments = ["-mrq", "-e", "create", "--format", "%f", "d"]
     needed = watches_needed(*arguments, cwd=root.parent)
@@ -109,7 +109,7 @@ def test_events_before_a_limit(root: Path, user_namespace: list[str]) -> None:
 def test_events_of_a_directory_itself(
     root: Path, events: str, line: bytes | None
 ) -> None:
-    """What is asked of directories themselves is reported below a root as well."""
+    """Events of directories themselves are reported below a root as well."""
     running = _ready(root, "-qr", "-e", events, "d")
     if events == "move_self":
         (root / "sub").rename(root / "renamed")
@@ -131,7 +131,7 @@ sys.exit(running.returncode)
 
 
 def test_unmount_below_a_root(root: Path, mount_namespace: list[str]) -> None:
-    """What is unmounted below a root is reported where that is asked for, as there."""
+    """An unmount below a root is reported if asked for, as inotifywait does."""
     ends = []
     for program in ([inotifywait()], COMMAND):
         command = [*mount_namespace, sys.executable, "-c", UNMOUNT, *program]
@@ -151,7 +151,7 @@ def test_a_path_given_twice(watch: Callable[..., Running], root: Path) -> None:
 
 
 def test_costs_no_watch(root: Path) -> None:
-    """What expressions, globs and levels leave out with all below costs no watch."""
+    """A directory that expressions, globs or levels leave out costs no watch."""
     for path in (".git/objects/x", "build/x/y", "node_modules/x", "keep/a/b/c"):
         (root / path).mkdir(parents=True)
     kept = ["", "sub", "keep", "keep/a", "keep/a/b", "keep/a/b/c"]
@@ -228,7 +228,7 @@ def test_gitignore(watch: Callable[..., Running], root: Path) -> None:
 
 
 def test_gitignore_is_that_of_git(tmp_path: Path) -> None:
-    """What is left out is what git check-ignore names."""
+    """The command leaves out the paths that git check-ignore prints."""
     pytest.importorskip("pathspec")
     from inotify_cffi._gitignore import GitIgnore
 
@@ -471,7 +471,7 @@ def test_ready_fd_that_is_closed(root: Path) -> None:
 @pytest.mark.parametrize("option", ["-q", "-qr"])
 @pytest.mark.parametrize("limit", [4, 5, 6])
 def test_few_descriptors(root: Path, option: str, limit: int) -> None:
-    """Where too few descriptors may be open it is one line, and status 1."""
+    """With too few descriptors it prints one line, and ends with status 1."""
     limited = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh"]
     probe = "import inotify_cffi.syscalls"
     interpreter = [*limited, sys.executable, "-W", "error"]

@@ -120,7 +120,7 @@ time.sleep(1)
 
 
 def test_ctrl_c_reaches_the_command_once(root: Path) -> None:
-    """Of a Ctrl-C, which the terminal gives to both, the command gets no second."""
+    """The terminal gives a Ctrl-C to both, so the command gets no second one."""
     (root.parent / "job.py").write_text(COUNT_INT)
     arguments = ["-m", "-q", "--exec", f"{sys.executable} job.py", *ATTRIB]
     program = [sys.executable, "-c", CTRL_C, *COMMAND, *arguments, "--ready-fd=2", "d"]
@@ -170,7 +170,7 @@ def test_place_in_a_word() -> None:
 
 
 def test_more_paths_than_arguments() -> None:
-    """What the arguments cannot hold is for another run; nothing is dropped."""
+    """Paths beyond the limit of arguments go to another run; none is dropped."""
     records = [record("x" * 200 + str(number)) for number in range(2000)]
     runs = list(Command("echo {}", shell=False).runs(records))
     assert [one for run in runs for one in run] == records
@@ -259,7 +259,7 @@ def test_restart(root: Path) -> None:
 
 
 def test_kill_after(root: Path) -> None:
-    """What does not end by SIGTERM is killed after the time of --kill-after."""
+    """A command that ignores SIGTERM is killed after the time of --kill-after."""
     job = "trap '' TERM; echo started; while :; do sleep 0.1; done"
     arguments = ["--restart", "--now", "--kill-after", "0.2", "--shell", "--exec", job]
     running = Running([*COMMAND, "-m", *arguments, *ATTRIB, "d"], root.parent)
@@ -309,7 +309,7 @@ def test_signal_in_a_finalizer() -> None:
 
 
 def test_restart_of_what_has_ended(root: Path) -> None:
-    """What has ended by itself is started again at the next change only."""
+    """A command that ended by itself is started again at the next change only."""
     arguments = ["--restart", "--now", "-qq", "--shell", "--exec", "echo ran; exit 5"]
     running = Running(
         [*COMMAND, *arguments, "-e", "attrib", "--for", "1.5", "d"], root.parent
@@ -342,7 +342,7 @@ def _stopped(running: Running) -> Iterator[None]:
 
 
 def _vim_save(path: Path) -> None:
-    """What vim does with backups: a trial file, a rename, a new file, a deletion."""
+    """Save as vim does with backups: a trial file, a rename, a new file, a deletion."""
     trial = path.parent / "4913"
     trial.touch()
     trial.unlink()
@@ -389,7 +389,7 @@ def test_debounce_of_records(watch: Callable[..., Running], root: Path) -> None:
 
 
 def test_debounce_is_bounded(root: Path) -> None:
-    """What never rests is reported after ten times the time."""
+    """A path that keeps changing is reported after ten times the time."""
     writer = "while :; do touch d/a; sleep 0.05; done"
     with subprocess.Popen(["sh", "-c", writer], cwd=root.parent) as process:
         finished = finish(

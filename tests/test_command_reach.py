@@ -37,7 +37,7 @@ def _watch(program: list[str], cwd: Path, *arguments: str) -> Running:
 
 @pytest.mark.parametrize("recursive", [[], ["-r"]])
 def test_link_to_a_file(tmp_path: Path, recursive: list[str]) -> None:
-    """What is written to the file that a link leads to is reported of the link."""
+    """Writing to the target of a link is reported for the link."""
     (tmp_path / "dot").mkdir()
     (tmp_path / "dot" / "conf").write_text("1")
     (tmp_path / "link").symlink_to("dot/conf")
@@ -81,7 +81,7 @@ def searchable() -> Iterator[Path]:
 def test_file_in_a_directory_that_can_only_be_searched(
     searchable: Path, recursive: list[str]
 ) -> None:
-    """Who may read the file, and not its directory, gets the events of the file."""
+    """A user who may read the file, but not its directory, gets the file's events."""
     if os.geteuid() != 0:
         pytest.skip("its owner may list it")
     path = str(searchable / "f")

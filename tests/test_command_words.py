@@ -89,7 +89,7 @@ def test_expressions_are_those_of_the_c_library(
 @example("b\\'", "b", "b")
 @example("/\\>|$", "a", "a")
 def test_what_matches_all_below(expression: str, start: str, more: str) -> None:
-    """What matches all below a directory matches every path in it, and itself."""
+    """An expression for all below a directory matches each path in it, and itself."""
     try:
         pattern = Pattern(expression)
     except ValueError:
@@ -125,7 +125,7 @@ def test_what_is_known_of_all_below(
     ["a\\", "(a", "a|*", "a{2,1}", "[a", "[[:no:]]", "[b-a]", "(" * 2000 + ")" * 2000],
 )
 def test_what_is_no_expression(expression: str) -> None:
-    """What is no expression, or is too much of one, is refused with the reason."""
+    """An invalid or too large expression is refused with the reason."""
     with pytest.raises(ValueError, match=r".+"):
         Pattern(expression)
     with pytest.raises(ValueError, match="null"):
@@ -301,7 +301,7 @@ def test_json_gives_names_back(name: str) -> None:
 
 @given(st.text())
 def test_printable(text: str) -> None:
-    """What a terminal is shown is one line without a control character."""
+    """A terminal gets one line without a control character."""
     assert lines.printable(text).isprintable()
 
 

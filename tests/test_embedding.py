@@ -1,4 +1,4 @@
-"""Where Python is not started as usual: sub-interpreters, and frozen programs."""
+"""Python that is not started as usual: sub-interpreters, and frozen programs."""
 
 from __future__ import annotations
 

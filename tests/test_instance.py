@@ -1028,7 +1028,7 @@ def test_events_outlive_their_instance(tmp_path: Path, names: Names) -> None:
     sys.implementation.name == "pypy", reason="PyPy counts no references"
 )
 def test_closed_with_the_last_reference() -> None:
-    """Where references are counted, the last one gone closes the instance at once."""
+    """If references are counted, losing the last one closes the instance at once."""
     inotify = INotify()
     inotify.read(timeout=1)
     gone = weakref.ref(inotify)

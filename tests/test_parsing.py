@@ -129,7 +129,7 @@ def test_every_prefix(data: bytes) -> None:
 @example(SAMPLE, 1)
 @example(SAMPLE, 3)
 def test_unaligned(data: bytes, shift: int) -> None:
-    """Where the data lies in memory does not matter."""
+    """The address of the data does not matter."""
     expected = reference(data)
     memory = memoryview(b"\xff" * shift + data + b"\xff" * 300)
     assert parsed(memory[shift : shift + len(data)]) == expected

@@ -306,7 +306,7 @@ def test_measured_tables() -> None:
 
 # ---- the claims --------------------------------------------------------------------
 
-# What the README says, and who shows it: a test, or a benchmark.
+# The README's claims, each with the test or benchmark that shows it.
 CLAIMS = {
     "compiled with cffi against `<sys/inotify.h>`": [
         "test_events.py::test_all_flags_of_the_header",

@@ -42,7 +42,7 @@ def _commands() -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the commands run, with what they name."""
+    """The folder where the commands run, with the programs and paths they name."""
     (tmp_path / "bin").mkdir()
     for name, text in PROGRAMS.items():
         program = tmp_path / "bin" / name

@@ -18,7 +18,7 @@ from inotify_cffi import INotify, flags
 if TYPE_CHECKING:
     from conftest import RunPython
 
-# What to do, and how often.
+# The operations, and how often each is done.
 REPEATED = {
     "read nothing": (200_000, "assert blocking.read(timeout=0) == []"),
     "read nothing, nonblocking": (200_000, "assert nonblocking.read(timeout=0) == []"),

@@ -586,7 +586,7 @@ def test_a_signal_while_it_reads(
 
 
 def test_a_watch_that_is_refused(scan_interposed: ScanInterposed, tree: Path) -> None:
-    """Where no watch can be had, the directory is not listed; the others are."""
+    """A directory that cannot be watched is not listed; the others are."""
     where = tree / "a/b"
     found = scan_interposed(tree, WHERE=where, REFUSED=errno.EIO)
     assert f"'/a/b' {errno.EIO} -" in found

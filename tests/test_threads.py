@@ -117,7 +117,7 @@ ONE_WAY = [_read, _read_what_is_there, _read_for_a_moment, _read_when_readable]
 def test_each_event_once(
     shared: INotify, tmp_path: Path, in_thread: InThread, take: Take
 ) -> None:
-    """Of events that six threads share each goes to one, in order in each read."""
+    """Each event that six threads share goes to one, in order in each read."""
     make = partial(_make, tmp_path, _numbered(EVENTS))
     batches = _share(shared, in_thread, [take] * THREADS, make)
     assert sorted(chain.from_iterable(batches)) == _numbered(EVENTS)
@@ -170,7 +170,7 @@ def test_iteration_in_several_threads(
 
 @many_events
 def test_reading_beside_iteration(tmp_path: Path, in_thread: InThread) -> None:
-    """Where some threads iterate the others still read in the kernel's order."""
+    """While some threads iterate, the others read in the kernel's order."""
     ways = [_take_one, _read_for_a_moment] * (THREADS // 2)
     for number in range(5):
         folder = tmp_path / f"folder{number}"

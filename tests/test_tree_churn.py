@@ -46,12 +46,12 @@ def test_on_tmpfs() -> None:
 
 
 def test_with_many_exchanges() -> None:
-    """Where one operation in eight is an exchange, churn ends true and clean, too."""
+    """Churn with one exchange in eight operations ends true and clean, too."""
     _churn("/dev/shm", "--exchanges")
 
 
 def test_on_disk(tmp_path: Path) -> None:
-    """Where temporary files are, every manner of churn ends true and clean."""
+    """Every manner of churn ends true and clean in the temporary directory."""
     _churn(tmp_path)
 
 

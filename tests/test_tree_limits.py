@@ -649,7 +649,7 @@ def _make_again(root: Path) -> None:
 def test_root_goes_where_that_is_not_asked_for(
     root: Path, go: Callable[[Path], None]
 ) -> None:
-    """That a root went is reported for every mask, and what is there instead."""
+    """The loss of a root is reported for every mask, and its successor as well."""
     with TreeWatcher(root, mask=flags.CREATE) as watcher:
         go(root)
         events = watcher.read(timeout=0)

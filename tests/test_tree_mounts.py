@@ -408,7 +408,7 @@ print("done")
 def test_waits_without_proc(
     run_python: RunPython, mount_namespace: list[str], tmp_path: Path, when: str
 ) -> None:
-    """Where /proc is not mounted, or is no longer, waits go on for the queue."""
+    """If /proc is not mounted, or no longer, waits continue for the queue."""
     code = WAITING + WITHOUT_PROC
     assert run_python(code, tmp_path, when, prefix=mount_namespace) == "done\n"
 

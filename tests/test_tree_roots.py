@@ -448,7 +448,7 @@ def test_errno_of_a_loop(tmp_path: Path) -> None:
 
 
 def test_losses_are_reported_from_below_upwards(tmp_path: Path) -> None:
-    """Of roots that go in one step, the deepest is reported first."""
+    """If several roots go in one step, the deepest is reported first."""
     (tmp_path / "above/a/b").mkdir(parents=True)
     for name in ("link", "other-link"):
         (tmp_path / name).symlink_to("above")

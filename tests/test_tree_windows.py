@@ -928,7 +928,7 @@ with churn.Consumer(root) as consumer:
 def test_no_watch_for_a_mark(
     run_python: RunPython, user_namespace: list[str], root: Path
 ) -> None:
-    """Where the limit leaves no watch for a mark, a rename is still one event."""
+    """If the limit leaves no watch for a mark, a rename is still one event."""
     run_python(NO_WATCH_FOR_A_MARK, TESTS, root, prefix=user_namespace)
 
 
@@ -1258,7 +1258,7 @@ def test_change_after_an_exchange_with_outside(
 def test_change_after_an_exchange_of_directories(
     consumer: churn.Consumer, root: Path
 ) -> None:
-    """Of two directories that were exchanged the one that came stays."""
+    """After an exchange of two directories, the one that came stays."""
     consumer.halves_are_sure = False
     for name in ("a", "x", "y", "z"):
         (root / name).mkdir()

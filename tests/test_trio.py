@@ -116,7 +116,7 @@ def test_returns_what_is_queued(
 def test_waits(
     inotify: INotify, folder: Path, run: Run[None], timeout: float | None
 ) -> None:
-    """Where nothing is queued, aread() waits for an event; None: without an end."""
+    """If nothing is queued, aread() waits for an event; None: without an end."""
     results: list[list[Event]] = []
 
     async def main() -> None:
@@ -474,7 +474,7 @@ def test_await_readable(
 
 
 def test_guest_of_asyncio(tmp_path: Path, run_python: RunPython) -> None:
-    """Where trio is a guest of asyncio, tasks of both may read one instance."""
+    """With trio as a guest of asyncio, tasks of both may read one instance."""
     # trio waits for its descriptors in a thread then, which it keeps for a while.
     found = run_python(
         """

@@ -233,7 +233,7 @@ def test_full_events(root: Path, tmp_path: Path) -> None:
         for event in recorder.events
         if event.event_type == "moved"
     ]
-    # What leaves is held back, in case that it comes to another place in the tree.
+    # A move is held back, in case it ends at another place in the tree.
     assert sorted(paths) == [("", str(root / "g")), (str(root / "d" / "e" / "f"), "")]
 
 

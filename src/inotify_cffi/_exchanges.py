@@ -13,8 +13,8 @@ class Exchanges:
     """Remembers which files have replaced which, until a batch ends."""
 
     def __init__(self) -> None:
-        # What a file replaced when it was last moved: the two places,
-        # and the replaced file.
+        # The file that each replaced when it was last moved, and the two
+        # places.
         self._replaced: dict[File, tuple[Place, Place, File]] = {}
         self._suspects: dict[Place, tuple[File, File, bool]] = {}
 

@@ -232,7 +232,7 @@ if sys.implementation.name == "pypy":
                         state = self._gather(wait, read_delay)
                     if state != lib.WAIT_READABLE:
                         return min(state, 0)
-                    # Where nothing is found, another reader was faster.
+                    # If nothing is found, another reader was faster.
                     result = look()
                 return result
             finally:

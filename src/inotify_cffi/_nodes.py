@@ -30,7 +30,7 @@ class File:
         self, origin: Place | None, *, modified: bool = False, found: bool = False
     ) -> None:
         self.origin = origin
-        """Where it was at the last difference; None: it was not there."""
+        """Its place at the last difference; None: it was not there."""
         self.modified = modified
         self.found = found
         """A scan found it, so it may be the same file as before."""

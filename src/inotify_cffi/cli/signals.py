@@ -12,8 +12,8 @@ else:
     # of the time from the start to "Watches established."
     import _signal as signal
 
-# Of SIGHUP, a terminal that is closed, a command that runs in a session of its own
-# would know nothing.
+# A command in a session of its own does not get the SIGHUP of a terminal that is
+# closed.
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -182,7 +182,7 @@ class Signals:
 
 
 class _Raising:
-    """Where a signal raises `Ended`, also one that was held before."""
+    """Let signals raise `Ended` in this block, also one that was held before."""
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals

@@ -176,7 +176,7 @@ def _way_up(directory: Directory) -> tuple[Top, str]:
 
 
 class Paths:
-    """Where the directories are, for the consumer and for the kernel."""
+    """The paths of the directories, for the consumer and for the kernel."""
 
     def __init__(self) -> None:
         self._reported: dict[Directory, str] = {}

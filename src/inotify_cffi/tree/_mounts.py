@@ -165,7 +165,7 @@ class MountTable:
             above.add(path)
         best, length = b"", 0
         for line, point in _with_points(tuple(self._lines)):
-            # Of two at one point, the later one hides the other.
+            # A later mount hides an earlier one at the same point.
             if point in above and len(point) >= length:
                 best, length = line, len(point)
         return next(iter(_parse_line(best)), None)

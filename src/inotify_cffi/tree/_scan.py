@@ -59,7 +59,7 @@ class Scan(Scanning):
         # Names that a rename brought in the window, and that was reported at once.
         self.reported: set[str] = set()
         self.content: dict[str, list[int]] = {}  # masks of events that name a name
-        # What was found by the same call into C, and which entry of it this is.
+        # The results of the same call into C, and the index of this one in them.
         self.batch: Batch | None = None
         self.index = 0
 

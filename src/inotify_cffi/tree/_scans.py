@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # few in the first one, and more as long as nothing is in the way.
 _FEWEST = 16
 _MOST = 1024
-# Where a listing queues events: each read of the queue takes those of so many.
+# If a listing queues events, each read of the queue takes those of so many.
 _MOST_SEEN = 64
 # As most have directories in them, which C goes on with, fewer are given.
 _MOST_GIVEN = 256
