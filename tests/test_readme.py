@@ -262,7 +262,7 @@ def test_limits() -> None:
 def test_constants_of_py_inotify() -> None:
     """syscalls has what py-inotify has."""
     functions = {"init", "init1", "add_watch", "rm_watch", "read_events", "Event"}
-    assert functions <= set(vars(syscalls))
+    assert functions <= set(dir(syscalls))
 
 
 def _cells(text: str) -> dict[tuple[str, str], str]:

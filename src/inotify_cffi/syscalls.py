@@ -31,6 +31,9 @@ else:
         globals()["Event"] = Event
         return Event
 
+    def __dir__() -> list[str]:
+        return sorted({*globals(), "Event"})
+
 
 IN_ACCESS: int = lib.IN_ACCESS
 IN_MODIFY: int = lib.IN_MODIFY
