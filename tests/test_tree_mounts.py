@@ -356,7 +356,15 @@ with TreeWatcher(*mount_points) as watcher:
             events += more
         assert sorted(events) == sorted(expected), (events, expected)
         assert watcher.read(timeout=0) == []
-    assert not select.select([watcher], [], [], 0)[0]
+    if hasattr(select, "epoll"):
+        assert not select.select([watcher], [], [], 0)[0]
+    else:  # gevent and eventlet remove it
+        try:
+            watcher.fileno()
+        except RuntimeError as error:
+            assert "select.epoll" in str(error)
+        else:
+            raise AssertionError
 print("done")
 """
 
@@ -376,6 +384,8 @@ def test_a_change_of_the_mount_table_ends_a_wait(
     """
     if way in ("trio", *PATCHES):
         pytest.importorskip(way, reason=f"{way} is not installed")
+    if way in PATCHES and change != "elsewhere":
+        pytest.skip(f"{way} waits for the queue alone: see docs/limits.md")
     code = PATCHES.get(way, "") + WAITING + CHANGES[change] + RUN
     if way in PATCHES:
         code = f"import warnings\nwarnings.simplefilter('ignore')\n{code}"

@@ -24,6 +24,11 @@ class Readiness:
     """
 
     def __init__(self, queue: int) -> None:
+        if not hasattr(select, "epoll"):
+            raise RuntimeError(
+                "fileno() needs select.epoll, which gevent and eventlet remove; "
+                "call read(), which is cooperative there"
+            )
         self._always, writer = os.pipe()  # not inheritable
         os.close(writer)
         self._epoll = select.epoll()

@@ -318,7 +318,8 @@ class TreeWatcher(Closing):
 
         Raises:
             ValueError: the watcher is closed.
-            RuntimeError: as for every method, in a forked child.
+            RuntimeError: in a forked child, as for every method; or select.epoll is
+                missing, which gevent and eventlet remove.
         """
         return self._inotify_cffi.fileno()
 
