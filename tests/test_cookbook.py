@@ -269,7 +269,7 @@ WRITTEN = 50_000
 # At full speed, but behind the reader where other processes need the CPUs as well.
 WRITE_AT_FULL_SPEED = """
 import os, sys
-os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+os.nice(19)
 for number in range(int(sys.argv[2])):
     path = f"{sys.argv[1]}/{number % 1000}"
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
