@@ -283,8 +283,6 @@ SLOW = {
 @pytest.mark.parametrize("recipe", SLOW)
 def test_slow_work(recipe: str, run: Run, srv: Path) -> None:
     """Nothing overflows while one works and another process writes at full speed."""
-    if recipe == "tasks" and sys.version_info < (3, 10):
-        pytest.skip("asyncio of 3.9 reads slower than a process alone writes")
     longest = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     if longest < 16_384:
         pytest.skip(f"max_queued_events is {longest}, and 16,384 by default")

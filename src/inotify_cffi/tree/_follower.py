@@ -99,7 +99,7 @@ class Follower:
                 self._roots.follow_event(event)
                 if event[1] & ATTRIB:
                     self._scans.retry_unreadable()
-                due = not reading.overflowed
+                due = self._roots.is_due() and not reading.overflowed
 
     def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:
         wd, mask, _, name = event

@@ -68,7 +68,7 @@ class PlainEvents:
         (directory,) = owners
         if (
             directory.status == wd
-            and wd not in self._roots.watches
+            and not self._roots.awaits_name_in(wd)
             and not self._roots.nested.has_exceptions()
             and self._trees.adds_plainly()
             and self._renames.are_idle_in(directory)

@@ -161,6 +161,10 @@ class RootTracker:
                 self._lone.follow_file(root, mask)
         self._ways.follow_event(wd, mask, name)
 
+    def awaits_name_in(self, wd: int) -> bool:
+        """Return whether events of names in a directory can concern a root."""
+        return self._ways.awaits_name_in(wd)
+
     def removed_name(self, directory: Directory) -> None:
         """Note that a name has left a directory: a root may be empty then."""
         self._lone.removed_name(directory)

@@ -139,6 +139,10 @@ class Ways:
             way.reason |= mask
             self._waypoints.doubtful.add((way,))
 
+    def awaits_name_in(self, wd: int) -> bool:
+        """Return whether a way depends on a name in a directory."""
+        return any(waypoint.awaited for waypoint in self._waypoints.of_watch(wd))
+
     def entries(self, wd: int, name: str) -> list[Way]:
         """Return the ways to a file of this name in this directory.
 
