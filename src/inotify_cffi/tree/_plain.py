@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._masks import ATTRIB, CLOSE_WRITE, CREATE, MODIFY
+from ._masks import ATTRIB, CLOSE_WRITE, CREATE, DELETE, MODIFY
 from ._model import Directory, join
 from ._parts import Parts
 
 if TYPE_CHECKING:
     from ..events import Event
 
-_NOT_PLAIN = ~(CREATE | MODIFY | ATTRIB | CLOSE_WRITE)
+_NOT_PLAIN = ~(CREATE | DELETE | MODIFY | ATTRIB | CLOSE_WRITE)
 
 
 class PlainEvents:
@@ -49,14 +49,17 @@ class PlainEvents:
             if mask & _NOT_PLAIN or not name:
                 return index
             if wd != last_wd:
-                directory = self._plain_directory(wd)
-                if directory is None:
+                plain = self._plain_directory(wd)
+                if plain is None:
                     return index
+                directory = plain
                 path = join(self._paths.report_path(directory), "")
                 directories = directory.children or ()
                 last_wd = wd
             if name in directories:  # something that is not known must have happened
                 return index
+            if mask & DELETE:
+                self._roots.removed_name(directory)
             report(mask, path + name)
         return len(events)
 

@@ -115,7 +115,7 @@ class Renames:
         return self.leave(move)
 
     def are_idle_in(self, directory: Directory) -> bool:
-        """Return whether the creation of a file can concern no rename."""
+        """Return whether a file that comes or goes there can concern no rename."""
         return (
             directory not in self._pending
             and not self._ambiguous
