@@ -11,7 +11,6 @@ from ._masks import (
     DIRECTORY_FOUND,
     FILE_FOUND,
     ISDIR,
-    LISTING,
     MOVED_FROM,
     Q_OVERFLOW,
     UNMOUNT,
@@ -87,10 +86,6 @@ class Output:
         ]
         self.reported += len(events)
         self._events.extend(events)
-
-    def reports_listings(self) -> bool:
-        """Return whether the mask has OPEN or the like."""
-        return bool(self._mask & LISTING)
 
     def report_always(self, mask: int, path: str) -> None:
         """Report an event for every mask."""

@@ -31,10 +31,6 @@ class Destination(NamedTuple):
     failure: int
     """The errno that says why there is nothing; else 0."""
 
-    def is_same(self, other: Destination) -> bool:
-        """Whether both are one object, by the identity of the watched inode."""
-        return (self.kind, self.wd, self.name) == (other.kind, other.wd, other.name)
-
 
 _NOWHERE = Destination(Kind.NOTHING, "", 0, "", 0)
 
