@@ -191,7 +191,8 @@ def _waits(process: int) -> int:
     """
     found = 0
     fds = Path(f"/proc/{process}/fd")
-    with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+    # Closed, or a thread that has ended, meanwhile.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         opened = {fd.name: os.readlink(fd) for fd in fds.iterdir()}
         if "anon_inode:inotify" not in opened.values():
             return 0

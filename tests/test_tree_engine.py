@@ -576,3 +576,19 @@ def test_own_scans_are_not_reported(top: Path) -> None:
         lines = _lines(watcher.read(timeout=0), top)
         assert lines[0] == "OPEN | ISDIR /new"
         assert lines[-1] == "CLOSE_NOWRITE | ISDIR /new"
+
+
+def test_threads_beside_a_descriptor(tmp_path: Path, in_thread: InThread) -> None:
+    """Reads of several threads keep the descriptor up to date at the same time."""
+    with TreeWatcher(tmp_path) as watcher:
+        assert watcher.fileno() >= 0
+
+        def read_often() -> list[TreeEvent]:
+            events = []
+            for _ in range(1000):
+                events += watcher.read(timeout=0)
+            return events
+
+        results = [in_thread(read_often) for _ in range(4)]
+        for result in results:
+            assert result() == []

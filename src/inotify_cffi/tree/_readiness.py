@@ -39,10 +39,8 @@ class Readiness:
         except OSError:
             self.close()
             raise
-        self._mounts_poll = select.poll()
         if self._mounts >= 0:
             self._epoll.register(self._mounts, select.EPOLLPRI)
-            self._mounts_poll.register(self._mounts, select.POLLPRI)
         _all.add(self)
 
     def fileno(self) -> int:
@@ -53,8 +51,11 @@ class Readiness:
 
         Otherwise the epoll shows changes that were followed already.
         """
-        if self._mounts >= 0:
-            self._mounts_poll.poll(0)
+        mounts = self._mounts
+        if mounts >= 0:
+            poll = select.poll()  # one for two threads raises RuntimeError
+            poll.register(mounts, select.POLLPRI)
+            poll.poll(0)
 
     def set(self, *, pending: bool) -> None:
         """Note whether something waits in user space."""
