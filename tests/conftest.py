@@ -57,6 +57,10 @@ class Start(Protocol):
     def __call__(self, *command: Argument) -> subprocess.Popen[str]: ...
 
 
+class Interrupt(Protocol):
+    def __call__(self, process: subprocess.Popen[str], number: int = ...) -> None: ...
+
+
 def _descriptors() -> dict[str, str]:
     found = {}
     for number in os.listdir("/proc/self/fd"):
@@ -212,6 +216,23 @@ def until_process_waits(
 ) -> Callable[[int, int], None]:
     """The function that returns once so many reads of a process wait."""
     return lambda process, count: until(lambda: _waits(process) == count)
+
+
+@pytest.fixture
+def interrupt(until: Callable[[Callable[[], Any]], None]) -> Interrupt:
+    """The function that sends a process a signal once its main thread sleeps.
+
+    A signal between the last step of the interpreter and the system call is noticed
+    at the end of that call only: Python's own waits, too, go on for ever then.
+    """
+
+    def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> None:
+        wchan = Path(f"/proc/{process.pid}/wchan")
+        # ep_poll, poll_schedule_timeout, futex_wait_queue
+        until(lambda: re.search("poll|futex", wchan.read_text()))
+        process.send_signal(number)
+
+    return interrupt
 
 
 @pytest.fixture

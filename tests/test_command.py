@@ -685,6 +685,28 @@ def test_signal_just_before_a_wait(run_python: RunPython) -> None:
     assert run_python(SIGNAL_BEFORE_WAIT) == "True\n"
 
 
+SIGNAL_IN_AN_IMPORT = """
+import os, signal
+from inotify_cffi.cli.signals import Ended, Signals
+
+def import_module():
+    file = open(os.devnull)
+    os.kill(os.getpid(), signal.SIGTERM)
+    file.close()
+
+Signals().catch()
+try:
+    import_module()
+except Ended as ended:
+    print(ended.number == signal.SIGTERM)
+"""
+
+
+def test_signal_in_an_import(run_python: RunPython) -> None:
+    """With -W error, too, nothing is said of a file that a signal leaves open."""
+    assert run_python(SIGNAL_IN_AN_IMPORT) == "True\n"
+
+
 @pytest.mark.skipif(
     sys.implementation.name == "pypy",
     reason="PyPy catches SIGINT also where it was ignored",

@@ -27,7 +27,7 @@ import inotify_cffi
 from inotify_cffi import Batches
 
 if TYPE_CHECKING:
-    from conftest import RunPython, Start
+    from conftest import Interrupt, RunPython, Start
 
 PAGE = (Path(__file__).parents[1] / "docs" / "cookbook.md").read_text()
 RECIPES = dict(
@@ -38,9 +38,12 @@ RECIPES = dict(
 class Running:
     """A recipe that runs, with /srv in a folder of its own."""
 
-    def __init__(self, process: subprocess.Popen[str], srv: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], srv: Path, interrupt: Interrupt
+    ) -> None:
         self.process = process
         self.srv = srv
+        self._interrupt = interrupt
 
     def line(self) -> str:
         """Return the next line that it prints, with /srv as in the recipe."""
@@ -53,7 +56,7 @@ class Running:
 
     def interrupted(self) -> str:
         """End it as Ctrl-C does; return what it had printed."""
-        self.process.send_signal(signal.SIGINT)
+        self._interrupt(self.process)
         printed, errors = self.process.communicate()
         assert errors == "" or errors.rstrip().endswith("KeyboardInterrupt"), errors
         assert self.process.returncode in (0, -signal.SIGINT)
@@ -75,7 +78,10 @@ def srv(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(
-    start: Start, until_process_waits: Callable[[int, int], None], srv: Path
+    start: Start,
+    until_process_waits: Callable[[int, int], None],
+    interrupt: Interrupt,
+    srv: Path,
 ) -> Run:
     """The function that runs a recipe until it waits for so many instances."""
 
@@ -88,7 +94,7 @@ def run(
         program.write_text(code)
         process = start(sys.executable, "-u", "-W", "error", str(program))
         until_process_waits(process.pid, waits)
-        return Running(process, srv)
+        return Running(process, srv, interrupt)
 
     return run
 
@@ -352,14 +358,17 @@ def test_gunicorn(srv: Path) -> None:
     importlib.util.find_spec("gevent") is None, reason="gevent is not installed"
 )
 def test_gevent(
-    start: Start, srv: Path, until_watching: Callable[[int, int], None]
+    start: Start,
+    srv: Path,
+    until_watching: Callable[[int, int], None],
+    interrupt: Interrupt,
 ) -> None:
     """A greenlet waits in gevent's loop."""
     code = RECIPES["gevent"].replace("/srv", str(srv))
     process = start(sys.executable, "-u", "-c", code)
     until_watching(process.pid, 1)
     (srv / "incoming" / "file").touch()
-    running = Running(process, srv)
+    running = Running(process, srv, interrupt)
     assert running.line() == "file"
     assert running.interrupted() == ""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ import pytest
 from inotify_cffi import flags, syscalls
 
 if TYPE_CHECKING:
-    from conftest import RunPython, Start
+    from conftest import Interrupt, RunPython, Start
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
@@ -96,7 +95,10 @@ def test_first_example(run_python: RunPython, tmp_path: Path) -> None:
 
 
 def test_drop(
-    start: Start, until_process_waits: Callable[[int, int], None], tmp_path: Path
+    start: Start,
+    until_process_waits: Callable[[int, int], None],
+    interrupt: Interrupt,
+    tmp_path: Path,
 ) -> None:
     """A file is processed when it is complete; Ctrl-C ends the program."""
     (tmp_path / "before").touch()
@@ -111,12 +113,15 @@ def test_drop(
     lines.append(process.stdout.readline())
     names = ("before", "quick", "slow")
     assert lines == [f"process {tmp_path}/{name}\n" for name in names]
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     assert process.communicate()[0] == ""
 
 
 def test_reloader(
-    start: Start, until_process_waits: Callable[[int, int], None], tmp_path: Path
+    start: Start,
+    until_process_waits: Callable[[int, int], None],
+    interrupt: Interrupt,
+    tmp_path: Path,
 ) -> None:
     """A change of a source starts the program again; Ctrl-C ends it."""
     (tmp_path / "src").mkdir()
@@ -130,12 +135,15 @@ def test_reloader(
     (tmp_path / "src" / "a.swp").touch()
     (tmp_path / "src" / "a.py").touch()
     assert process.stdout.readline() == "started\n"
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     assert process.communicate()[0] == ""
 
 
 def test_instance(
-    start: Start, until_process_waits: Callable[[int, int], None], tmp_path: Path
+    start: Start,
+    until_process_waits: Callable[[int, int], None],
+    interrupt: Interrupt,
+    tmp_path: Path,
 ) -> None:
     """One directory is watched, until Ctrl-C."""
     code = _example("instance").replace("/srv/incoming", str(tmp_path))
@@ -144,7 +152,7 @@ def test_instance(
     (tmp_path / "file").touch()
     assert process.stdout is not None
     assert process.stdout.readline() == "file CLOSE_WRITE\n"
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     assert process.communicate()[0] == ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,7 +179,15 @@ class Signals:
             self.end_by(number)  # a second one ends it at once
         self._has_raised = True
         self.hold()
+        _forgive_open_files()
         raise Ended(number)
+
+
+def _forgive_open_files() -> None:
+    """Let nothing be said of a file that the import interrupted here leaves open."""
+    warnings = sys.modules.get("warnings")  # imported where they are not the default
+    if warnings is not None:
+        warnings.simplefilter("ignore", ResourceWarning)
 
 
 class _Raising:
