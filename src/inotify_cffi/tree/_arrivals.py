@@ -61,9 +61,18 @@ class Arrivals:
     def add(self, parent: Directory, name: str, *, over: bool) -> None:
         self._arrivals[parent] = Arrival(name, Over.DIRECTORY if over else Over.NOTHING)
 
-    def has(self, parent: Directory) -> bool:
-        """Return whether the last structural event of a directory was MOVED_TO."""
-        return parent in self._arrivals
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def may_be_exchange(self, parent: Directory) -> bool:
+        """Return whether a rename from a directory may complete an exchange."""
+        arrival = self._arrivals.get(parent)
+        return arrival is not None and arrival.over is not Over.NOTHING
+
+    def is_last(self, parent: Directory, name: str) -> bool:
+        """Return whether the last structural event of a directory brought a name."""
+        arrival = self._arrivals.get(parent)
+        return arrival is not None and arrival.name == name
 
     def take(self, parent: Directory) -> Arrival | None:
         """Return the last arrival in a directory; it is not the last any more."""

@@ -115,12 +115,28 @@ class Renames:
         return self.leave(move)
 
     def are_idle_in(self, directory: Directory) -> bool:
-        """Return whether a file that comes or goes there can concern no rename."""
+        """Return whether no rename of a directory can end, or go on, there."""
         return (
             directory not in self._pending
             and not self._ambiguous
-            and not self._arrivals.has(directory)
+            and not self._arrivals.may_be_exchange(directory)
         )
+
+    def has_just_come(self, parent: Directory, name: str) -> bool:
+        """Return whether the last structural event of a directory brought a name."""
+        return self._arrivals.is_last(parent, name)
+
+    def note_plain(self, parent: Directory, came: str = "") -> None:
+        """Remember a structural event of a file where all renames are idle.
+
+        Parameters:
+            parent: the directory.
+            came: the name of a rename inside the trees that ended there; else "".
+        """
+        if came:
+            self._arrivals.add(parent, came, over=False)
+        elif self._arrivals:
+            self._arrivals.take(parent)
 
     def moved_self(self, directory: Directory) -> Left | None:
         """Return the pending move that a directory's MOVE_SELF shows to have left."""
