@@ -24,7 +24,8 @@ from ._parts import Parts
 if TYPE_CHECKING:
     from ..events import Event
 
-_STAYING = CREATE | DELETE | MODIFY | ATTRIB | CLOSE_WRITE
+# No event with one of these bits is plain.
+NOT_PLAIN = ~(CREATE | DELETE | MODIFY | ATTRIB | CLOSE_WRITE | MOVED_FROM)
 
 
 class _Place(NamedTuple):
@@ -42,7 +43,7 @@ class PlainEvents:
         self._paths = parts.paths
         self._output = parts.output
         self._watches = parts.watches
-        self._scans = parts.scans
+        self._unmounted = parts.scans.unmounted()
         self._renames = parts.renames
         self._unverified = parts.unverified
         self._trees = parts.trees
@@ -64,22 +65,24 @@ class PlainEvents:
         index, count = first, len(events)
         while index < count:
             wd, mask, _, name = events[index]
+            if mask & NOT_PLAIN or not name:
+                break
             if wd != last_wd:
                 place = self._place(wd, places)
                 if place is None:
                     break
                 directory, path, directories = place
                 last_wd = wd
-            if not name or name in directories:
-                break  # what is not known must have happened to that directory
-            if mask & _STAYING == mask:
+            if name in directories:
+                break  # something that is not known must have happened to it
+            if not mask & MOVED_FROM:
                 if mask & (CREATE | DELETE):
                     self._renames.note_plain(directory)
                     if mask & DELETE:
                         self._roots.removed_name(directory)
                 report(mask, path + name)
                 index += 1
-            elif mask == MOVED_FROM and self._follow_rename(events, index, places):
+            elif self._follow_rename(events, index, places):
                 index += 2
             else:
                 break
@@ -129,7 +132,7 @@ class PlainEvents:
     def _plain_directory(self, wd: int) -> Directory | None:
         """Return the directory of a watch, if nothing is going on in it."""
         owners = self._watches.owners(wd)
-        if len(owners) != 1 or self._unverified or self._scans.unmounted():
+        if len(owners) != 1 or self._unverified or self._unmounted:
             return None
         (directory,) = owners
         if (

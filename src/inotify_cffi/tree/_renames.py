@@ -28,7 +28,7 @@ Facts about a rename:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Callable
 
 from ._ambiguous import AmbiguousMoves
@@ -102,8 +102,10 @@ class Renames:
         moves = self._by_cookie.get(cookie)
         if not moves:
             return None
-        top = parent.top
-        move = next((move for move in moves if move.parent.top is top), moves[0])
+        move = moves[0]
+        if len(moves) > 1:
+            top = parent.top
+            move = next((each for each in moves if each.parent.top is top), move)
         self.drop(move)
         return move
 
@@ -169,7 +171,7 @@ class Renames:
             Whether the name, which seems to have left, may still exist.
         """
         before = self._arrivals.take(parent)
-        if mask & MOVED_TO and parent.top is not None:
+        if mask & MOVED_TO and parent.status is not State.FORGOTTEN:
             self._arrivals.add(parent, name, over=over)
         elif mask & MOVED_FROM and before is not None and before.name == name:
             move = self._pending.get(parent)
@@ -232,8 +234,9 @@ class Renames:
         """Return whether a first event with this cookie waits."""
         return cookie in self._by_cookie
 
-    def has_ambiguous(self) -> bool:
-        return bool(self._ambiguous)
+    def ambiguous(self) -> Collection[Ambiguous]:
+        """Return the moves that are ambiguous; it is kept up to date."""
+        return self._ambiguous.moves
 
     def is_source(self, parent: Directory, name: str) -> bool:
         """Return whether a pending move has left this name."""

@@ -30,6 +30,9 @@ class States:
         self._groups: dict[State, dict[Directory, None]] = {
             state: {} for state in _GROUPED
         }
+        # Both are asked for at each event.
+        self._unmounted = self._groups[State.UNMOUNTED]
+        self._unreadable = self._groups[State.UNREADABLE]
 
     def want(
         self,
@@ -91,10 +94,12 @@ class States:
         self._enter(directory, State.UNMOUNTED)
 
     def unreadable(self) -> Collection[Directory]:
-        return self._groups[State.UNREADABLE]
+        """Return the directories that are UNREADABLE; it is kept up to date."""
+        return self._unreadable
 
     def unmounted(self) -> Collection[Directory]:
-        return self._groups[State.UNMOUNTED]
+        """Return the directories that are UNMOUNTED; it is kept up to date."""
+        return self._unmounted
 
     def forget(self, directory: Directory) -> None:
         """Remove a directory from the model."""

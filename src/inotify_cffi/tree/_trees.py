@@ -212,7 +212,7 @@ class Trees:
         if child is not None:
             child.move(parent, name)
             self._scans.note_moved(child)
-            self._paths.changed()
+            self._paths.changed(child)
         path = self._paths.entry_path(parent, name)
         self._output.report(mask, path, old_path)
         for later in content:
@@ -241,7 +241,7 @@ class Trees:
             self._exclusion.forget(directory)
             self._watches.release(wd, directory)
         top.detach()
-        self._paths.changed()
+        self._paths.changed(top)
 
     def forget_all(self, tops: Iterable[Top]) -> None:
         """Forget everything; the watches stay until it is known which are needed."""
