@@ -99,7 +99,8 @@ class Follower:
                     reading.overflowed = True
             else:
                 self._follow_event(event, reading.batch)
-            if of_a_way:
+            # Most events of a root's own watch are of names that no way awaits.
+            if of_a_way and (not event[3] or self._roots.awaits_name_in(event[0])):
                 self._roots.follow_event(event)
                 if event[1] & ATTRIB:
                     self._scans.retry_unreadable()

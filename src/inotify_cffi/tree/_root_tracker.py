@@ -155,8 +155,6 @@ class RootTracker:
     def follow_event(self, event: Event) -> None:
         """Follow an event of one of the `watches`."""
         wd, mask, _, name = event
-        if name and not self._ways.awaits_name_in(wd):
-            return
         for way in self._ways.entries(wd, name):
             root = self._root_of[way]
             if root.part_of is None:
