@@ -34,7 +34,7 @@ from __future__ import annotations
 import enum
 from typing import Callable, NamedTuple
 
-from ._model import Directory
+from ._model import Directory, State
 
 
 class Over(enum.Enum):
@@ -100,6 +100,12 @@ class Arrivals:
         for parent, arrival in self._arrivals.items():
             if arrival.over is Over.SETTLED:
                 self._arrivals[parent] = arrival._replace(over=Over.NOTHING)
+
+    def forget_gone(self) -> None:
+        """Forget the arrivals in directories that have left the model."""
+        gone = [parent for parent in self._arrivals if parent.status is State.FORGOTTEN]
+        for parent in gone:
+            del self._arrivals[parent]
 
     def clear(self) -> None:
         self._arrivals.clear()

@@ -113,14 +113,13 @@ class Directory:
         """Drop the references up and down, which form cycles with each other."""
         self.parent = self.children = None
 
-    def walk(self) -> Iterator[Directory]:
-        """Yield this directory and all below it."""
-        stack = [self]
-        while stack:
-            directory = stack.pop()
-            yield directory
+    def walk(self) -> list[Directory]:
+        """Return this directory and all below it."""
+        found = [self]
+        for directory in found:  # and those that are added meanwhile
             if directory.children:
-                stack.extend(directory.children.values())
+                found.extend(directory.children.values())
+        return found
 
     def ancestors(self) -> Iterator[Directory]:
         """Yield this directory and all above it."""

@@ -281,12 +281,12 @@ class Renames:
         if self._pending.get(move.parent) is move:
             del self._pending[move.parent]
 
-    def forget(self, directory: Directory) -> None:
-        """Forget the pending moves in a directory that leaves the model."""
-        self._arrivals.take(directory)
-        move = self._pending.get(directory)
-        if move is not None:
-            self.drop(move)
+    def forget_gone(self) -> None:
+        """Forget the pending moves in directories that have left the model."""
+        self._arrivals.forget_gone()
+        for move in list(self._pending.values()):
+            if move.parent.status is State.FORGOTTEN:
+                self.drop(move)
 
     def forget_all(self) -> None:
         self._by_cookie.clear()
