@@ -69,6 +69,10 @@ if sys.implementation.name == "pypy":
             """
             return self._settled(self._drain, events, timeout, read_delay)
 
+        def read_queued(self, events: list[Any]) -> int:
+            """As `read`, without a wait."""
+            return self._settled(self._drain, events, 0, -1)
+
         def read_one(self, events: list[Any], timeout: float, read_delay: float) -> int:
             """As `read`, but for one event; the others stay in the queue."""
             return self._settled(self._take_one, events, timeout, read_delay)
