@@ -47,6 +47,8 @@ class Names:
         self._paths = Paths(roots)
         self.top = self._paths.top
         self.tracking = False
+        self.overflows = 0
+        """How many were applied."""
         self._noted = _CONTENT  # the events of a file's content that are followed
         self._simply: dict[int, File | None] = _SIMPLY
         self._touched = Touched()
@@ -81,9 +83,13 @@ class Names:
                 touched = directory.touched
                 if touched is not None:
                     if name not in touched:
-                        touched[name] = simply[mask]
-                        continue
-                    if mask == _MODIFY and touched[name] in SHARED:
+                        below = directory.directories
+                        # A file may be written to under a name that it has lost,
+                        # which a directory has now.
+                        if below is None or name not in below:
+                            touched[name] = simply[mask]
+                            continue
+                    elif mask == _MODIFY and touched[name] in SHARED:
                         continue
             elif (
                 mask == _MOVED_TO
@@ -130,6 +136,8 @@ class Names:
             self._edits.put(directory, name, new_directory(directory, name))
 
     def _apply_to_root(self, path: str, mask: int) -> None:
+        if mask & _OVERFLOW:
+            self.overflows += 1
         root = self._paths.root(path)
         if root is None:  # it is a part of another's tree
             return
