@@ -52,6 +52,8 @@ class Edits:
         if entry is _MISSING:
             if modifies and self._may_be_written_to(directory, name):
                 self._touched.names(directory)[name] = MODIFIED
+        elif type(entry) is tuple and modifies:
+            entry = directory.own(name)
         elif type(entry) is not File or (entry in SHARED and not self._individually):
             return
         if self._individually and (entry is not _MISSING or modifies):
@@ -170,10 +172,50 @@ class Edits:
         self._clear(directory, name)
         self._touched.names(directory)[name] = node
 
+    def rename_here(
+        self, directory: Directory, path: str, name: str, old_path: str
+    ) -> bool:
+        """Rename a file within its directory, if both names are untouched.
+
+        Most renames are of this kind; `move_simply` takes half as long again for them.
+
+        Parameters:
+            directory: the directory.
+            path: its path.
+            name: the new name.
+            old_path: the former path.
+
+        Returns:
+            Whether the rename is of this kind; if not, nothing was done.
+        """
+        old_above, _, old_name = old_path.rpartition("/")
+        touched = directory.touched
+        if (
+            old_above != path
+            or touched is None
+            or name in touched
+            or old_name in touched
+        ):
+            return False
+        files = directory.files
+        if type(files) is set:
+            if old_name not in files or name in files:
+                return False
+        elif not directory.had_file(old_name) or directory.had_file(name):
+            return False
+        directories = directory.directories
+        if self._individually or (directories is not None and name in directories):
+            return False
+        touched[old_name] = None
+        touched[name] = directory, old_name
+        self._files_moved = True
+        return True
+
     def move_simply(self, directory: Directory, name: str, old_path: str) -> bool:
         """Move a file to a free name, or a new file over another.
 
-        Most renames are of these kinds; `_move` takes three times as long for them.
+        Nearly all renames are of these kinds; `move` takes three times as long for
+        them.
 
         Returns:
             Whether the rename is of these kinds; if not, nothing was done.
@@ -199,7 +241,9 @@ class Edits:
             return True
         if file is not _MISSING or other or not old_directory.had_file(old_name):
             return False
-        touched[name] = File((old_directory, old_name))
+        place = old_directory, old_name
+        is_free = other is False or not directory.had(name)
+        touched[name] = place if is_free else File(place)
         old_touched[old_name] = None
         self._files_moved = True
         return True

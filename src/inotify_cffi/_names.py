@@ -73,6 +73,7 @@ class Names:
     def apply(self, events: Iterable[TreeEvent]) -> None:
         """Apply events, in their order: see `Mirror.apply`."""
         known, simply = self._paths.known, self._simply
+        rename_here = self._edits.rename_here
         for event in events:
             path, mask, old_path, synthetic = event
             above, _, name = path.rpartition("/")
@@ -96,7 +97,10 @@ class Names:
                 and old_path is not None
                 and directory is not None
                 and name
-                and self._edits.move_simply(directory, name, old_path)
+                and (
+                    rename_here(directory, above, name, old_path)
+                    or self._edits.move_simply(directory, name, old_path)
+                )
             ):
                 continue
             self._apply(event, directory, name)
