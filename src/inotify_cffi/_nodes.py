@@ -107,6 +107,9 @@ class Directory:
             return list(files)
         return files[1:-1].split(_SEPARATOR) if len(files) > 1 else []
 
+    def subdirectories(self) -> Iterator[Directory]:
+        return iter(self.directories.values() if self.directories else ())
+
     def names(self) -> list[str]:
         return [*self.file_names(), *(self.directories or ())]
 
