@@ -129,14 +129,16 @@ def test_moves_below(recorder: Recorder, root: Path) -> None:
 def test_left_the_tree(recorder: Recorder, root: Path, tmp_path: Path) -> None:
     """A rename out of the tree is a deletion of everything; back, a creation."""
     os.rename(root / "d", tmp_path / "d")
+    os.rename(tmp_path / "d" / "e" / "f", tmp_path / "d" / "e" / "g")
     os.rename(tmp_path / "d", root / "back")
+    recorder.wait_for("g")  # a scan finds it, perhaps after later events elsewhere
     assert _last(recorder, root) == [
         "deleted /d/e/f",
         "deleted /d/e/",
         "deleted /d/",
         "created /back/",
         "created /back/e/",
-        "created /back/e/f",
+        "created /back/e/g",
     ]
 
 
