@@ -179,15 +179,26 @@ class Signals:
             self.end_by(number)  # a second one ends it at once
         self._has_raised = True
         self.hold()
-        _forgive_open_files()
+        _say_nothing_of_it()
         raise Ended(number)
 
 
-def _forgive_open_files() -> None:
-    """Let nothing be said of a file that the import interrupted here leaves open."""
+def _say_nothing_of_it() -> None:
+    """Let Python say nothing of an import that is interrupted here.
+
+    That may leave a file open. Or a callback of a weak reference was just running, as
+    each import has two: what is raised there goes no further, and Python prints it.
+    Then `check` raises it later.
+    """
+    sys.unraisablehook = _print_what_is_raised
     warnings = sys.modules.get("warnings")  # imported where they are not the default
     if warnings is not None:
         warnings.simplefilter("ignore", ResourceWarning)
+
+
+def _print_what_is_raised(raised: sys.UnraisableHookArgs) -> None:
+    if not isinstance(raised.exc_value, Ended):
+        sys.__unraisablehook__(raised)
 
 
 class _Raising:
