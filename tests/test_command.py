@@ -290,16 +290,14 @@ def test_null_records(watch: Callable[..., Running], root: Path) -> None:
     running = watch("-m", "-0", "-e", "create", "d")
     (root / UNTEXT).mkdir()
     (root / "last one").mkdir()
-    assert running.process.stdout is not None
-    printed = b""
-    while not printed.endswith(b"last one\0"):
-        printed += running.process.stdout.read(1)
+    printed = running.until_printed(b"last one\0", end=b"\0")
     assert printed == os.fsencode(f"d/{UNTEXT}\0d/last one\0")
     shown = subprocess.run(
         ["xargs", "-0", "-n1", "stat", "-c", "%F"],
         input=printed,
         cwd=root.parent,
         stdout=subprocess.PIPE,
+        timeout=PATIENCE,
         check=True,
     )
     assert shown.stdout == b"directory\n" * 2
@@ -354,8 +352,7 @@ def test_ready_record(
 ) -> None:
     """--ready prints a record before all others."""
     running = Running([*COMMAND, "-q", "--ready", *form, "d"], tmp_path)
-    assert running.process.stdout is not None
-    assert running.process.stdout.readline() == record
+    assert running.record() == record
     (root / "x").mkdir()
     assert running.ended()[2] == 0
 

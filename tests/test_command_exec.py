@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from commanding import COMMAND, PATIENCE, Running, finish
+from commanding import COMMAND, PATIENCE, Running, beside, finish
 
 from inotify_cffi import flags, watch
 from inotify_cffi.cli.gathering import Gatherer
@@ -393,11 +393,10 @@ def test_debounce_of_records(watch: Callable[..., Running], root: Path) -> None:
 def test_debounce_is_bounded(root: Path) -> None:
     """A path that keeps changing is reported after ten times the time."""
     writer = "while :; do touch d/a; sleep 0.05; done"
-    with subprocess.Popen(["sh", "-c", writer], cwd=root.parent) as process:
+    with beside(writer, root.parent):
         finished = finish(
             "-r", "--debounce", "200", "-e", "attrib", "--json", "d", cwd=root.parent
         )
-        process.kill()
     assert finished.stdout.count(b"\n") == 1
     assert finished.returncode == 0
 
