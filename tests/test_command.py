@@ -704,15 +704,14 @@ def test_signal_in_an_import(run_python: RunPython) -> None:
     assert run_python(SIGNAL_IN_AN_IMPORT) == "True\n"
 
 
-@pytest.mark.skipif(
-    sys.implementation.name == "pypy",
-    reason="PyPy catches SIGINT also where it was ignored",
-)
-def test_ignored_signal(tmp_path: Path, root: Path) -> None:
-    """A signal that was ignored at its start, as in the background, stays so."""
-    command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *COMMAND]
+@pytest.mark.parametrize("name", ["INT", "HUP"])
+def test_ignored_signal(tmp_path: Path, root: Path, name: str) -> None:
+    """A signal that was ignored at its start, as by nohup, stays so."""
+    if name == "INT" and sys.implementation.name == "pypy":
+        pytest.skip("PyPy catches SIGINT also where it was ignored")
+    command = ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh", *COMMAND]
     running = Running([*command, "-m", "-e", "create", "d"], tmp_path).until_said()
-    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.Signals[f"SIG{name}"])
     (root / "x").mkdir()
     assert running.until_printed(b"x\n") == b"d/ CREATE,ISDIR x\n"
     assert running.ended(signal.SIGTERM)[2] == -signal.SIGTERM

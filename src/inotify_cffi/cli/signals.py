@@ -54,9 +54,7 @@ class Signals:
         """Let signals raise `Ended` from here on."""
         # A shell starts background jobs with SIGINT ignored, and nohup does so with
         # SIGHUP. (PyPy has taken the former back by now.)
-        self._handled = [
-            number for number in _ENDING if signal.getsignal(number) != signal.SIG_IGN
-        ]
+        self._handled = [number for number in _ENDING if not _is_ignored(number)]
         for number in self._handled:
             signal.signal(number, self._handle)
 
@@ -181,6 +179,18 @@ class Signals:
         self.hold()
         _say_nothing_of_it()
         raise Ended(number)
+
+
+def _is_ignored(number: int) -> bool:
+    if sys.implementation.name != "pypy":
+        return bool(signal.getsignal(number) == signal.SIG_IGN)
+    # PyPy's getsignal knows only what PyPy has set itself: see proc(5) for the mask.
+    try:
+        with open("/proc/self/status", "rb") as file:
+            lines = [line for line in file if line.startswith(b"SigIgn:")]
+    except OSError:
+        return False
+    return bool(lines and int(lines[0].split()[1], 16) & 1 << number - 1)
 
 
 def _say_nothing_of_it() -> None:
