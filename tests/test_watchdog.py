@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -278,7 +279,7 @@ class Reads:
     closed = False
 
     def __init__(self) -> None:
-        self.left: list[list[TreeEvent]] = []
+        self.left: list[list[TreeEvent] | OSError] = []
 
     def add(self, events: list[TreeEvent], chance: random.Random) -> None:
         """Add events, which some reads return together."""
@@ -288,7 +289,10 @@ class Reads:
             events = events[length:]
 
     def read(self, timeout: float | None = None) -> list[TreeEvent]:
-        return self.left.pop(0) if self.left else []
+        result = self.left.pop(0) if self.left else []
+        if isinstance(result, OSError):
+            raise result
+        return result
 
 
 class Emitted:
@@ -298,7 +302,7 @@ class Emitted:
         self.there: set[str] = set()
         self._events = EventQueue()
         watch = ObservedWatch(scanned_model.ROOT, recursive=True)
-        self._emitter = TreeEmitter(self._events, watch)
+        self._emitter = TreeEmitter(self._events, watch, timeout=0)
         with pytest.MonkeyPatch.context() as patch:
             start = reads, Names([scanned_model.ROOT])
             patch.setattr(inotify_cffi.watchdog, "begin", lambda trees: start)
@@ -330,6 +334,21 @@ def test_an_overflow_after_many_reads() -> None:
     found = read("/a", flags.CREATE, synthetic=True)
     reads.left = [read("/a", flags.CREATE), [*overflow, *found]]
     reads.left += [read("/a", flags.MODIFY)] * 19 + [overflow]
+    while reads.left:
+        emitted.follow()
+    assert emitted.there == set()
+
+
+def test_a_limit_after_an_overflow() -> None:
+    """What was missed is reported also if the scan meets a limit."""
+    path = f"{scanned_model.ROOT}/a"
+    reads = Reads()
+    emitted = Emitted(reads)
+    reads.left = [
+        [TreeEvent(path, int(flags.CREATE), None, False)],
+        [TreeEvent(scanned_model.ROOT, int(flags.Q_OVERFLOW), None, False)],
+        OSError(errno.ENOSPC, "no more watches"),
+    ]
     while reads.left:
         emitted.follow()
     assert emitted.there == set()

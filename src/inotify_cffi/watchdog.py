@@ -160,9 +160,13 @@ class TreeEmitter(EventEmitter):
         except ValueError:
             if not watcher.closed:
                 raise
-        except OSError as failure:  # a limit: directories beyond it are not watched
-            logger.error("%r: %s", self.watch.path, failure)
-            self.stopped_event.wait(timeout)
+        except OSError as failure:
+            self._wait_after(failure, timeout)
+
+    def _wait_after(self, failure: OSError, timeout: float) -> None:
+        """Log a limit: directories beyond it are not watched."""
+        logger.error("%r: %s", self.watch.path, failure)
+        self.stopped_event.wait(timeout)
 
     def _emit_read(self, watcher: TreeWatcher, events: list[TreeEvent]) -> None:
         """Queue watchdog's events for those of one read."""
@@ -294,7 +298,11 @@ class TreeEmitter(EventEmitter):
         reads = Reads(self._names)
         while True:
             reads.begin()
-            events = watcher.read(timeout=0)
+            try:
+                events = watcher.read(timeout=0)
+            except OSError as failure:  # the missed events have to be queued, too
+                self._wait_after(failure, self.timeout)
+                continue
             self._mirror.apply(events)
             if reads.are_enough(events):
                 break
