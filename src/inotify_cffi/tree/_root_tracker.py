@@ -147,6 +147,14 @@ class RootTracker:
         """Return whether `settle` has something to do."""
         return self._ways.is_due()
 
+    def has_returned(self) -> bool:
+        """Return whether a root has returned that is not reported yet."""
+        return self._lone.has_returned()
+
+    def show_returned(self) -> None:
+        """Report the roots that have returned before the last read of the queue."""
+        self._lone.show_returned()
+
     @property
     def watches(self) -> Container[int]:
         """The watches whose events `follow_event` has to be given."""
@@ -227,7 +235,10 @@ class RootTracker:
         if root.part_of is None:
             self._lone.follow_way(root)
             if outer is None or not self.nested.join(root, outer):
-                self._lone.appear(root, purpose, announced=not fresh)
+                if fresh or next(self.roots.enclosing(root), None) is None:
+                    self._lone.appear(root, purpose, announced=not fresh)
+                else:
+                    self._lone.return_later(root)
         self.nested.note_alone(root)
 
     # ---- the end -----------------------------------------------------------------
