@@ -241,6 +241,23 @@ def test_all_orders(length: int) -> None:
         assert sum(map(int, counts)) == expected
 
 
+@pytest.mark.parametrize("again", [0, 1])
+def test_an_inner_root_returns_after_the_outer_one(tmp_path: Path, again: int) -> None:
+    """A root that returns in a new directory outlives the end of the old one.
+
+    Its path is resolved when the queue still has the deletion of the old directory,
+    which the outer root reports.
+    """
+    steps = [
+        ("add or remove", 3),
+        ("move away or back", 2),
+        ("add or remove", 0),
+        ("delete or make", again),
+        ("delete or make", again),
+    ]
+    run(tmp_path / "top", steps)
+
+
 @pytest.mark.parametrize("recursive", [True, False], ids=["recursive", "flat"])
 def test_some_longer_orders(tmp_path: Path, *, recursive: bool) -> None:
     """As above, drawn from the orders of three to five operations."""

@@ -149,6 +149,8 @@ class Follower:
         silent = scan.purpose is Purpose.SILENT
         self._entries.found(directory, scan.names, scan.content, silent=silent)
         self._nested.adopt(waiting, directory, silent=silent)
+        if self._nested.has_exceptions():
+            self._nested.leave_missing(self._paths.report_path(directory))
 
     def _gone(self, scan: Scan) -> list[str]:
         """Return the known directories that left before the scan, without an event.

@@ -149,13 +149,29 @@ class NestedRoots:
             return True
         parent = self._locate(owner, above or "/")
         if parent is None or parent.state is not State.WATCHED:
-            if owner.top is None:  # it leads to nothing, so there is no scan
+            if owner.top is None or self._will_appear(owner, root):
+                self.wait_no_longer(root)
                 root.part_of = outer
                 return True
             self._waiting[root.place] = root
             return False
         self._adopt(root, outer, parent)
         return True
+
+    def _will_appear(self, owner: Root, root: Root) -> bool:
+        """Return whether a tree reports all that is at a root's path from now on.
+
+        That is so where nothing is reported of it so far, and a directory above it is
+        missing in one that was scanned already.
+        """
+        if root.top is not None or root.exists is not False:
+            return False
+        found: Directory | None = owner.top
+        for name in names_below(owner.place, root.place):
+            if found is None or found.state is not State.WATCHED:
+                break
+            found = found.child(name)
+        return found is None
 
     def waiting_in(self, path: str) -> dict[str, Root]:
         """Return the roots that wait for the scan of a directory, by their names."""
@@ -188,6 +204,16 @@ class NestedRoots:
             else:
                 self._waiting.pop(root.place, None)
             self.note_alone(root)
+
+    def leave_missing(self, path: str) -> None:
+        """Make roots part of the tree whose scan of a directory did not find them."""
+        below = join(place_of(path), "")
+        for place, root in list(self._waiting.items()):
+            if place.startswith(below):
+                outer = self.cover(root)
+                if outer is not None and self._will_appear(outer.owner(), root):
+                    self.wait_no_longer(root)
+                    root.part_of = outer
 
     def _adopt(self, root: Root, outer: Root, parent: Directory) -> None:
         self._waiting.pop(root.place, None)
