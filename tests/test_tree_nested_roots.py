@@ -35,6 +35,7 @@ JOBS = int(os.environ.get("JOBS", "16"))
 TMPFS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 LONGEST = 5
 SAMPLE = 400
+NOBODY = 65534
 OPERATIONS = [
     (kind, root)
     for kind in ("add or remove", "move away or back", "delete or make")
@@ -100,7 +101,7 @@ class Scene:
         """The roots and the paths below, each with whether it is a directory."""
         found = {}
         for root in self.watcher.roots:
-            if os.path.isdir(root):
+            if _is_readable(root):
                 found[root] = True
                 for directory, directories, files in os.walk(root):
                     found.update({f"{directory}/{name}": True for name in directories})
@@ -165,16 +166,16 @@ class Scene:
         real = self.real()
         assert not self.wrong
         assert self.known == real
-        directories = [path for path, is_directory in real.items() if is_directory]
+        directories = [path for path in real if _is_readable(path)]
         if not self.recursive:
             directories = [path for path in directories if path in self.watcher.roots]
         identities = {
             (status.st_dev, status.st_ino) for status in map(os.stat, directories)
         }
         assert kernel_watches(self.watcher) == sorted(identities)
-        assert set(self.watcher.missing) == {
-            root for root in self.watcher.roots if not os.path.isdir(root)
-        }
+        roots = self.watcher.roots
+        unread = {*self.watcher.missing, *self.watcher.unreadable}.intersection(roots)
+        assert unread == {root for root in roots if not _is_readable(root)}
         for directory in directories:
             Path(f"{directory}/probe").touch()
         created = [
@@ -183,6 +184,14 @@ class Scene:
             if event.mask & flags.CREATE
         ]
         assert sorted(created) == sorted(f"{one}/probe" for one in directories)
+        for directory in directories:
+            os.remove(f"{directory}/probe")
+        self.watcher.read(timeout=0)
+
+
+def _is_readable(path: str) -> bool:
+    """Return whether a path is a directory that this user may read."""
+    return os.path.isdir(path) and os.access(path, os.R_OK, effective_ids=True)
 
 
 def run(top: Path, steps: Steps, *, recursive: bool = True) -> None:
@@ -256,6 +265,54 @@ def test_an_inner_root_returns_after_the_outer_one(tmp_path: Path, again: int) -
         ("delete or make", again),
     ]
     run(tmp_path / "top", steps)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory of an ordinary user, whose rights this process has for the test."""
+    place = Path(tempfile.mkdtemp())  # others may not reach what pytest has made
+    is_superuser = os.geteuid() == 0
+    if is_superuser:
+        os.chown(place, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield place
+    finally:
+        if is_superuser:
+            os.seteuid(0)
+        shutil.rmtree(place)
+
+
+@pytest.mark.filterwarnings("ignore::inotify_cffi.UnreadableDirectoryWarning")
+@pytest.mark.parametrize(
+    "order", [(0, 3), (3, 0), (2, 0), (0, 2, 3), (3, 2, 0)], ids=str
+)
+@pytest.mark.parametrize("closed", ROOTS[:3])
+def test_an_inner_root_below_a_closed_directory(
+    place: Path, closed: str, order: tuple[int, ...]
+) -> None:
+    """A root is watched below a directory that may be searched but not read.
+
+    So it is for any order of adding. The outer tree has it when that directory can be
+    read, and loses it with a new one that is closed.
+    """
+    scene = Scene(place)
+    directory = f"{place}/{closed}"
+    with scene.watcher:
+        os.chmod(directory, 0o311)
+        for root in order:
+            scene.watcher.add(scene.path(root))
+        scene.known = scene.real()
+        for _ in range(2):
+            scene.check()
+            for rights in (0o311, 0o755, 0o755, 0o311):
+                os.chmod(directory, 0o755)  # so that it can be removed
+                scene.step("delete or make", ROOTS.index(closed))
+                scene.step("delete or make", ROOTS.index(closed))
+                os.chmod(directory, rights)
+                scene.check()
+        os.chmod(directory, 0o755)
+        scene.check()
 
 
 @pytest.mark.parametrize("recursive", [True, False], ids=["recursive", "flat"])

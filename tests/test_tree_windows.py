@@ -1484,7 +1484,7 @@ def test_directory_that_moves_below_itself_under_two_names(
         assert [event.path for event in overflows] == [str(root), f"{tmp_path}/link"]
 
 
-# ---- windows, and the ways to roots ---------------------------------------------------
+# ---- windows, and the ways to roots --------------------------------------------------
 
 
 def test_file_renamed_under_the_watch_of_a_way(

@@ -150,7 +150,7 @@ class Follower:
         self._entries.found(directory, scan.names, scan.content, silent=silent)
         self._nested.adopt(waiting, directory, silent=silent)
         if self._nested.has_exceptions():
-            self._nested.leave_missing(self._paths.report_path(directory))
+            self._nested.join_below(self._paths.report_path(directory))
 
     def _gone(self, scan: Scan) -> list[str]:
         """Return the known directories that left before the scan, without an event.
@@ -172,6 +172,8 @@ class Follower:
     ) -> None:
         if failure.errno not in _disk.NOT_THERE:
             self._trees.scan_failed(scan, failure)
+            path = self._paths.report_path(directory)
+            self._nested.stand_alone_below(path, scan.purpose)
             return
         # All above it is where it should be, and yet it is not there: either the
         # root leads elsewhere, or the file system reports no events.

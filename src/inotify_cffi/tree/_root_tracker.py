@@ -11,6 +11,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from .._scanning import os_error
+from ._coverage import Coverage
 from ._file_system_warnings import FileSystemWarnings
 from ._lone_roots import LoneRoots
 from ._masks import DELETE_SELF, Q_OVERFLOW
@@ -57,16 +58,11 @@ class RootTracker:
         self._scans = scans
         self._output = output
         self._lone = LoneRoots(ways, trees, scans, output)
+        self._coverage = Coverage(
+            self.roots, exclusion, recursive=recursive, one_file_system=one_file_system
+        )
         self.nested = NestedRoots(
-            self.roots,
-            self._lone,
-            ways,
-            trees,
-            joins,
-            exclusion,
-            output,
-            recursive=recursive,
-            one_file_system=one_file_system,
+            self.roots, self._lone, ways, trees, joins, self._coverage, output
         )
         self._warnings = FileSystemWarnings(
             mounts, output, recursive=recursive, one_file_system=one_file_system
@@ -108,7 +104,7 @@ class RootTracker:
         for inner in inside:
             if inner.part_of is root:
                 owner = root.owner()
-                inner.part_of = self.nested.cover(inner)
+                inner.part_of = self._coverage.cover(inner)
                 if inner.part_of is None:
                     self.nested.take_out(owner, inner)
             elif self.nested.is_waiting(inner):
@@ -224,11 +220,13 @@ class RootTracker:
         self._before_overflow.clear()
 
     def _update(self, root: Root, purpose: Purpose = Purpose.REPORT) -> None:
-        outer = self.nested.cover(root)
+        outer = self._coverage.cover(root)
         fresh, root.fresh = root.fresh, False
         if outer is None:
             self.nested.wait_no_longer(root)
-        if root.part_of is not None or (fresh and outer is not None):
+        if fresh and outer is not None and self.nested.is_hidden(root, outer):
+            pass  # it stands alone until the outer tree reaches it
+        elif root.part_of is not None or (fresh and outer is not None):
             if outer is None:
                 self.nested.leave_outer(root)
             root.part_of = outer
