@@ -25,7 +25,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from churn import kernel_watches, short_queue
+from churn import in_words, kernel_watches, short_queue
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str
 
@@ -265,6 +265,30 @@ def test_an_inner_root_returns_after_the_outer_one(tmp_path: Path, again: int) -
         ("delete or make", again),
     ]
     run(tmp_path / "top", steps)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_inner_root_ends_before_a_rename_above_it(
+    tmp_path: Path, again: bool
+) -> None:
+    """A root that stands alone ends before the directory above it is elsewhere.
+
+    So a consumer that follows the rename does not take the root along.
+    """
+    inner = tmp_path / "a" / "b" / "x"
+    inner.mkdir(parents=True)
+    with TreeWatcher(
+        tmp_path / "a", inner, exclude=lambda path: path.endswith("/x")
+    ) as watcher:
+        (tmp_path / "a" / "b").rename(tmp_path / "a" / "z")
+        if again:
+            inner.mkdir(parents=True)
+        lines = [in_words(event, str(tmp_path)) for event in watcher.read(timeout=0)]
+        assert lines[:2] == ["MOVE_SELF /a/b/x", "MOVED_TO | ISDIR /a/z from /a/b"]
+        assert lines[2:] == (
+            ["CREATE | ISDIR /a/b", "CREATE | ISDIR /a/b/x, synthetic"] if again else []
+        )
+        assert watcher.missing == ([] if again else [str(inner)])
 
 
 @pytest.fixture

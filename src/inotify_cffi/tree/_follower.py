@@ -14,6 +14,7 @@ from ._masks import (
     ISDIR,
     LISTING,
     MOVE_SELF,
+    MOVED_FROM,
     MOVED_TO,
     STRUCTURAL,
     UNMOUNT,
@@ -111,6 +112,10 @@ class Follower:
         owners = self._watches.owners(wd)
         if mask & LISTING and mask & ISDIR and self._is_own(owners, name):
             return
+        if mask & MOVED_FROM and mask & ISDIR and self._nested.has_exceptions():
+            for directory in owners:
+                path = self._paths.entry_path(directory, name)
+                self._roots.resolve_below(path)
         for directory in owners:
             if directory.status != wd and directory.wd != wd:
                 continue  # following the event for another owner has forgotten it

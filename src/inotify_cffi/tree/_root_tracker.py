@@ -14,11 +14,11 @@ from .._scanning import os_error
 from ._coverage import Coverage
 from ._file_system_warnings import FileSystemWarnings
 from ._lone_roots import LoneRoots
-from ._masks import DELETE_SELF, Q_OVERFLOW
+from ._masks import DELETE_SELF, MOVE_SELF, Q_OVERFLOW
 from ._model import Directory, State, Top, join
 from ._mounts import MountTable
 from ._nested_roots import NestedRoots
-from ._roots import Root, Roots, names_below
+from ._roots import Root, Roots, names_below, place_of
 from ._scan import Purpose
 from ._way import Kind, Way
 from ._ways import Ways
@@ -197,6 +197,18 @@ class RootTracker:
             self._ways.recheck(root.way)
         self.settle()
         return top.status is not State.FORGOTTEN
+
+    def resolve_below(self, path: str) -> None:
+        """Report the end of the roots that stand alone below a directory that moves.
+
+        Their own events come after those of the rename. A consumer that has followed
+        the rename would look for them at the new path of the directory.
+        """
+        for root in self.roots.below(place_of(path)):
+            if root.part_of is None:
+                root.way.reason |= MOVE_SELF
+                self._ways.recheck(root.way)
+        self.settle()
 
     def settle(self, purpose: Purpose = Purpose.REPORT) -> None:
         """Report the changes of the roots whose ways have changed.
