@@ -201,7 +201,8 @@ class NestedRoots:
         top = self._lone.release_top(root)
         if top is not None:
             self._joins.attach(top, parent, name)
-        elif not was_there and root.way.destination.kind is not Kind.NOTHING:
+        elif not was_there:
+            # It may be back without an event, where its way could not be watched.
             self._trees.verify_name(parent, name)
         root.exists = False
         root.part_of = outer
