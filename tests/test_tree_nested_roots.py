@@ -194,9 +194,58 @@ def _is_readable(path: str) -> bool:
     return os.path.isdir(path) and os.access(path, os.R_OK, effective_ids=True)
 
 
-def run(top: Path, steps: Steps, *, recursive: bool = True) -> None:
+class ClosingScene(Scene):
+    """A scene of an ordinary user, who closes directories, and adds roots only.
+
+    A closed directory may be searched, but not read. An outer tree that can read it at
+    last reports a root as one of its names, too.
+    """
+
+    def step(self, kind: str, root: int) -> None:
+        path = self.path(root)
+        if kind == "close or open":
+            if os.path.isdir(path):
+                os.chmod(path, 0o311 if _is_readable(path) else 0o755)
+        elif kind != "add or remove":
+            if os.path.isdir(path) and kind == "delete or make":
+                open_below(path)
+            super().step(kind, root)
+        elif path not in self.watcher.roots:
+            super().step(kind, root)
+            if path not in self.watcher.missing:
+                self.known[path] = True
+
+    def _remove(self, path: str) -> None:
+        open_below(path)
+        super()._remove(path)
+
+    def _note(self, event: TreeEvent, why: str) -> None:
+        if not (event.mask & flags.CREATE and event.path in self.watcher.roots):
+            super()._note(event, why)
+
+    def check(self) -> None:
+        open_below(str(self.top))
+        super().check()
+
+
+def open_below(path: str) -> None:
+    """Make a directory and all below it readable."""
+    if os.path.isdir(path):
+        os.chmod(path, 0o755)
+    for directory, directories, _ in os.walk(path):
+        for name in directories:  # before the walk goes into them
+            os.chmod(f"{directory}/{name}", 0o755)
+
+
+def run(
+    top: Path,
+    steps: Steps,
+    *,
+    recursive: bool = True,
+    scene_class: type[Scene] = Scene,
+) -> None:
     top.mkdir()
-    scene = Scene(top, recursive)
+    scene = scene_class(top, recursive)
     try:
         with scene.watcher:
             for kind, root in steps:
@@ -206,6 +255,7 @@ def run(top: Path, steps: Steps, *, recursive: bool = True) -> None:
         print("steps:", *[f"{kind} {ROOTS[root]}" for kind, root in steps], sep="\n ")
         raise
     finally:
+        open_below(str(top))
         shutil.rmtree(top)
 
 
@@ -347,6 +397,20 @@ def test_some_longer_orders(tmp_path: Path, *, recursive: bool) -> None:
         steps = [("add or remove", chance.randrange(len(ROOTS)))]
         steps += chance.choices(OPERATIONS, k=chance.randint(2, LONGEST - 1))
         run(tmp_path / str(number), steps, recursive=recursive)
+
+
+@pytest.mark.filterwarnings("ignore::inotify_cffi.UnreadableDirectoryWarning")
+def test_some_orders_with_closed_directories(place: Path) -> None:
+    """As above, and drawn from orders that close and open directories, too."""
+    chance = random.Random("closed directories")
+    operations = [
+        *OPERATIONS,
+        *(("close or open", root) for root in (*range(len(ROOTS)), *range(len(ROOTS)))),
+    ]
+    for number in range(SAMPLE // 2):
+        steps = [("add or remove", chance.randrange(len(ROOTS)))]
+        steps += chance.choices(operations, k=chance.randint(3, 2 * LONGEST))
+        run(place / str(number), steps, scene_class=ClosingScene)
 
 
 if __name__ == "__main__":
