@@ -341,6 +341,31 @@ def test_an_inner_root_ends_before_a_rename_above_it(
         assert watcher.missing == ([] if again else [str(inner)])
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(["a", "a/b", "a/c"])))
+def test_no_event_is_missing_before_the_end_of_all(
+    tmp_path: Path, order: tuple[str, ...]
+) -> None:
+    """The outer root reports all events up to its end, whatever ended before it."""
+    for name in ("a/b", "a/c"):
+        (tmp_path / name).mkdir(parents=True)
+    with TreeWatcher(*[tmp_path / root for root in order]) as watcher:
+        (tmp_path / "a" / "b").rmdir()
+        os.mknod(tmp_path / "a" / "file")
+        (tmp_path / "a" / "c").rename(tmp_path / "a" / "d")
+        (tmp_path / "a" / "d").rmdir()
+        (tmp_path / "a" / "file").unlink()
+        (tmp_path / "a").rmdir()
+        lines = [in_words(event, str(tmp_path)) for event in watcher.read(timeout=0)]
+        assert lines == [
+            "DELETE | ISDIR /a/b",
+            "CREATE /a/file",
+            "MOVED_TO | ISDIR /a/d from /a/c",
+            "DELETE | ISDIR /a/d",
+            "DELETE /a/file",
+            "DELETE_SELF /a",
+        ]
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory of an ordinary user, whose rights this process has for the test."""

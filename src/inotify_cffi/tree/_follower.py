@@ -78,7 +78,7 @@ class Follower:
 
     def _follow_chunk(self, chunk: Sequence[Event], reading: Reading) -> None:
         watches_of_ways = self._roots.watches
-        due = self._roots.is_due() and not reading.overflowed
+        due = self._roots.is_urgent() and not reading.overflowed
         index = 0
         while index < len(chunk):
             if not due:
@@ -100,7 +100,7 @@ class Follower:
                 self._roots.follow_event(event)
                 if event[1] & ATTRIB:
                     self._scans.retry_unreadable()
-                due = self._roots.is_due() and not reading.overflowed
+                due = self._roots.is_urgent() and not reading.overflowed
 
     def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:
         wd, mask, _, name = event

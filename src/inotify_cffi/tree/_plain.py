@@ -59,7 +59,7 @@ class PlainEvents:
             if name in directories:  # something that is not known must have happened
                 return index
             if mask & DELETE:
-                self._roots.removed_name(directory)
+                self._roots.lone.removed_name(directory)
             report(mask, path + name)
         return len(events)
 

@@ -170,10 +170,10 @@ class Tracker:
         self._reading = None
         self._follow_roots(reading)
         self._follower.end_window()
-        self._roots.show_returned()
+        self._roots.lone.show_returned()
         self._mount_points.show()
         if not reading.overflowed:
-            self._roots.expect_removals()
+            self._roots.lone.expect_removals()
         if reading.is_first or not self._scans.has_unscanned():
             if not (reading.is_first or self._begins) and self._has_enough():
                 return True  # the next call does the rest
@@ -190,7 +190,7 @@ class Tracker:
             raise
         is_tidy = not asked and not self._tidy(quiet=not reading.batch)
         return is_tidy and not (
-            self._begins or self._roots.is_due() or self._roots.has_returned()
+            self._begins or self._roots.is_due() or self._roots.lone.has_returned()
         )
 
     def _follow_roots(self, reading: Reading) -> None:
