@@ -432,7 +432,7 @@ def test_some_orders_with_closed_directories(place: Path) -> None:
         *OPERATIONS,
         *(("close or open", root) for root in (*range(len(ROOTS)), *range(len(ROOTS)))),
     ]
-    for number in range(SAMPLE // 2):
+    for number in range(SAMPLE // 4):
         steps = [("add or remove", chance.randrange(len(ROOTS)))]
         steps += chance.choices(operations, k=chance.randint(3, 2 * LONGEST))
         run(place / str(number), steps, scene_class=ClosingScene)
