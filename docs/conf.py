@@ -73,5 +73,15 @@ def show_flags_in_hexadecimal(app, domain, objtype, content):
                     text.parent.replace(text, nodes.Text(f"{int(text):#x}"))
 
 
+def show_no_private_names(app, domain, objtype, content):
+    """Rewrite the names in a signature that no reader can import."""
+    public = {"_masks.DEFAULT": "...", "_T": "Self"}  # the text has the default
+    for signature in content.parent.findall(addnodes.desc_signature):
+        for text in list(signature.findall(nodes.Text)):
+            if text.astext() in public:
+                text.parent.replace(text, nodes.Text(public[text.astext()]))
+
+
 def setup(app):
     app.connect("object-description-transform", show_flags_in_hexadecimal)
+    app.connect("object-description-transform", show_no_private_names)

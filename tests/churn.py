@@ -38,6 +38,8 @@ MANNERS = ("full", "pauses", "stopped", "overflow")
 # The table of --all: manner and number of writers.
 TABLE = [("full", 1), ("pauses", 1), ("full", 3), ("stopped", 2), ("overflow", 2)]
 MAX_QUEUED_EVENTS = "/proc/sys/fs/inotify/max_queued_events"
+# Any file that all processes of the machine see, to take turns with.
+_TURNSTILE = "/proc/sys/fs/inotify/max_user_watches"
 GONE = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT
 
 SHOWS_EXCL_UNLINK = tuple(map(int, os.uname().release.split(".")[:2])) >= (5, 19)
@@ -481,16 +483,57 @@ def one_run(run: Run) -> tuple[list[str], Mirror]:
         shutil.rmtree(top, ignore_errors=True)
 
 
+class LongQueues:
+    """Keeps every process from shortening the queues of the machine's new instances.
+
+    It waits at a turnstile as `short_queue` does: without that, those who only need
+    long queues would follow each other for ever, and who shortens them never had a
+    turn.
+    """
+
+    _held: LongQueues | None = None  # by this process
+
+    def __enter__(self) -> None:
+        self._limit = open(MAX_QUEUED_EVENTS)
+        self._take()
+        LongQueues._held = self
+
+    def _take(self) -> None:
+        with open(_TURNSTILE) as turnstile:
+            fcntl.flock(turnstile, fcntl.LOCK_SH)
+            fcntl.flock(self._limit, fcntl.LOCK_SH)
+
+    def __exit__(self, *error: object) -> None:
+        LongQueues._held = None
+        self._limit.close()
+
+    @classmethod
+    @contextlib.contextmanager
+    def interrupted(cls) -> Iterator[None]:
+        """Let this process shorten the queues meanwhile."""
+        held = cls._held
+        if held is not None:
+            fcntl.flock(held._limit, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            if held is not None:
+                held._take()
+
+
 @contextlib.contextmanager
 def short_queue(length: int | None) -> Iterator[None]:
     """Make the instances that are made meanwhile ones with a short queue.
 
     With None, make sure that they are not. Needs root: the limit is the machine's,
     so that the processes that churn take turns here. Create the instance here, and do
-    no more: the instances of every other process are short meanwhile.
+    no more: the instances of every other process are short meanwhile, unless it is
+    within `LongQueues`.
     """
-    with open(MAX_QUEUED_EVENTS) as sysctl:
-        fcntl.flock(sysctl, fcntl.LOCK_EX)
+    with LongQueues.interrupted(), open(MAX_QUEUED_EVENTS) as sysctl:
+        with open(_TURNSTILE) as turnstile:
+            fcntl.flock(turnstile, fcntl.LOCK_EX)
+            fcntl.flock(sysctl, fcntl.LOCK_EX)
         if length is None:
             yield
             return

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import churn
@@ -26,6 +27,7 @@ import replica
 
 from inotify_cffi import Batches, Change, watch
 
+UNREAD = b"?"  # no writer writes this
 MANNERS = ("full", "pauses", "stopped", "overflow")
 
 
@@ -57,8 +59,27 @@ class LiveReplica(replica.Replica):
     """A replica of what changes while it is read.
 
     By the time that a file is read, its path may lead to another, or nowhere. So what
-    has moved is read again: the former content may be another's.
+    has moved is read again: the former content may be another's. And what could not be
+    read is read again after the next batch: if a directory above was renamed, and then
+    renamed back, no change says so.
     """
+
+    def __init__(self, root: str) -> None:
+        self._is_all_read = True
+        super().__init__(root)
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        super().apply(changes)
+        if not self._is_all_read:
+            self._is_all_read = True
+            self._read_unread(self.tree, self.root)
+
+    def _read_unread(self, tree: replica.Tree, path: str) -> None:
+        for name, entry in tree.items():
+            if entry == UNREAD:
+                tree[name] = self.content(f"{path}/{name}")
+            elif isinstance(entry, dict):
+                self._read_unread(entry, f"{path}/{name}")
 
     def _apply(self, change: Change) -> None:
         super()._apply(change)
@@ -80,7 +101,8 @@ class LiveReplica(replica.Replica):
         try:
             return super().content(path)
         except OSError:
-            return b"?"  # it is gone, or another kind: a later batch has to say so
+            self._is_all_read = False
+            return UNREAD  # it is gone, or another kind
 
 
 class Run(NamedTuple):
@@ -149,6 +171,7 @@ def follow(
             apply(next(batches))
         while changes := next(batches):
             apply(changes)
+        apply([])
     except replica.DoesNotApply as error:
         for pid in running:
             os.waitpid(pid, 0)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Union
+from typing import IO, Union
 
 import pytest
 
@@ -42,25 +44,34 @@ class Running:
             pass_fds=pass_fds,
         )
         self.messages = b""
+        self._unread = b""
         self._end: tuple[bytes, bytes, int] | None = None
         self._timer = threading.Timer(PATIENCE, self.process.kill)
         self._timer.start()
 
     def until_said(self, words: bytes = b"Watches established.\n") -> Running:
         """Wait until it said these words on standard error."""
-        assert self.process.stderr is not None
         while words not in self.messages:
-            said = os.read(self.process.stderr.fileno(), 65536)
+            said = _read(self.process.stderr)
             assert said, self.messages
             self.messages += said
         return self
 
-    def until_printed(self, words: bytes) -> bytes:
-        """Wait for a line that ends so; return the output up to it."""
-        assert self.process.stdout is not None
+    def record(self, end: bytes = b"\n") -> bytes:
+        """Wait for the next record of its output, or for its end; return it."""
+        while end not in self._unread:
+            printed = _read(self.process.stdout)
+            if not printed:
+                break
+            self._unread += printed
+        record, end, self._unread = self._unread.partition(end)
+        return record + end
+
+    def until_printed(self, words: bytes, end: bytes = b"\n") -> bytes:
+        """Wait for a record that ends so; return the output up to it."""
         printed = b""
         while not printed.endswith(words):
-            more = self.process.stdout.readline()
+            more = self.record(end)
             assert more, (printed, self.messages)
             printed += more
         return printed
@@ -77,8 +88,31 @@ class Running:
         finally:
             self._timer.cancel()
             self._timer.join()
-        self._end = printed or b"", self.messages + said, self.process.returncode
+        printed = self._unread + (printed or b"")
+        self._end = printed, self.messages + said, self.process.returncode
         return self._end
+
+
+def _read(pipe: IO[bytes] | None) -> bytes:
+    """Return what is next in a pipe, or nothing at its end.
+
+    The timer ends the command, but not what it ran; that holds the pipe open as well.
+    """
+    assert pipe is not None
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    assert poll.poll(2000 * PATIENCE), "nothing came, and something holds the pipe"
+    return os.read(pipe.fileno(), 65536)
+
+
+@contextlib.contextmanager
+def beside(script: str, cwd: Path) -> Iterator[None]:
+    """Let sh run a script that never ends, and end it."""
+    with subprocess.Popen(["sh", "-c", script], cwd=cwd) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def finish(
@@ -102,8 +136,10 @@ def finish(
 
 @functools.cache
 def _version_of(program: str) -> str:
-    said = subprocess.run([program, "--help"], capture_output=True, check=False).stdout
-    return said.decode().partition("\n")[0]
+    said = subprocess.run(
+        [program, "--help"], capture_output=True, timeout=PATIENCE, check=False
+    )
+    return said.stdout.decode().partition("\n")[0]
 
 
 def inotifywait() -> str:

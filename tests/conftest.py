@@ -73,6 +73,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "queue(length): it has so many events in the queue at once"
     )
+    config.addinivalue_line(
+        "markers", "shortens_queues: it starts a program that shortens new queues"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _long_queues(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep tests that run beside this one from shortening its queues."""
+    if request.node.get_closest_marker("shortens_queues"):
+        yield
+        return
+    with churn.LongQueues():
+        yield
 
 
 @pytest.fixture(autouse=True)

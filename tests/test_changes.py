@@ -18,7 +18,7 @@ import churn
 import pytest
 import trio
 
-from inotify_cffi import Change, awatch, watch
+from inotify_cffi import Change, TreeEvent, awatch, flags, watch
 from inotify_cffi.changes import DEFAULT_IGNORE
 
 if TYPE_CHECKING:
@@ -228,6 +228,27 @@ def test_an_overflow_is_a_difference(
         (root / "n").touch()
         words = in_words(next(batches), root)
     assert sorted(words) == ["added /n", "deleted /a", "modified /d/f"]
+
+
+def test_an_overflow_in_the_last_read(
+    root: Path, until: Callable[[Callable[[], Any]], None]
+) -> None:
+    """A batch does not end between an overflow and the scan that follows it."""
+    wait_for_a_tick(until)
+    paths = [path for path in sorted(root.rglob("*")) if path.name != "a"]
+    found = [
+        (str(path), flags.CREATE | flags.ISDIR * path.is_dir(), None, True)
+        for path in paths
+    ]
+    modified = [(str(root / "b"), flags.MODIFY, None, False)]  # not really
+    overflow = [(str(root), flags.Q_OVERFLOW, None, False)]
+    with watch(root, settle=0, at_most=0) as batches:
+        reads: Any = iter([*[modified] * 20, overflow, found, []])
+        # The queue is never empty, until an overflow is read with nothing behind it.
+        vars(batches.watcher)["read"] = lambda timeout: [
+            TreeEvent(*event) for event in next(reads)
+        ]
+        assert in_words(next(batches), root) == ["deleted /a"]
 
 
 def test_directories_exchanged_during_an_overflow(root: Path) -> None:

@@ -129,6 +129,7 @@ class TestBatches(Batches.TestCase):  # type: ignore[misc, valid-type]
     """Each batch applies to the state before it, makes the next, and says no more."""
 
 
+@pytest.mark.shortens_queues
 def test_at_full_speed(tmp_path: Path) -> None:
     """Batches of a tree that changes at full speed apply, and end true."""
     if not os.access(churn.MAX_QUEUED_EVENTS, os.W_OK):

@@ -290,16 +290,14 @@ def test_null_records(watch: Callable[..., Running], root: Path) -> None:
     running = watch("-m", "-0", "-e", "create", "d")
     (root / UNTEXT).mkdir()
     (root / "last one").mkdir()
-    assert running.process.stdout is not None
-    printed = b""
-    while not printed.endswith(b"last one\0"):
-        printed += running.process.stdout.read(1)
+    printed = running.until_printed(b"last one\0", end=b"\0")
     assert printed == os.fsencode(f"d/{UNTEXT}\0d/last one\0")
     shown = subprocess.run(
         ["xargs", "-0", "-n1", "stat", "-c", "%F"],
         input=printed,
         cwd=root.parent,
         stdout=subprocess.PIPE,
+        timeout=PATIENCE,
         check=True,
     )
     assert shown.stdout == b"directory\n" * 2
@@ -354,8 +352,7 @@ def test_ready_record(
 ) -> None:
     """--ready prints a record before all others."""
     running = Running([*COMMAND, "-q", "--ready", *form, "d"], tmp_path)
-    assert running.process.stdout is not None
-    assert running.process.stdout.readline() == record
+    assert running.record() == record
     (root / "x").mkdir()
     assert running.ended()[2] == 0
 
@@ -707,15 +704,14 @@ def test_signal_in_an_import(run_python: RunPython) -> None:
     assert run_python(SIGNAL_IN_AN_IMPORT) == "True\n"
 
 
-@pytest.mark.skipif(
-    sys.implementation.name == "pypy",
-    reason="PyPy catches SIGINT also where it was ignored",
-)
-def test_ignored_signal(tmp_path: Path, root: Path) -> None:
-    """A signal that was ignored at its start, as in the background, stays so."""
-    command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *COMMAND]
+@pytest.mark.parametrize("name", ["INT", "HUP"])
+def test_ignored_signal(tmp_path: Path, root: Path, name: str) -> None:
+    """A signal that was ignored at its start, as by nohup, stays so."""
+    if name == "INT" and sys.implementation.name == "pypy":
+        pytest.skip("PyPy catches SIGINT also where it was ignored")
+    command = ["sh", "-c", f"trap '' {name}; exec \"$@\"", "sh", *COMMAND]
     running = Running([*command, "-m", "-e", "create", "d"], tmp_path).until_said()
-    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.Signals[f"SIG{name}"])
     (root / "x").mkdir()
     assert running.until_printed(b"x\n") == b"d/ CREATE,ISDIR x\n"
     assert running.ended(signal.SIGTERM)[2] == -signal.SIGTERM

@@ -50,9 +50,8 @@ def _play(
     for step in steps:
         step()
     printed = b""
-    assert running.process.stdout is not None
     while LAST not in printed:
-        line = running.process.stdout.readline()
+        line = running.record()
         if not line:
             break
         printed += line

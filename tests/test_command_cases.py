@@ -19,6 +19,7 @@ import pytest
 from commanding import (
     COMMAND,
     Running,
+    beside,
     finish,
     inotifywait,
     watched_below,
@@ -70,10 +71,9 @@ def test_overflow_does_not_look_like_a_path(
 def test_timeout_counts_what_was_asked_for(root: Path) -> None:
     """Events that are left out do not put off the end of -t."""
     writer = "while :; do touch d/other; sleep 0.1; done"
-    with subprocess.Popen(["sh", "-c", writer], cwd=root.parent) as process:
+    with beside(writer, root.parent):
         arguments = ["-q", "-t", "1", "--include", "index", "d"]
         finished = finish(*arguments, cwd=root.parent)
-        process.kill()
     assert (finished.stdout, finished.stderr, finished.returncode) == (b"", b"", 2)
 
 
@@ -315,9 +315,8 @@ def test_total_time(root: Path) -> None:
     """--for ends it whatever happens: 0 when something did, and 2 else."""
     assert finish("-mq", "--for", "0.2", "d", cwd=root.parent).returncode == 2
     writer = "while :; do touch d/other; sleep 0.05; done"
-    with subprocess.Popen(["sh", "-c", writer], cwd=root.parent) as process:
+    with beside(writer, root.parent):
         finished = finish("-mqr", "--for", "1", "-e", "attrib", "d", cwd=root.parent)
-        process.kill()
     assert b"ATTRIB other" in finished.stdout
     assert finished.returncode == 0
 

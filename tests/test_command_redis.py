@@ -50,17 +50,19 @@ def redis_socket(
         [*command, "--appendonly", "no", "--dir", str(tmp_path)],
         stdout=subprocess.DEVNULL,
     ) as process:
-        with redis.Redis(port=port) as client:
+        try:
+            with redis.Redis(port=port) as client:
 
-            def answers() -> bool:
-                assert process.poll() is None, "redis-server has ended"
-                with contextlib.suppress(redis.ConnectionError):
-                    return bool(client.ping())
-                return False
+                def answers() -> bool:
+                    assert process.poll() is None, "redis-server has ended"
+                    with contextlib.suppress(redis.ConnectionError):
+                        return bool(client.ping())
+                    return False
 
-            until(answers)
-        yield port
-        process.terminate()
+                until(answers)
+            yield port
+        finally:
+            process.kill()
 
 
 def test_a_killed_consumer_loses_nothing(tmp_path: Path, redis_socket: int) -> None:
@@ -98,7 +100,9 @@ def test_a_killed_consumer_loses_nothing(tmp_path: Path, redis_socket: int) -> N
         ready = 0
         last = "0"
         while ready < 2:  # each host ships its record READY
-            for _, entries in client.xread({STREAM: last}, block=1000 * PATIENCE):
+            found = client.xread({STREAM: last}, block=1000 * PATIENCE)
+            assert found, "waited in vain"
+            for _, entries in found:
                 last = entries[-1][0]
                 ready += len(entries)
 

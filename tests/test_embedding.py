@@ -85,14 +85,21 @@ def test_sub_interpreter_with_a_gil_of_its_own(
     assert "does not support loading in subinterpreters" in printed
 
 
-@pytest.fixture
-def frozen(tmp_path: Path) -> Path:
-    """A program that PyInstaller has frozen with no option about this package."""
-    pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
+FREEZERS = {
+    "PyInstaller": ["--onedir", "--distpath", "frozen", "program.py"],
+    "cx_Freeze": ["build", "--script=program.py", "--build-exe=frozen/program"],
+}
+
+
+@pytest.fixture(params=FREEZERS)
+def frozen(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A program that was frozen with no option about this package."""
+    freezer = request.param
+    pytest.importorskip(freezer, reason=f"{freezer} is not installed")
     (tmp_path / "program.py").write_text(PROGRAM)
-    command: list[Any] = [sys.executable, "-m", "PyInstaller", "--onedir", "program.py"]
+    command: list[Any] = [sys.executable, "-m", freezer, *FREEZERS[freezer]]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path / "dist" / "program" / "program"
+    return tmp_path / "frozen" / "program" / "program"
 
 
 def test_frozen_program(frozen: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 CHURN = Path(__file__).with_name("churn.py")
 MAX_QUEUED_EVENTS = "/proc/sys/fs/inotify/max_queued_events"
+pytestmark = pytest.mark.shortens_queues
 ARGUMENTS = ["--all", "--runs", "1", "--seconds", "0.4", "--directory"]
 
 # A file system that only this command sees, and the command in it.

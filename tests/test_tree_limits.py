@@ -56,7 +56,7 @@ def _fill(directory: Path) -> None:
 UNREADABLE = """
 import asyncio, ctypes, os, shutil, sys, tempfile, warnings
 sys.path.insert(0, sys.argv[1])
-import churn
+import churn, stepwise  # before the rights to read their folder are gone
 from inotify_cffi import TreeWatcher, UnreadableDirectoryWarning, flags
 
 root = tempfile.mkdtemp()
@@ -114,7 +114,6 @@ assert read() == (["CREATE | ISDIR /locked/in/deep/new"], [])
 assert len(churn.kernel_watches(watcher)) == 8
 """,
     "another changes while it is scanned": """
-import stepwise
 from inotify_cffi.tree import _disk, _watches
 _watches.Watches.scan = stepwise.scan
 listing = _disk.listing
@@ -146,7 +145,6 @@ assert lines[-2:] == ["DELETE | ISDIR /locked", "CREATE | ISDIR /locked"], lines
 assert len(churn.kernel_watches(watcher)) == 5
 """,
     "it becomes readable just when it was not": """
-import stepwise
 from inotify_cffi.tree import _watches
 _watches.Watches.scan = stepwise.scan
 inotify = watcher._inotify_cffi.inotify

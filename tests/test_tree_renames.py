@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inotify_cffi import flags
-from inotify_cffi.tree._model import Directory, Top
+from inotify_cffi.tree._model import Directory, State, Top
 from inotify_cffi.tree._moves import Arrived, Decision, Exchanged, Left, Moved, Unsure
 from inotify_cffi.tree._renames import Renames
 
@@ -219,7 +219,8 @@ def test_forgotten_directory_has_no_pending_move() -> None:
     trees.event(0, TO, "b", cookie=9)
     trees.event(1, FROM, "c", cookie=2)
     for place in trees.places:
-        trees.renames.forget(place)
+        place.status = State.FORGOTTEN
+    trees.renames.forget_gone()
     assert not trees.renames.is_pending(1)
     assert not trees.renames.is_pending(2)
     assert trees.settle() == []

@@ -13,6 +13,9 @@ from typing import Any, Callable
 
 import churn
 import pytest
+import scanned_model
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 watchdog_events = pytest.importorskip("watchdog.events")
 
@@ -21,8 +24,12 @@ from watchdog.events import (  # noqa: E402
     FileSystemEvent,
     FileSystemEventHandler,
 )
+from watchdog.observers.api import EventQueue, ObservedWatch  # noqa: E402
 
-from inotify_cffi.watchdog import Observer  # noqa: E402
+import inotify_cffi.watchdog  # noqa: E402
+from inotify_cffi import TreeEvent, _last_state, flags  # noqa: E402
+from inotify_cffi._names import Names  # noqa: E402
+from inotify_cffi.watchdog import Observer, TreeEmitter  # noqa: E402
 
 PATIENCE = 60
 RUNS = int(os.environ.get("WATCHDOG_RUNS", "4"))
@@ -122,14 +129,16 @@ def test_moves_below(recorder: Recorder, root: Path) -> None:
 def test_left_the_tree(recorder: Recorder, root: Path, tmp_path: Path) -> None:
     """A rename out of the tree is a deletion of everything; back, a creation."""
     os.rename(root / "d", tmp_path / "d")
+    os.rename(tmp_path / "d" / "e" / "f", tmp_path / "d" / "e" / "g")
     os.rename(tmp_path / "d", root / "back")
+    recorder.wait_for("g")  # a scan finds it, perhaps after later events elsewhere
     assert _last(recorder, root) == [
         "deleted /d/e/f",
         "deleted /d/e/",
         "deleted /d/",
         "created /back/",
         "created /back/e/",
-        "created /back/e/f",
+        "created /back/e/g",
     ]
 
 
@@ -261,6 +270,89 @@ def test_links_are_not_followed(root: Path) -> None:
     finally:
         observer.stop()
         observer.join()
+
+
+class Reads:
+    """What an emitter takes for a watcher: the results of its reads are given."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.left: list[list[TreeEvent]] = []
+
+    def add(self, events: list[TreeEvent], chance: random.Random) -> None:
+        """Add events, which some reads return together."""
+        while events:
+            length = chance.randint(1, len(events))
+            self.left.append(events[:length])
+            events = events[length:]
+
+    def read(self, timeout: float | None = None) -> list[TreeEvent]:
+        return self.left.pop(0) if self.left else []
+
+
+class Emitted:
+    """The paths that an emitter has reported; each that goes has to be there."""
+
+    def __init__(self, reads: Reads) -> None:
+        self.there: set[str] = set()
+        self._events = EventQueue()
+        watch = ObservedWatch(scanned_model.ROOT, recursive=True)
+        self._emitter = TreeEmitter(self._events, watch)
+        with pytest.MonkeyPatch.context() as patch:
+            start = reads, Names([scanned_model.ROOT])
+            patch.setattr(inotify_cffi.watchdog, "begin", lambda trees: start)
+            self._emitter.on_thread_start()
+
+    def follow(self) -> None:
+        self._emitter.queue_events(0)
+        while not self._events.empty():
+            event, _ = self._events.get()
+            if event.event_type == "created":
+                self.there.add(event.src_path)
+            elif event.event_type in ("deleted", "moved"):
+                assert event.src_path in self.there, event
+                self.there.discard(event.src_path)
+                if event.event_type == "moved":
+                    self.there.add(event.dest_path)
+
+
+def test_an_overflow_after_many_reads() -> None:
+    """An overflow is followed also when another one was just followed for long."""
+
+    def read(name: str, mask: int, *, synthetic: bool = False) -> list[TreeEvent]:
+        path = f"{scanned_model.ROOT}{name}"
+        return [TreeEvent(path, int(mask), None, synthetic)]
+
+    reads = Reads()
+    emitted = Emitted(reads)
+    overflow = read("", flags.Q_OVERFLOW)
+    found = read("/a", flags.CREATE, synthetic=True)
+    reads.left = [read("/a", flags.CREATE), [*overflow, *found]]
+    reads.left += [read("/a", flags.MODIFY)] * 19 + [overflow]
+    while reads.left:
+        emitted.follow()
+    assert emitted.there == set()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 20]))
+def test_scans_and_overflows(seed: int, most_reads: int) -> None:
+    """Each event applies, however scans, overflows and reads lie to each other."""
+    chance = random.Random(seed)
+    model = scanned_model.Model(chance)
+    reads = Reads()
+    emitted = Emitted(reads)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_last_state, "_MOST_READS", most_reads)
+        for _ in scanned_model.operations(model, chance):
+            reads.add(model.take(is_complete=False), chance)
+            if chance.random() < 0.3:
+                emitted.follow()
+        reads.add(model.take(is_complete=True), chance)
+        while reads.left:
+            emitted.follow()
+    assert emitted.there == set(scanned_model.paths(model.tree.known()))
 
 
 def paths_below(root: str) -> set[str]:

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 from ._beginning import wanted
 from ._change import Change, Settings
 from ._completing import Completion
-from ._last_state import LastState, Moment
+from ._last_state import LastState, Reads
 from ._names import Names
 
 if TYPE_CHECKING:
+    from ._last_state import Moment
     from ._nodes import File
     from .tree import TreeEvent
 
     Events = list[TreeEvent]
     Steps = Generator[Optional[float], Events, Optional[list[Change]]]
-
-_MOST_READS = 20  # until the queue is empty, where it never is
 
 
 class Options(NamedTuple):
@@ -97,15 +96,14 @@ class Batcher:
             self._names.apply(events)
 
     def _take_state(self) -> Generator[float, Events, list[Change]]:
-        for _ in range(_MOST_READS):
-            moment = Moment()
-            events = yield 0
-            if not events:
-                break
-            self._take(events)
         held: frozenset[File] = frozenset()
-        if self._completion is not None:
-            held = yield from self._completion.ask(self._take)
+        while True:
+            moment = yield from self._read_to_a_state()
+            overflows = self._names.overflows
+            if self._completion is not None:
+                held = yield from self._completion.ask(self._take)
+            if overflows == self._names.overflows:
+                break
         settings = Settings(
             held, self._last.is_unchanged, self._options.is_wanted is not None
         )
@@ -113,3 +111,13 @@ class Batcher:
         self._last.note(moment, new)
         self._is_different = False
         return changes
+
+    def _read_to_a_state(self) -> Generator[float, Events, Moment]:
+        """Apply all events; return a point in time that they reach to."""
+        reads = Reads(self._names)
+        while True:
+            reads.begin()
+            events = yield 0
+            self._take(events)
+            if reads.are_enough(events):
+                return reads.moment

@@ -34,33 +34,51 @@ def fill(
         only: which files to add; None: all.
         recursive: whether to list more than the roots.
     """
-    stack: list[tuple[Directory, str]] = []
     for root in names.roots:
-        if stat.S_ISDIR(os.stat(root).st_mode):
-            directory = names.top.had(root)
-            assert isinstance(directory, Directory)
-            stack.append((directory, root.rstrip("/")))
-        else:
+        if not stat.S_ISDIR(os.stat(root).st_mode):
             names.set_root_file(root)
-    while stack:
-        directory, path = stack.pop()
-        note_inode(directory, path or "/")
-        try:
-            below, files = _names_in(path or "/")
-        except PermissionError:
             continue
-        except OSError:
-            return False  # it has moved, or its path is too long
-        if exclude is not None:
-            files = exclude.remaining(path, files)
-            below = [name for name in below if not exclude(f"{path}/{name}")]
-        if only is not None:
-            files = only.matching(path, files)
-        directory.set_file_names(files)
-        children = {name: Directory(directory, name) for name in below}
-        directory.directories = children or None
-        if recursive:
-            stack += [(child, f"{path}/{name}") for name, child in children.items()]
+        top = names.top.had(root)
+        assert isinstance(top, Directory)
+        path = root.rstrip("/")
+        if not _list(top, path, exclude, only):
+            return False
+        # No paths are kept: those of all directories would be a seventh of the memory
+        # of a tree, which the process would not give back.
+        stack = [(path, top.subdirectories())] if recursive else []
+        while stack:
+            above, directories = stack[-1]
+            for directory in directories:
+                path = f"{above}/{directory.name}"
+                if not _list(directory, path, exclude, only):
+                    return False
+                if directory.directories:
+                    stack.append((path, directory.subdirectories()))
+                    break
+            else:
+                stack.pop()
+    return True
+
+
+def _list(
+    directory: Directory, path: str, exclude: Exclusion | None, only: Matcher | None
+) -> bool:
+    """List a directory; return whether that was possible."""
+    note_inode(directory, path or "/")
+    try:
+        below, files = _names_in(path or "/")
+    except PermissionError:
+        return True
+    except OSError:
+        return False  # it has moved, or its path is too long
+    if exclude is not None:
+        files = exclude.remaining(path, files)
+        below = [name for name in below if not exclude(f"{path}/{name}")]
+    if only is not None:
+        files = only.matching(path, files)
+    directory.set_file_names(files)
+    if below:
+        directory.directories = {name: Directory(directory, name) for name in below}
     return True
 
 

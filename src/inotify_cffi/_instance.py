@@ -69,6 +69,13 @@ if sys.implementation.name == "pypy":
             """
             return self._settled(self._drain, events, timeout, read_delay)
 
+        def read_queued(self, events: list[Any]) -> int:
+            """As `read`, without a wait."""
+            result = self._drain(events)
+            if self._kept or lib.instance_is_marked(self.pointer):
+                self._settle()
+            return result
+
         def read_one(self, events: list[Any], timeout: float, read_delay: float) -> int:
             """As `read`, but for one event; the others stay in the queue."""
             return self._settled(self._take_one, events, timeout, read_delay)
@@ -126,7 +133,7 @@ if sys.implementation.name == "pypy":
             elif lib.instance_is_marked(self.pointer):
                 events: list[Any] = []
                 try:
-                    self._append(events, lib.instance_read, False)
+                    self._append(events)
                 finally:
                     if events:
                         self._kept.append((lib.fork_generation, deque(events)))
@@ -154,7 +161,7 @@ if sys.implementation.name == "pypy":
         def _drain(self, events: list[Any]) -> int:
             if self._kept:
                 self._take_kept(events, sys.maxsize)
-            remaining = self._append(events, lib.instance_read, False)
+            remaining = self._append(events)
             if remaining:
                 if remaining < 0:
                     return remaining
@@ -162,7 +169,7 @@ if sys.implementation.name == "pypy":
                 # this many are enough, and a writer that is faster than this loop
                 # cannot keep it going.
                 for _ in range(remaining // _SURELY_EMPTIED + 1):
-                    if self._append(events, lib.instance_read, True) <= 0:
+                    if self._append(events, more=True) <= 0:
                         break
             return 1 if events else 0
 
@@ -171,7 +178,7 @@ if sys.implementation.name == "pypy":
                 self._take_kept(events, 1)
                 if events:
                     return 1
-            result = self._append(events, lib.instance_read_one)
+            result = self._append(events, one=True)
             return 1 if events else result
 
         def _is_readable(self) -> int:
@@ -186,15 +193,22 @@ if sys.implementation.name == "pypy":
                 queued = lib.wait_mounts_changed(self.pointer)
             return 1 if queued > 0 else queued
 
-        def _append(self, events: list[Any], read: Any, *more: bool) -> int:
+        def _append(
+            self, events: list[Any], *, more: bool = False, one: bool = False
+        ) -> int:
             """Append the events of one read(2); return the bytes left, or -errno."""
             queued = self._take_buffer()
             known = len(events)
             try:
-                read(self.pointer, queued, *more)
+                if one:
+                    lib.instance_read_one(self.pointer, queued)
+                else:
+                    lib.instance_read(self.pointer, queued, more)
                 size: int = queued.size
-                remaining: int = queued.remaining
                 end = self._parser.append_at(events, queued.data, size)
+                if size <= 0:
+                    return size
+                return queued.remaining if end == size else -errno.EIO
             except BaseException:
                 # A signal handler raised, perhaps between two events: start anew.
                 del events[known:]
@@ -203,9 +217,6 @@ if sys.implementation.name == "pypy":
             finally:
                 queued.size = 0
                 self._buffers.append(queued)
-            if size <= 0:
-                return size
-            return remaining if end == size else -errno.EIO
 
         def _take_buffer(self) -> Any:
             try:

@@ -1,4 +1,4 @@
-"""Whether a file is unchanged since the queue was empty, when a scan finds it."""
+"""States of the trees: when the names are one, and what has changed since the last."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from ._filling import note_inode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ._names import Names
     from ._nodes import Directory
+    from .tree import TreeEvent
 
+_MOST_READS = 20  # until the queue is empty, where it never is
 _CLOCK_REALTIME_COARSE = 5  # of <linux/time.h>: what the kernel stamps files with
 
 
@@ -63,3 +65,34 @@ class Moment:
         """Return it by the present clock, in case that was set back since."""
         passed = time.monotonic_ns() - self._monotonic
         return min(self._coarse, time.time_ns() - passed)
+
+
+class Reads:
+    """Reads of all events, without a wait, until the names are a state of the trees.
+
+    They are one when the queue was empty. Where it never is, one read is enough: it
+    returns all events from before it. But if that has an overflow, the scan after that
+    may be left to the next read, and nearly all names are missing until then.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._count = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Note that a read begins."""
+        self._overflows = self._names.overflows
+        self.moment = Moment()
+        """When the last read began."""
+
+    def are_enough(self, events: Sequence[TreeEvent]) -> bool:
+        """Return whether the names are a state, now that a read's events are applied.
+
+        Where each read has an overflow, they never are. Until they are, nothing can be
+        said but that everything was deleted, which is not true.
+        """
+        self._count += 1
+        return not events or (
+            self._count >= _MOST_READS and self._overflows == self._names.overflows
+        )

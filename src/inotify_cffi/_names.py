@@ -47,6 +47,8 @@ class Names:
         self._paths = Paths(roots)
         self.top = self._paths.top
         self.tracking = False
+        self.overflows = 0
+        """How many were applied."""
         self._noted = _CONTENT  # the events of a file's content that are followed
         self._simply: dict[int, File | None] = _SIMPLY
         self._touched = Touched()
@@ -71,6 +73,7 @@ class Names:
     def apply(self, events: Iterable[TreeEvent]) -> None:
         """Apply events, in their order: see `Mirror.apply`."""
         known, simply = self._paths.known, self._simply
+        rename_here = self._edits.rename_here
         for event in events:
             path, mask, old_path, synthetic = event
             above, _, name = path.rpartition("/")
@@ -81,16 +84,23 @@ class Names:
                 touched = directory.touched
                 if touched is not None:
                     if name not in touched:
-                        touched[name] = simply[mask]
-                        continue
-                    if mask == _MODIFY and touched[name] in SHARED:
+                        below = directory.directories
+                        # A file may be written to under a name that it has lost,
+                        # which a directory has now.
+                        if below is None or name not in below:
+                            touched[name] = simply[mask]
+                            continue
+                    elif mask == _MODIFY and touched[name] in SHARED:
                         continue
             elif (
                 mask == _MOVED_TO
                 and old_path is not None
                 and directory is not None
                 and name
-                and self._edits.move_simply(directory, name, old_path)
+                and (
+                    rename_here(directory, above, name, old_path)
+                    or self._edits.move_simply(directory, name, old_path)
+                )
             ):
                 continue
             self._apply(event, directory, name)
@@ -130,6 +140,8 @@ class Names:
             self._edits.put(directory, name, new_directory(directory, name))
 
     def _apply_to_root(self, path: str, mask: int) -> None:
+        if mask & _OVERFLOW:
+            self.overflows += 1
         root = self._paths.root(path)
         if root is None:  # it is a part of another's tree
             return

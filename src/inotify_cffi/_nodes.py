@@ -107,6 +107,9 @@ class Directory:
             return list(files)
         return files[1:-1].split(_SEPARATOR) if len(files) > 1 else []
 
+    def subdirectories(self) -> Iterator[Directory]:
+        return iter(self.directories.values() if self.directories else ())
+
     def names(self) -> list[str]:
         return [*self.file_names(), *(self.directories or ())]
 
@@ -118,7 +121,8 @@ class Directory:
     def get(self, name: str) -> Directory | File | bool:
         """Return the present owner of a name: True for an untouched file."""
         if self.touched is not None and name in self.touched:
-            return self.touched[name] or False
+            entry = self.touched[name]
+            return True if isinstance(entry, tuple) else entry or False
         return self.had(name)
 
     def entries(self) -> Iterator[tuple[str, Directory | None]]:
@@ -134,11 +138,13 @@ class Directory:
             if entry is not None:
                 yield name, entry if isinstance(entry, Directory) else None
 
-    def own(self, name: str) -> Entry:
+    def own(self, name: str) -> Directory | File | None:
         """Return a touched file as an object of its own."""
         assert self.touched is not None
         entry = self.touched[name]
-        if type(entry) is File and entry in SHARED:
+        if isinstance(entry, tuple):
+            entry = self.touched[name] = File(entry)
+        elif type(entry) is File and entry in SHARED:
             place = (self, name) if entry is MODIFIED else None
             entry = File(place, modified=entry.modified, found=entry.found)
             self.touched[name] = entry
@@ -163,22 +169,24 @@ class Directory:
 
     def fold_all(self, touched: dict[str, Entry]) -> None:
         """Make the present names the former state."""
-        came = []
-        left = []
-        moved = []
-        directories = self.directories or {}
-        for name, entry in touched.items():
-            if entry is NEW or entry is FOUND:
-                came.append(name)
-            elif entry is None and name not in directories:
-                left.append(name)
-            elif type(entry) is File and name not in directories:
-                if entry not in SHARED:
-                    moved.append(name)
-            else:
-                self.fold(name, entry)
-        if moved:
-            came += set(moved).difference(self.file_names())
+        directories = self.directories or ()
+        left = [name for name, entry in touched.items() if entry is None]
+        came = [
+            name
+            for name, entry in touched.items()
+            if type(entry) is tuple or entry is NEW or entry is FOUND
+        ]
+        if directories or len(left) + len(came) < len(touched):
+            left = [name for name in left if name not in directories]
+            came = [name for name in came if name not in directories]
+            rest = [
+                name
+                for name, entry in touched.items()
+                if name in directories
+                or not (entry is None or type(entry) is tuple or entry in SHARED)
+            ]
+            for name in rest:
+                self.fold(name, touched[name])
         if left:
             self._discard_files(left)
         if came:
@@ -188,7 +196,7 @@ class Directory:
         """Make the present owner of a name the former one."""
         if self.directories is not None:
             self.directories.pop(name, None)
-        if type(entry) is File:
+        if type(entry) is File or type(entry) is tuple:
             if not self.had_file(name):
                 self._add_files([name])
             return
@@ -224,4 +232,5 @@ class Directory:
 
 
 Place = tuple[Directory, str]
-Entry = Optional[Union[Directory, File]]
+# A file that only moved, to a name that was free before, is its former place.
+Entry = Optional[Union[Directory, File, Place]]

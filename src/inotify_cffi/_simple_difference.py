@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ._change import Change, Settings, join
 from ._identities import Identities
-from ._nodes import FOUND, MODIFIED, NEW, REPLACED, Directory, File, Place
+from ._nodes import FOUND, MODIFIED, NEW, REPLACED, Directory, Entry, File
 
 _new = tuple.__new__  # as Change does, in half of the time
 
@@ -36,35 +36,44 @@ class SimpleDifference:
         self._changes: list[Change] = []
         # The paths of the directories, up to their names.
         self._paths: dict[Directory, str] = {}
-        # The former places of moved files.
-        self._left: set[Place] = set()
+        # The former names of moved files, by their directories.
+        self._left: dict[Directory, set[str]] = {}
 
     def find(self) -> list[Change] | None:
         """Return the changes, in the order in which they apply; or None."""
         if self._settings.held or self._identities.top in self._dirty:
             return None
-        if self._settings.files_moved:
-            self._left = self._left_places()
         self._paths = {each: self._path_before(each) for each in self._dirty}
+        if self._settings.files_moved:
+            self._note_left()
+            if not self._left.keys() <= self._paths.keys():
+                return None  # one of these is deleted, or continues as another one
         # Outer directories come first.
         for directory in sorted(self._dirty, key=self._paths.__getitem__):
-            rest = self._report_plain(directory)
-            if rest:
-                rest = self._report_moved(directory, rest)
-            for name in rest:
+            for name in self._report_plain(directory):
                 if not self._report(directory, name):
                     return None
         return self._deleted + self._changes
 
-    def _left_places(self) -> set[Place]:
-        return {
-            entry.origin
-            for directory in self._dirty
-            for name, entry in (directory.touched or {}).items()
-            if type(entry) is File
-            and entry.origin is not None
-            and entry.origin != (directory, name)
-        }
+    def _note_left(self) -> None:
+        for directory in self._dirty:
+            touched = directory.touched or {}
+            places = [entry for entry in touched.values() if type(entry) is tuple]
+            places += [
+                entry.origin
+                for name, entry in touched.items()
+                if type(entry) is File
+                and entry.origin is not None
+                and entry.origin != (directory, name)
+            ]
+            # Most files move within their directory.
+            here = {place[1] for place in places if place[0] is directory}
+            if here:
+                here |= self._left.get(directory, set())
+                self._left[directory] = here
+            if len(here) < len(places):
+                for above, name in places:
+                    self._left.setdefault(above, set()).add(name)
 
     def _path_before(self, directory: Directory) -> str:
         names = [""]
@@ -78,63 +87,69 @@ class SimpleDifference:
 
     def _report_plain(self, directory: Directory) -> list[str]:
         """Report the most common changes; return the names that are left."""
-        before = self._paths[directory]
         touched = directory.touched or {}
+        reported = self._report_content(directory, touched)
+        if reported < len(touched):
+            reported += self._report_gone_files(directory, touched)
+        if reported < len(touched):
+            reported += self._report_moved(directory, touched)
+        if reported == len(touched):
+            return []
+        directories = directory.directories or ()
+        return [
+            name
+            for name, entry in touched.items()
+            if (name in directories if entry is None else not _is_plain(entry))
+        ]
+
+    def _report_content(self, directory: Directory, touched: dict[str, Entry]) -> int:
+        """Report the files that are new or modified; return how many."""
+        before = self._paths[directory]
         new = [name for name, entry in touched.items() if entry is NEW]
         modified = [name for name, entry in touched.items() if entry is MODIFIED]
         self._changes += [
             *[_new(Change, ("added", before + name, None, False)) for name in new],
             *[_new(Change, ("modified", before + n, None, False)) for n in modified],
         ]
-        if len(new) + len(modified) == len(touched):
-            return []
-        rest = [
-            name
-            for name, entry in touched.items()
-            if entry is not NEW and entry is not MODIFIED
-        ]
-        if directory.directories:
-            return rest
-        gone = [name for name in rest if touched[name] is None]
-        if self._left:
-            left = self._left
-            gone = [name for name in gone if (directory, name) not in left]
+        return len(new) + len(modified)
+
+    def _report_gone_files(
+        self, directory: Directory, touched: dict[str, Entry]
+    ) -> int:
+        """Report the files that are gone; return how many names that explains."""
+        free = [name for name, entry in touched.items() if entry is None]
+        directories = directory.directories
+        if directories:
+            free = [name for name in free if name not in directories]
+        left = self._left.get(directory)
+        gone = [name for name in free if name not in left] if left else free
+        before = self._paths[directory]
         self._deleted += [
             _new(Change, ("deleted", before + n, None, False)) for n in gone
         ]
-        return [name for name in rest if touched[name] is not None]
+        return len(free)
 
-    def _report_moved(self, directory: Directory, names: list[str]) -> list[str]:
-        """Report the files that moved to free names; return the names that are left."""
-        touched = directory.touched or {}
-        rest = []
-        before, paths, left = self._paths[directory], self._paths, self._left
-        for name in names:
-            file = touched[name]
-            if (
-                type(file) is File
-                and file.origin is not None
-                and file.origin[0] in paths
-                and not file.modified
-                and (directory, name) not in left
-                and not directory.had(name)
-            ):
-                old_path = paths[file.origin[0]] + file.origin[1]
-                change = _new(Change, ("moved", before + name, old_path, False))
-                self._changes.append(change)
-            else:
-                rest.append(name)
-        return rest
+    def _report_moved(self, directory: Directory, touched: dict[str, Entry]) -> int:
+        """Report the files that only moved, to free names; return how many."""
+        before, paths = self._paths[directory], self._paths
+        moved = [
+            _new(Change, ("moved", before + name, paths[entry[0]] + entry[1], False))
+            for name, entry in touched.items()
+            if type(entry) is tuple
+        ]
+        self._changes += moved
+        return len(moved)
 
     def _report(self, directory: Directory, name: str) -> bool:
         """Report a name; return whether that needs no order."""
         assert directory.touched is not None
         node = directory.touched[name]
         path = self._paths[directory] + name
-        if self._left and (directory, name) in self._left:
-            return node is None
         if node is None:
             return self._report_gone(directory, name, path)
+        if name in self._left.get(directory, ()):
+            return False  # it has the former name of a file that is elsewhere now
+        assert not isinstance(node, tuple)  # it is reported already
         if node is FOUND or node is REPLACED:
             kind = "added" if node is FOUND else "modified"
             self._changes.append(_new(Change, (kind, path, None, False)))
@@ -167,3 +182,7 @@ class SimpleDifference:
         if file.modified:
             self._changes.append(_new(Change, ("modified", path, None, False)))
         return True
+
+
+def _is_plain(entry: Entry) -> bool:
+    return entry is NEW or entry is MODIFIED or type(entry) is tuple

@@ -377,8 +377,10 @@ def watch(
     kernel reports an exchange of the two (RENAME_EXCHANGE) in the same way.
 
     **Reading files.** A batch describes a state. The file at a path may change before
-    you read it; then a later batch reports it again. To keep a copy of the content,
-    copy a file again after it has moved.
+    you read it; then a later batch reports it again. It may be gone for a moment: it,
+    or a directory above it, is renamed and then renamed back. No batch reports that; so
+    try again after the next batch. To keep a copy of the content, copy a file again
+    after it has moved.
 
     **Complete.** The kernel refuses a read lease (fcntl(2), F_SETLEASE) while anybody
     has the file open for writing; the file is opened to ask for it. Where no lease can

@@ -40,7 +40,7 @@ from watchdog.observers.api import (
 
 from ._beginning import Trees, begin
 from ._change import Change, Settings
-from ._last_state import LastState, Moment
+from ._last_state import LastState, Moment, Reads
 from ._nodes import Directory
 from .events import flags, masks
 from .mirror import Mirror
@@ -86,7 +86,6 @@ _ASKED: dict[type[FileSystemEvent], int] = {
     FileClosedEvent: _CLOSE_WRITE,
     FileClosedNoWriteEvent: _CLOSE_NOWRITE,
 }
-_MOST_READS = 20  # until the queue is empty, where it never is
 
 
 class TreeEmitter(EventEmitter):
@@ -151,24 +150,28 @@ class TreeEmitter(EventEmitter):
         watcher = self._watcher
         if watcher is None:
             return
-        moment = Moment()
         try:
-            events = watcher.read(timeout=timeout * 1000)
-            overflow = [each.mask & _OVERFLOW for each in events]
-            if any(overflow):
-                first = overflow.index(_OVERFLOW)
-                self._emit_all(events[:first])
-                self._emit_difference(watcher, events[first:])
-            else:
-                self._emit_all(events)
-                self._last.note(moment, self._new)
-                self._new.clear()
+            # Only a read that does not wait has all events from before its call.
+            moment = Moment()
+            self._emit_read(watcher, watcher.read(timeout=0))
+            self._last.note(moment, self._new)
+            self._new.clear()
+            self._emit_read(watcher, watcher.read(timeout=timeout * 1000))
         except ValueError:
             if not watcher.closed:
                 raise
         except OSError as failure:  # a limit: directories beyond it are not watched
             logger.error("%r: %s", self.watch.path, failure)
             self.stopped_event.wait(timeout)
+
+    def _emit_read(self, watcher: TreeWatcher, events: list[TreeEvent]) -> None:
+        """Queue watchdog's events for those of one read."""
+        overflow = next(
+            (index for index, each in enumerate(events) if each.mask & _OVERFLOW), None
+        )
+        self._emit_all(events[:overflow])
+        if overflow is not None:
+            self._emit_difference(watcher, events[overflow:])
 
     # ---- the meaning of an event -----------------------------------------------------
 
@@ -280,27 +283,31 @@ class TreeEmitter(EventEmitter):
     # ---- after an overflow -----------------------------------------------------------
 
     def _emit_difference(self, watcher: TreeWatcher, events: list[TreeEvent]) -> None:
-        """Queue the missed events: the difference between the disk and the mirror."""
+        """Queue the missed events: the difference between the disk and the mirror.
+
+        It has no moves: everything is new after an overflow.
+        """
         before = sorted(self._mirror)
         directories = {path for path in before if self._is_directory(path)}
         self._mirror.track()
-        for _ in range(_MOST_READS):
-            self._mirror.apply(events)
-            moment = Moment()
+        self._mirror.apply(events)
+        reads = Reads(self._names)
+        while True:
+            reads.begin()
             events = watcher.read(timeout=0)
-            if not events:
+            self._mirror.apply(events)
+            if reads.are_enough(events):
                 break
         settings = Settings(is_unchanged=self._last.is_unchanged)
         changes, new = self._names.take_changes(settings)
         self._names.tracking = False
-        self._last.note(moment, new)
+        self._last.note(reads.moment, new)
         self._new.clear()
         for change in changes:
             for each in self._meaning_of_change(change, before, directories):
                 self.queue_event(each)
         if not any(True for _ in self._mirror):
             self.stop()
-        self._emit_all(events)
 
     def _meaning_of_change(
         self, change: Change, before: list[str], directories: set[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -19,6 +20,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Parameters:
         arguments: instead of those of the process.
     """
+    # Imports leave no garbage: to look for some takes a twentieth of the time from the
+    # start to "Watches established." on CPython 3.11.
+    gc.disable()
     signals = Signals()
     try:
         try:

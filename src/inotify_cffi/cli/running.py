@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from .delivering import Delivery
 from .messages import PROGRAM, Failure, HelpWanted, Messages, UsageError
 from .options import Options, parse
@@ -73,6 +75,13 @@ def _start_background(messages: Messages) -> Background:
     return background
 
 
+def _collect_garbage() -> None:
+    """Collect garbage from here on, but do not look for it in what was imported."""
+    if hasattr(gc, "freeze"):  # PyPy has none
+        gc.freeze()
+    gc.enable()
+
+
 class _Command:
     """The run of the command, from the options to its end."""
 
@@ -111,6 +120,7 @@ class _Command:
         # First all that can fail before anything is watched.
         delivery = Delivery(options, signals, self._messages.say, self._closed)
         self._delivery = delivery
+        _collect_garbage()
         with signals.raising:
             source = self._source = start(options, self._passes, self._messages)
         if options.stats:

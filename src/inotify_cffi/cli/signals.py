@@ -54,9 +54,7 @@ class Signals:
         """Let signals raise `Ended` from here on."""
         # A shell starts background jobs with SIGINT ignored, and nohup does so with
         # SIGHUP. (PyPy has taken the former back by now.)
-        self._handled = [
-            number for number in _ENDING if signal.getsignal(number) != signal.SIG_IGN
-        ]
+        self._handled = [number for number in _ENDING if not _is_ignored(number)]
         for number in self._handled:
             signal.signal(number, self._handle)
 
@@ -179,15 +177,38 @@ class Signals:
             self.end_by(number)  # a second one ends it at once
         self._has_raised = True
         self.hold()
-        _forgive_open_files()
+        _say_nothing_of_it()
         raise Ended(number)
 
 
-def _forgive_open_files() -> None:
-    """Let nothing be said of a file that the import interrupted here leaves open."""
+def _is_ignored(number: int) -> bool:
+    if sys.implementation.name != "pypy":
+        return bool(signal.getsignal(number) == signal.SIG_IGN)
+    # PyPy's getsignal knows only what PyPy has set itself: see proc(5) for the mask.
+    try:
+        with open("/proc/self/status", "rb") as file:
+            lines = [line for line in file if line.startswith(b"SigIgn:")]
+    except OSError:
+        return False
+    return bool(lines and int(lines[0].split()[1], 16) & 1 << number - 1)
+
+
+def _say_nothing_of_it() -> None:
+    """Let Python say nothing of an import that is interrupted here.
+
+    That may leave a file open. Or a callback of a weak reference was just running, as
+    each import has two: what is raised there goes no further, and Python prints it.
+    Then `check` raises it later.
+    """
+    sys.unraisablehook = _print_what_is_raised
     warnings = sys.modules.get("warnings")  # imported where they are not the default
     if warnings is not None:
         warnings.simplefilter("ignore", ResourceWarning)
+
+
+def _print_what_is_raised(raised: sys.UnraisableHookArgs) -> None:
+    if not isinstance(raised.exc_value, Ended):
+        sys.__unraisablehook__(raised)
 
 
 class _Raising:

@@ -6,7 +6,7 @@ a move before, and the events of the content of its name wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Callable
 
 from ._masks import MOVE_SELF, STRUCTURAL
@@ -19,6 +19,11 @@ class AmbiguousMoves:
 
     def __init__(self) -> None:
         self._moves: list[Ambiguous] = []
+
+    @property
+    def moves(self) -> Collection[Ambiguous]:
+        """The moves that are ambiguous, kept up to date."""
+        return self._moves
 
     def __len__(self) -> int:
         return len(self._moves)

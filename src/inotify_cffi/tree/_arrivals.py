@@ -34,7 +34,7 @@ from __future__ import annotations
 import enum
 from typing import Callable, NamedTuple
 
-from ._model import Directory
+from ._model import Directory, State
 
 
 class Over(enum.Enum):
@@ -61,9 +61,18 @@ class Arrivals:
     def add(self, parent: Directory, name: str, *, over: bool) -> None:
         self._arrivals[parent] = Arrival(name, Over.DIRECTORY if over else Over.NOTHING)
 
-    def has(self, parent: Directory) -> bool:
-        """Return whether the last structural event of a directory was MOVED_TO."""
-        return parent in self._arrivals
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def may_be_exchange(self, parent: Directory) -> bool:
+        """Return whether a rename from a directory may complete an exchange."""
+        arrival = self._arrivals.get(parent)
+        return arrival is not None and arrival.over is not Over.NOTHING
+
+    def is_last(self, parent: Directory, name: str) -> bool:
+        """Return whether the last structural event of a directory brought a name."""
+        arrival = self._arrivals.get(parent)
+        return arrival is not None and arrival.name == name
 
     def take(self, parent: Directory) -> Arrival | None:
         """Return the last arrival in a directory; it is not the last any more."""
@@ -91,6 +100,12 @@ class Arrivals:
         for parent, arrival in self._arrivals.items():
             if arrival.over is Over.SETTLED:
                 self._arrivals[parent] = arrival._replace(over=Over.NOTHING)
+
+    def forget_gone(self) -> None:
+        """Forget the arrivals in directories that have left the model."""
+        gone = [parent for parent in self._arrivals if parent.status is State.FORGOTTEN]
+        for parent in gone:
+            del self._arrivals[parent]
 
     def clear(self) -> None:
         self._arrivals.clear()

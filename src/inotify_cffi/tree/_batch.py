@@ -109,6 +109,10 @@ class Batch:
         """Return the result of a directory's scan, and its watch or 0."""
         return self._found.results[index], self._found.wds[index]
 
+    def has_below(self, given: int) -> bool:
+        """Return whether anything was found in a directory."""
+        return given in self._groups
+
     def wds_below(self, given: int) -> list[int]:
         """Return the watches of the directories below a given one."""
         return [each.wd for each in self.below(given) if each.wd]

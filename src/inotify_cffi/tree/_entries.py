@@ -31,8 +31,10 @@ class Entries:
         self._unverified = parts.unverified
         self._trees = parts.trees
         self._exclusion = parts.exclusion
+        self._excludes = bool(parts.exclusion)
         self._roots = parts.roots
         self._nested = parts.roots.nested
+        self._ambiguous = parts.renames.ambiguous()
 
     def follow(self, parent: Directory, mask: int, cookie: int, name: str) -> bool:
         """Follow an event of a name.
@@ -43,7 +45,8 @@ class Entries:
         """
         if mask & STRUCTURAL:
             self._end_move(parent, mask, cookie)
-        if self._is_left_out(parent, mask, name):
+        may_be_out = self._excludes or self._nested.has_exceptions()
+        if may_be_out and self._is_left_out(parent, mask, name):
             move = self._renames.take(cookie, parent) if mask & MOVED_TO else None
             if move is not None:
                 self._trees.apply(Left(move))
@@ -103,7 +106,7 @@ class Entries:
         """Follow an event that leaves the names as they are."""
         if self._unverified and self._is_there(parent, name):
             self.found(parent, {name: bool(mask & ISDIR)})
-        if not self._renames.content(parent, name, mask):
+        if not (self._ambiguous and self._renames.content(parent, name, mask)):
             self._output.report(mask, self._paths.entry_path(parent, name))
         if mask & ATTRIB and mask & ISDIR:
             self._scans.retry_unreadable()

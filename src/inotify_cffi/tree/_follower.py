@@ -21,7 +21,7 @@ from ._masks import (
 )
 from ._model import Directory, Scanning, State
 from ._parts import Parts
-from ._plain import PlainEvents
+from ._plain import NOT_PLAIN, PlainEvents
 from ._roots import Root
 from ._scan import Purpose, Scan
 from ._watches import Control
@@ -62,6 +62,9 @@ class Follower:
         self._nested = parts.roots.nested
         self._entries = Entries(parts)
         self._plain = PlainEvents(parts)
+        # Both are asked for each event.
+        self._unmounted = parts.scans.unmounted()
+        self._ambiguous = parts.renames.ambiguous()
 
     def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
         """Follow the events of a read; return whether all of them were followed."""
@@ -81,11 +84,12 @@ class Follower:
         due = self._roots.is_urgent() and not reading.overflowed
         index = 0
         while index < len(chunk):
-            if not due:
+            event = chunk[index]
+            if not (due or event[1] & NOT_PLAIN):
                 index = self._plain.follow(chunk, index)
                 if index == len(chunk):
                     break
-            event = chunk[index]
+                event = chunk[index]
             index += 1
             of_a_way = event[0] in watches_of_ways
             if due and not of_a_way:
@@ -96,7 +100,8 @@ class Follower:
                     reading.overflowed = True
             else:
                 self._follow_event(event, reading.batch)
-            if of_a_way:
+            # Most events of a root's own watch are of names that no way awaits.
+            if of_a_way and (not event[3] or self._roots.awaits_name_in(event[0])):
                 self._roots.follow_event(event)
                 if event[1] & ATTRIB:
                     self._scans.retry_unreadable()
@@ -104,9 +109,9 @@ class Follower:
 
     def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:
         wd, mask, _, name = event
-        if self._scans.unmounted() and not mask & UNMOUNT:
+        if self._unmounted and not mask & UNMOUNT:
             self._mount_points.show()
-        if self._renames.has_ambiguous():
+        if self._ambiguous:
             for decision in self._renames.judge(wd, mask):
                 self._trees.apply(decision)
         owners = self._watches.owners(wd)
@@ -140,6 +145,11 @@ class Follower:
         directory = scan.directory
         if scan.failure is not None:
             self._follow_failure(directory, scan, scan.failure)
+            return
+        if scan.is_plain() and not self._nested.has_exceptions():
+            if scan.names:
+                silent = scan.purpose is Purpose.SILENT
+                self._trees.found(directory, scan.names, silent=silent)
             return
         waiting = self._waiting_in(directory)
         scan.reported.update(waiting)

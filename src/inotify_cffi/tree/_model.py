@@ -26,6 +26,8 @@ class State(enum.Enum):
     UNMOUNTED = "what was mounted there is gone; the mount point is scanned next"
     FORGOTTEN = "it is not part of the model any more"
 
+    __hash__ = object.__hash__  # that of Enum is a call in Python
+
     @property
     def wd(self) -> int:
         """The watch of a directory that has no other status than this."""
@@ -111,14 +113,13 @@ class Directory:
         """Drop the references up and down, which form cycles with each other."""
         self.parent = self.children = None
 
-    def walk(self) -> Iterator[Directory]:
-        """Yield this directory and all below it."""
-        stack = [self]
-        while stack:
-            directory = stack.pop()
-            yield directory
+    def walk(self) -> list[Directory]:
+        """Return this directory and all below it."""
+        found = [self]
+        for directory in found:  # and those that are added meanwhile
             if directory.children:
-                stack.extend(directory.children.values())
+                found.extend(directory.children.values())
+        return found
 
     def ancestors(self) -> Iterator[Directory]:
         """Yield this directory and all above it."""
@@ -175,6 +176,10 @@ def _way_up(directory: Directory) -> tuple[Top, str]:
     return directory, "/".join(reversed(names))
 
 
+# Paths that are kept, as long as no directory with others below it moves or goes.
+_MOST_PATHS = 1024
+
+
 class Paths:
     """The paths of the directories, for the consumer and for the kernel."""
 
@@ -206,6 +211,14 @@ class Paths:
         top, names = _way_up(directory)
         return join(top.fs_path, names) if names else top.fs_path
 
-    def changed(self) -> None:
-        """To be called after any move, and now and then, as it bounds the memory."""
-        self._reported.clear()
+    def changed(self, directory: Directory | None = None) -> None:
+        """To be called after any move, and when a directory has left the model.
+
+        Parameters:
+            directory: the one that this concerns; None: any.
+        """
+        kept = self._reported
+        if directory is None or directory.children or len(kept) > _MOST_PATHS:
+            kept.clear()
+        else:
+            kept.pop(directory, None)

@@ -28,7 +28,7 @@ Facts about a rename:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Callable
 
 from ._ambiguous import AmbiguousMoves
@@ -102,8 +102,10 @@ class Renames:
         moves = self._by_cookie.get(cookie)
         if not moves:
             return None
-        top = parent.top
-        move = next((move for move in moves if move.parent.top is top), moves[0])
+        move = moves[0]
+        if len(moves) > 1:
+            top = parent.top
+            move = next((each for each in moves if each.parent.top is top), move)
         self.drop(move)
         return move
 
@@ -115,12 +117,28 @@ class Renames:
         return self.leave(move)
 
     def are_idle_in(self, directory: Directory) -> bool:
-        """Return whether a file that comes or goes there can concern no rename."""
+        """Return whether no rename of a directory can end, or go on, there."""
         return (
             directory not in self._pending
             and not self._ambiguous
-            and not self._arrivals.has(directory)
+            and not self._arrivals.may_be_exchange(directory)
         )
+
+    def has_just_come(self, parent: Directory, name: str) -> bool:
+        """Return whether the last structural event of a directory brought a name."""
+        return self._arrivals.is_last(parent, name)
+
+    def note_plain(self, parent: Directory, came: str = "") -> None:
+        """Remember a structural event of a file where all renames are idle.
+
+        Parameters:
+            parent: the directory.
+            came: the name of a rename inside the trees that ended there; else "".
+        """
+        if came:
+            self._arrivals.add(parent, came, over=False)
+        elif self._arrivals:
+            self._arrivals.take(parent)
 
     def moved_self(self, directory: Directory) -> Left | None:
         """Return the pending move that a directory's MOVE_SELF shows to have left."""
@@ -153,7 +171,7 @@ class Renames:
             Whether the name, which seems to have left, may still exist.
         """
         before = self._arrivals.take(parent)
-        if mask & MOVED_TO and parent.top is not None:
+        if mask & MOVED_TO and parent.status is not State.FORGOTTEN:
             self._arrivals.add(parent, name, over=over)
         elif mask & MOVED_FROM and before is not None and before.name == name:
             move = self._pending.get(parent)
@@ -216,8 +234,9 @@ class Renames:
         """Return whether a first event with this cookie waits."""
         return cookie in self._by_cookie
 
-    def has_ambiguous(self) -> bool:
-        return bool(self._ambiguous)
+    def ambiguous(self) -> Collection[Ambiguous]:
+        """Return the moves that are ambiguous; it is kept up to date."""
+        return self._ambiguous.moves
 
     def is_source(self, parent: Directory, name: str) -> bool:
         """Return whether a pending move has left this name."""
@@ -262,12 +281,12 @@ class Renames:
         if self._pending.get(move.parent) is move:
             del self._pending[move.parent]
 
-    def forget(self, directory: Directory) -> None:
-        """Forget the pending moves in a directory that leaves the model."""
-        self._arrivals.take(directory)
-        move = self._pending.get(directory)
-        if move is not None:
-            self.drop(move)
+    def forget_gone(self) -> None:
+        """Forget the pending moves in directories that have left the model."""
+        self._arrivals.forget_gone()
+        for move in list(self._pending.values()):
+            if move.parent.status is State.FORGOTTEN:
+                self.drop(move)
 
     def forget_all(self) -> None:
         self._by_cookie.clear()

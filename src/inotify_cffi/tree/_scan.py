@@ -63,6 +63,10 @@ class Scan(Scanning):
         self.batch: Batch | None = None
         self.index = 0
 
+    def is_plain(self) -> bool:
+        """Return whether nothing is known of the directory but the names found."""
+        return not (self.held_back or self.reported or self.directory.children)
+
     def replay(self, completes_move: Callable[[int], bool]) -> Iterator[Event]:
         """Apply the events that were held back to the names.
 

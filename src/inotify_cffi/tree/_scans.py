@@ -206,7 +206,8 @@ class Scans(States):
             else:
                 directory.status = scan.wd
                 yield scan
-                yield from self._finish_below(scan)
+                if scan.batch is not None and scan.batch.has_below(scan.index):
+                    yield from self._finish_below(scan, scan.batch)
 
     def _are_quiet(self, scans: Iterable[Scan], batches: Iterable[Batch]) -> bool:
         """Return whether nothing happened to what a window has scanned silently."""
@@ -226,21 +227,19 @@ class Scans(States):
             self._watches.assign_all(watched)
             self._now.update(dict.fromkeys(unscanned, Purpose.SILENT))
 
-    def _finish_below(self, scan: Scan) -> Iterator[Scan]:
+    def _finish_below(self, scan: Scan, batch: Batch) -> Iterator[Scan]:
         """Yield the scans below a directory that are valid, as it is.
 
         The others are made again: all in whose directory something happened, or in
         one above it, and what seems to be at another place, too, as an event about
         that is still queued.
         """
-        if scan.batch is None:
-            return
         purpose = Purpose.SILENT if scan.purpose is Purpose.SILENT else Purpose.REPORT
-        touched = scan.batch.is_touched
+        touched = batch.is_touched
         places: dict[int, Directory] = {}
         if not touched(scan.index):
             places[scan.index] = scan.directory
-        for index, parent_index, name, wd, names in scan.batch.below(scan.index):
+        for index, parent_index, name, wd, names in batch.below(scan.index):
             parent = places.get(parent_index)
             child = parent.child(name) if parent is not None else None
             if (
@@ -266,8 +265,9 @@ class Scans(States):
 
     def retry_unreadable(self) -> None:
         """Have those scanned again that may have become readable."""
-        for directory in list(self._groups[State.UNREADABLE]):
-            self.want(directory, Purpose.RETRY, next_call=True)
+        if self._unreadable:
+            for directory in list(self._unreadable):
+                self.want(directory, Purpose.RETRY, next_call=True)
         for scan in self._window.scans.values():
             scan.retry = True
 

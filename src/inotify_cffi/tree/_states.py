@@ -6,10 +6,12 @@ directories of a state together where somebody has to find them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ._model import Directory, Scanning, State, Status
 from ._scan import Purpose, Scan
+
+Watched = tuple[int, Directory]  # the watch may be 0
 
 _GROUPED = (State.UNREADABLE, State.BEYOND_LIMIT, State.WATCH_LOST, State.UNMOUNTED)
 
@@ -30,6 +32,9 @@ class States:
         self._groups: dict[State, dict[Directory, None]] = {
             state: {} for state in _GROUPED
         }
+        # Both are asked for at each event.
+        self._unmounted = self._groups[State.UNMOUNTED]
+        self._unreadable = self._groups[State.UNREADABLE]
 
     def want(
         self,
@@ -91,14 +96,26 @@ class States:
         self._enter(directory, State.UNMOUNTED)
 
     def unreadable(self) -> Collection[Directory]:
-        return self._groups[State.UNREADABLE]
+        """Return the directories that are UNREADABLE; it is kept up to date."""
+        return self._unreadable
 
     def unmounted(self) -> Collection[Directory]:
-        return self._groups[State.UNMOUNTED]
+        """Return the directories that are UNMOUNTED; it is kept up to date."""
+        return self._unmounted
 
-    def forget(self, directory: Directory) -> None:
-        """Remove a directory from the model."""
-        self._enter(directory, State.FORGOTTEN)
+    def forget(self, directories: Iterable[Directory]) -> list[Watched]:
+        """Remove directories from the model; return them with their watches."""
+        gone = State.FORGOTTEN
+        watched: list[Watched] = []
+        for directory in directories:
+            status = directory.status
+            if isinstance(status, int):  # most of them: in no group
+                directory.status = gone
+                watched.append((status, directory))
+            else:
+                watched.append((status.wd, directory))
+                self._enter(directory, gone)
+        return watched
 
     def _enter(self, directory: Directory, status: Status) -> None:
         self._leave_state(directory)

@@ -212,7 +212,7 @@ class Trees:
         if child is not None:
             child.move(parent, name)
             self._scans.note_moved(child)
-            self._paths.changed()
+            self._paths.changed(child)
         path = self._paths.entry_path(parent, name)
         self._output.report(mask, path, old_path)
         for later in content:
@@ -234,20 +234,24 @@ class Trees:
 
     def forget(self, top: Directory) -> None:
         """Remove a directory and all below it from the model, with their watches."""
-        for directory in list(top.walk()):
-            wd = directory.wd
-            self._scans.forget(directory)
-            self._renames.forget(directory)
-            self._exclusion.forget(directory)
-            self._watches.release(wd, directory)
+        # A tree that leaves may be big, and all of it leaves at once: an event loop is
+        # held meanwhile. So most directories, which have a watch and no more, are
+        # forgotten together.
+        directories = top.walk()
+        self._watches.release_all(self._scans.forget(directories))
+        self._renames.forget_gone()
+        if self._exclusion:
+            for directory in directories:
+                self._exclusion.forget(directory)
         top.detach()
-        self._paths.changed()
+        self._paths.changed(top)
 
     def forget_all(self, tops: Iterable[Top]) -> None:
         """Forget everything; the watches stay until it is known which are needed."""
         for top in tops:
-            for directory in list(top.walk()):
-                self._scans.forget(directory)
+            directories = top.walk()
+            self._scans.forget(directories)
+            for directory in directories:
                 directory.isolate()
         self._watches.forget_all()
         self._scans.forget_all()

@@ -26,7 +26,7 @@ from ._model import Directory, Paths
 from ._queue import listings_that_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Callable
 
     from ..instance import INotify
@@ -180,6 +180,16 @@ class Watches:
             return
         self._owners.pop(wd, None)
         self._strays.add(wd)
+
+    def release_all(self, watched: Iterable[tuple[int, Directory]]) -> None:
+        """Take watches from directories, as `release` does."""
+        owners = self._owners
+        for wd, directory in watched:
+            if owners.get(wd) is directory:
+                del owners[wd]
+                self._strays.add(wd)
+            else:
+                self.release(wd, directory)
 
     def hold(self, path: str, mask: int) -> int:
         """Add a watch for the way to a root, or add to one: see `WayWatches`."""

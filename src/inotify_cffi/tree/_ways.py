@@ -145,7 +145,8 @@ class Ways:
 
     def awaits_name_in(self, wd: int) -> bool:
         """Return whether a way depends on a name in a directory."""
-        return any(waypoint.awaited for waypoint in self._waypoints.of_watch(wd))
+        waypoints = self._waypoints.of_watch(wd)
+        return bool(waypoints) and any(waypoint.awaited for waypoint in waypoints)
 
     def entries(self, wd: int, name: str) -> list[Way]:
         """Return the ways to a file of this name in this directory.
