@@ -25,7 +25,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from churn import kernel_watches, short_queue
+from churn import in_words, kernel_watches, short_queue
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str
 
@@ -35,6 +35,7 @@ JOBS = int(os.environ.get("JOBS", "16"))
 TMPFS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 LONGEST = 5
 SAMPLE = 400
+NOBODY = 65534
 OPERATIONS = [
     (kind, root)
     for kind in ("add or remove", "move away or back", "delete or make")
@@ -100,7 +101,7 @@ class Scene:
         """The roots and the paths below, each with whether it is a directory."""
         found = {}
         for root in self.watcher.roots:
-            if os.path.isdir(root):
+            if _is_readable(root):
                 found[root] = True
                 for directory, directories, files in os.walk(root):
                     found.update({f"{directory}/{name}": True for name in directories})
@@ -165,16 +166,16 @@ class Scene:
         real = self.real()
         assert not self.wrong
         assert self.known == real
-        directories = [path for path, is_directory in real.items() if is_directory]
+        directories = [path for path in real if _is_readable(path)]
         if not self.recursive:
             directories = [path for path in directories if path in self.watcher.roots]
         identities = {
             (status.st_dev, status.st_ino) for status in map(os.stat, directories)
         }
         assert kernel_watches(self.watcher) == sorted(identities)
-        assert set(self.watcher.missing) == {
-            root for root in self.watcher.roots if not os.path.isdir(root)
-        }
+        roots = self.watcher.roots
+        unread = {*self.watcher.missing, *self.watcher.unreadable}.intersection(roots)
+        assert unread == {root for root in roots if not _is_readable(root)}
         for directory in directories:
             Path(f"{directory}/probe").touch()
         created = [
@@ -183,11 +184,68 @@ class Scene:
             if event.mask & flags.CREATE
         ]
         assert sorted(created) == sorted(f"{one}/probe" for one in directories)
+        for directory in directories:
+            os.remove(f"{directory}/probe")
+        self.watcher.read(timeout=0)
 
 
-def run(top: Path, steps: Steps, *, recursive: bool = True) -> None:
+def _is_readable(path: str) -> bool:
+    """Return whether a path is a directory that this user may read."""
+    return os.path.isdir(path) and os.access(path, os.R_OK, effective_ids=True)
+
+
+class ClosingScene(Scene):
+    """A scene of an ordinary user, who closes directories, and adds roots only.
+
+    A closed directory may be searched, but not read. An outer tree that can read it at
+    last reports a root as one of its names, too.
+    """
+
+    def step(self, kind: str, root: int) -> None:
+        path = self.path(root)
+        if kind == "close or open":
+            if os.path.isdir(path):
+                os.chmod(path, 0o311 if _is_readable(path) else 0o755)
+        elif kind != "add or remove":
+            if os.path.isdir(path) and kind == "delete or make":
+                open_below(path)
+            super().step(kind, root)
+        elif path not in self.watcher.roots:
+            super().step(kind, root)
+            if path not in self.watcher.missing:
+                self.known[path] = True
+
+    def _remove(self, path: str) -> None:
+        open_below(path)
+        super()._remove(path)
+
+    def _note(self, event: TreeEvent, why: str) -> None:
+        if not (event.mask & flags.CREATE and event.path in self.watcher.roots):
+            super()._note(event, why)
+
+    def check(self) -> None:
+        open_below(str(self.top))
+        super().check()
+
+
+def open_below(path: str) -> None:
+    """Make a directory and all below it readable."""
+    if os.path.isdir(path):
+        os.chmod(path, 0o755)
+    for directory, directories, _ in os.walk(path):
+        for name in directories:  # before the walk goes into them
+            os.chmod(f"{directory}/{name}", 0o755)
+
+
+def run(
+    top: Path,
+    steps: Steps,
+    *,
+    recursive: bool = True,
+    scene_class: type[Scene] = Scene,
+) -> None:
     top.mkdir()
-    scene = Scene(top, recursive)
+    scene = scene_class(top, recursive)
     try:
         with scene.watcher:
             for kind, root in steps:
@@ -197,6 +255,7 @@ def run(top: Path, steps: Steps, *, recursive: bool = True) -> None:
         print("steps:", *[f"{kind} {ROOTS[root]}" for kind, root in steps], sep="\n ")
         raise
     finally:
+        open_below(str(top))
         shutil.rmtree(top)
 
 
@@ -241,6 +300,120 @@ def test_all_orders(length: int) -> None:
         assert sum(map(int, counts)) == expected
 
 
+@pytest.mark.parametrize("again", [0, 1])
+def test_an_inner_root_returns_after_the_outer_one(tmp_path: Path, again: int) -> None:
+    """A root that returns in a new directory outlives the end of the old one.
+
+    Its path is resolved when the queue still has the deletion of the old directory,
+    which the outer root reports.
+    """
+    steps = [
+        ("add or remove", 3),
+        ("move away or back", 2),
+        ("add or remove", 0),
+        ("delete or make", again),
+        ("delete or make", again),
+    ]
+    run(tmp_path / "top", steps)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_inner_root_ends_before_a_rename_above_it(
+    tmp_path: Path, again: bool
+) -> None:
+    """A root that stands alone ends before the directory above it is elsewhere.
+
+    So a consumer that follows the rename does not take the root along.
+    """
+    inner = tmp_path / "a" / "b" / "x"
+    inner.mkdir(parents=True)
+    with TreeWatcher(
+        tmp_path / "a", inner, exclude=lambda path: path.endswith("/x")
+    ) as watcher:
+        (tmp_path / "a" / "b").rename(tmp_path / "a" / "z")
+        if again:
+            inner.mkdir(parents=True)
+        lines = [in_words(event, str(tmp_path)) for event in watcher.read(timeout=0)]
+        assert lines[:2] == ["MOVE_SELF /a/b/x", "MOVED_TO | ISDIR /a/z from /a/b"]
+        assert lines[2:] == (
+            ["CREATE | ISDIR /a/b", "CREATE | ISDIR /a/b/x, synthetic"] if again else []
+        )
+        assert watcher.missing == ([] if again else [str(inner)])
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["a", "a/b", "a/c"])))
+def test_no_event_is_missing_before_the_end_of_all(
+    tmp_path: Path, order: tuple[str, ...]
+) -> None:
+    """The outer root reports all events up to its end, whatever ended before it."""
+    for name in ("a/b", "a/c"):
+        (tmp_path / name).mkdir(parents=True)
+    with TreeWatcher(*[tmp_path / root for root in order]) as watcher:
+        (tmp_path / "a" / "b").rmdir()
+        os.mknod(tmp_path / "a" / "file")
+        (tmp_path / "a" / "c").rename(tmp_path / "a" / "d")
+        (tmp_path / "a" / "d").rmdir()
+        (tmp_path / "a" / "file").unlink()
+        (tmp_path / "a").rmdir()
+        lines = [in_words(event, str(tmp_path)) for event in watcher.read(timeout=0)]
+        assert lines == [
+            "DELETE | ISDIR /a/b",
+            "CREATE /a/file",
+            "MOVED_TO | ISDIR /a/d from /a/c",
+            "DELETE | ISDIR /a/d",
+            "DELETE /a/file",
+            "DELETE_SELF /a",
+        ]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory of an ordinary user, whose rights this process has for the test."""
+    place = Path(tempfile.mkdtemp())  # others may not reach what pytest has made
+    is_superuser = os.geteuid() == 0
+    if is_superuser:
+        os.chown(place, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield place
+    finally:
+        if is_superuser:
+            os.seteuid(0)
+        shutil.rmtree(place)
+
+
+@pytest.mark.filterwarnings("ignore::inotify_cffi.UnreadableDirectoryWarning")
+@pytest.mark.parametrize(
+    "order", [(0, 3), (3, 0), (2, 0), (0, 2, 3), (3, 2, 0)], ids=str
+)
+@pytest.mark.parametrize("closed", ROOTS[:3])
+def test_an_inner_root_below_a_closed_directory(
+    place: Path, closed: str, order: tuple[int, ...]
+) -> None:
+    """A root is watched below a directory that may be searched but not read.
+
+    So it is for any order of adding. The outer tree has it when that directory can be
+    read, and loses it with a new one that is closed.
+    """
+    scene = Scene(place)
+    directory = f"{place}/{closed}"
+    with scene.watcher:
+        os.chmod(directory, 0o311)
+        for root in order:
+            scene.watcher.add(scene.path(root))
+        scene.known = scene.real()
+        for _ in range(2):
+            scene.check()
+            for rights in (0o311, 0o755, 0o755, 0o311):
+                os.chmod(directory, 0o755)  # so that it can be removed
+                scene.step("delete or make", ROOTS.index(closed))
+                scene.step("delete or make", ROOTS.index(closed))
+                os.chmod(directory, rights)
+                scene.check()
+        os.chmod(directory, 0o755)
+        scene.check()
+
+
 @pytest.mark.parametrize("recursive", [True, False], ids=["recursive", "flat"])
 def test_some_longer_orders(tmp_path: Path, *, recursive: bool) -> None:
     """As above, drawn from the orders of three to five operations."""
@@ -249,6 +422,20 @@ def test_some_longer_orders(tmp_path: Path, *, recursive: bool) -> None:
         steps = [("add or remove", chance.randrange(len(ROOTS)))]
         steps += chance.choices(OPERATIONS, k=chance.randint(2, LONGEST - 1))
         run(tmp_path / str(number), steps, recursive=recursive)
+
+
+@pytest.mark.filterwarnings("ignore::inotify_cffi.UnreadableDirectoryWarning")
+def test_some_orders_with_closed_directories(place: Path) -> None:
+    """As above, and drawn from orders that close and open directories, too."""
+    chance = random.Random("closed directories")
+    operations = [
+        *OPERATIONS,
+        *(("close or open", root) for root in (*range(len(ROOTS)), *range(len(ROOTS)))),
+    ]
+    for number in range(SAMPLE // 4):
+        steps = [("add or remove", chance.randrange(len(ROOTS)))]
+        steps += chance.choices(operations, k=chance.randint(3, 2 * LONGEST))
+        run(place / str(number), steps, scene_class=ClosingScene)
 
 
 if __name__ == "__main__":

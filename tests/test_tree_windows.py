@@ -23,8 +23,10 @@ import pytest
 import stepwise
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
+from inotify_cffi._scanning import Found
 from inotify_cffi.tree import _disk
 from inotify_cffi.tree._model import Directory
+from inotify_cffi.tree._watches import Watches
 
 if TYPE_CHECKING:
     from conftest import RunPython
@@ -1480,3 +1482,65 @@ def test_directory_that_moves_below_itself_under_two_names(
             event for event in consumer.read() if event.mask & flags.Q_OVERFLOW
         ]
         assert [event.path for event in overflows] == [str(root), f"{tmp_path}/link"]
+
+
+# ---- windows, and the ways to roots --------------------------------------------------
+
+
+def test_file_renamed_under_the_watch_of_a_way(
+    root: Path, in_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is created and renamed before a scan has its last name alone.
+
+    The directory has a watch before it is scanned: a way to a missing root needs it.
+    """
+    scan = Watches.scan
+
+    def rename_and_scan(
+        watches: Watches, paths: Sequence[str], **options: Any
+    ) -> Found:
+        if str(root / "d") in paths:
+            os.mknod(root / "d" / "old")
+            (root / "d" / "old").rename(root / "d" / "new")
+        return scan(watches, paths, **options)
+
+    # The moment between the watch of the way and that of the scan.
+    monkeypatch.setattr(Watches, "scan", rename_and_scan)
+    with TreeWatcher(root, root / "d" / "missing", missing_ok=True) as watcher:
+        (root / "d").mkdir()
+        assert _lines(watcher, root) == [
+            "CREATE | ISDIR /d",
+            "CREATE /d/new, synthetic",
+        ]
+
+
+def test_rename_into_a_window_whose_scan_is_made_again(
+    root: Path, after_listing: AfterListing
+) -> None:
+    """A directory renamed into a window is reported once if the scan is made again.
+
+    The link in the path of the root is made anew in the window, and leads to the same
+    directory. So nothing that the queue has of the directory tells that in advance.
+    """
+    (root / "known" / "k" / "below").mkdir(parents=True)
+    (root / "real").mkdir()
+    link, new = root / "link", root / "new"
+
+    def change() -> None:
+        (root / "known" / "k").rename(root / "real" / "k")
+        new.symlink_to("real")
+        new.replace(link)
+
+    with TreeWatcher(root / "known", link, missing_ok=True) as watcher:
+        link.symlink_to("real")
+        after_listing(root / "real", change)
+        assert _lines(watcher, root) == [
+            "CREATE | ISDIR /link, synthetic",
+            "MOVED_TO | ISDIR /link/k from /known/k",
+        ]
+        (root / "real" / "k" / "below" / "x").mkdir()
+        assert _lines(watcher, root) == ["CREATE | ISDIR /link/k/below/x"]
+
+
+def _lines(watcher: TreeWatcher, root: Path) -> list[str]:
+    return [churn.in_words(event, str(root)) for event in watcher.read(timeout=0)]

@@ -68,7 +68,7 @@ class Entries:
         if left is not None:
             self._trees.apply(left)
         if mask & (DELETE | MOVED_FROM):
-            self._roots.removed_name(parent)
+            self._roots.lone.removed_name(parent)
 
     def _is_left_out(self, parent: Directory, mask: int, name: str) -> bool:
         if self._nested.has_exceptions() and self._is_root_of_its_own(parent, name):

@@ -14,6 +14,7 @@ from ._masks import (
     ISDIR,
     LISTING,
     MOVE_SELF,
+    MOVED_FROM,
     MOVED_TO,
     STRUCTURAL,
     UNMOUNT,
@@ -80,7 +81,7 @@ class Follower:
 
     def _follow_chunk(self, chunk: Sequence[Event], reading: Reading) -> None:
         watches_of_ways = self._roots.watches
-        due = self._roots.is_due() and not reading.overflowed
+        due = self._roots.is_urgent() and not reading.overflowed
         index = 0
         while index < len(chunk):
             event = chunk[index]
@@ -104,7 +105,7 @@ class Follower:
                 self._roots.follow_event(event)
                 if event[1] & ATTRIB:
                     self._scans.retry_unreadable()
-                due = self._roots.is_due() and not reading.overflowed
+                due = self._roots.is_urgent() and not reading.overflowed
 
     def _follow_event(self, event: Event, batch: Sequence[Event]) -> None:
         wd, mask, _, name = event
@@ -116,6 +117,10 @@ class Follower:
         owners = self._watches.owners(wd)
         if mask & LISTING and mask & ISDIR and self._is_own(owners, name):
             return
+        if mask & MOVED_FROM and mask & ISDIR and self._nested.has_exceptions():
+            for directory in owners:
+                path = self._paths.entry_path(directory, name)
+                self._roots.resolve_below(path)
         for directory in owners:
             if directory.status != wd and directory.wd != wd:
                 continue  # following the event for another owner has forgotten it
@@ -159,6 +164,8 @@ class Follower:
         silent = scan.purpose is Purpose.SILENT
         self._entries.found(directory, scan.names, scan.content, silent=silent)
         self._nested.adopt(waiting, directory, silent=silent)
+        if self._nested.has_exceptions():
+            self._nested.join_below(self._paths.report_path(directory))
 
     def _gone(self, scan: Scan) -> list[str]:
         """Return the known directories that left before the scan, without an event.
@@ -180,6 +187,8 @@ class Follower:
     ) -> None:
         if failure.errno not in _disk.NOT_THERE:
             self._trees.scan_failed(scan, failure)
+            path = self._paths.report_path(directory)
+            self._nested.stand_alone_below(path, scan.purpose)
             return
         # All above it is where it should be, and yet it is not there: either the
         # root leads elsewhere, or the file system reports no events.

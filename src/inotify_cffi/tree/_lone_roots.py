@@ -37,6 +37,9 @@ class LoneRoots:
         self._output = output
         self._root_of_top: dict[Top, Root] = {}
         self._perhaps_empty: dict[Top, None] = {}
+        # Roots that have returned, found before the last read of the queue, or since.
+        self._returned: dict[Root, None] = {}
+        self._returned_since: dict[Root, None] = {}
 
     def tops(self) -> list[Top]:
         """Return the trees of the roots."""
@@ -50,6 +53,8 @@ class LoneRoots:
         """Forget all trees."""
         self._root_of_top.clear()
         self._perhaps_empty.clear()
+        self._returned.clear()
+        self._returned_since.clear()
 
     def follow_file(self, root: Root, mask: int) -> None:
         """Report an event of a root that is a file."""
@@ -117,6 +122,8 @@ class LoneRoots:
     def release_top(self, root: Root) -> Top | None:
         """Take its tree from a root, and return it."""
         top, root.top = root.top, None
+        self._returned.pop(root, None)
+        self._returned_since.pop(root, None)
         if top is not None:
             self._root_of_top.pop(top, None)
             self._perhaps_empty.pop(top, None)
@@ -130,9 +137,9 @@ class LoneRoots:
 
     def appear(self, root: Root, purpose: Purpose, *, announced: bool) -> None:
         """Report the present destination of a root that stands alone, if it is new."""
-        to = root.way.destination
-        if to.kind is Kind.NOTHING or root.top is not None or root.exists is not False:
+        if not self._is_new(root):
             return
+        to = root.way.destination
         root.at = to.wd, to.name
         is_directory = to.kind is Kind.DIRECTORY
         if announced or (purpose is Purpose.REPORT and not is_directory):
@@ -144,3 +151,32 @@ class LoneRoots:
             self._scans.want(top, Purpose.REPORT if announced else purpose)
         else:
             root.exists = True
+
+    def _is_new(self, root: Root) -> bool:
+        """Return whether a root leads to something, and nothing is reported of it."""
+        is_there = root.way.destination.kind is not Kind.NOTHING
+        return is_there and root.top is None and root.exists is False
+
+    def return_later(self, root: Root) -> None:
+        """Report the return of a root inside another one after the next read.
+
+        The path was resolved on the disk. The queue may be behind it: the deletion of a
+        directory above, which the outer root reports, must not come after the return.
+        """
+        self._returned.pop(root, None)
+        if self._is_new(root):
+            self._returned_since[root] = None
+
+    def has_returned(self) -> bool:
+        """Return whether a root has returned that is not reported yet."""
+        return bool(self._returned or self._returned_since)
+
+    def show_returned(self) -> None:
+        """Report the roots that have returned before the last read of the queue."""
+        if not self.has_returned():
+            return
+        returned, self._returned = self._returned, self._returned_since
+        self._returned_since = {}
+        for root in returned:
+            if root.part_of is None:
+                self.appear(root, Purpose.REPORT, announced=True)

@@ -1,29 +1,30 @@
 """The roots inside others: which of them are part of another's tree.
 
 A root inside another's tree, reached by names alone, is part of that tree: the outer
-root reports all its events. It stands alone where the outer root does not reach it:
-behind a link or "..", under an excluded directory, on another file system, below the
-entries of a watcher that is not recursive. Then the path is reported as a root, and not
-as an entry of the outer tree.
+root reports all its events. It stands alone where the outer root does not reach it
+(`_coverage`). Then the path is reported as a root, and not as an entry of the outer
+tree.
 
 If an outer root is added later, a root still stands alone until the outer scan has
 reached the directory above it: its events until then are requested, and a silent outer
-scan must not swallow them.
+scan must not swallow them. It also stands alone as long as the outer root may not read
+a directory above it.
 """
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
-from . import _disk
+from ._coverage import locate, state_above
 from ._masks import CREATE, DELETE, MOVED_TO
 from ._model import Directory, State, join
-from ._roots import Root, Roots, names_below, place_of
+from ._roots import Root, Roots, place_of
 from ._scan import Purpose
-from ._way import Destination, Kind
+from ._way import Kind
 
 if TYPE_CHECKING:
-    from ._exclusion import Exclusion
+    from ._coverage import Coverage
     from ._joins import Joins
     from ._lone_roots import LoneRoots
     from ._output import Output
@@ -40,10 +41,8 @@ class NestedRoots:
         ways: the ways to the roots.
         trees: the trees.
         joins: joins trees, and takes them apart.
-        exclusion: what is left out.
+        coverage: says of whose tree a root is part.
         output: takes what is reported.
-        recursive: whether a root reports what is below its entries.
-        one_file_system: whether a root reports no other file system's.
     """
 
     def __init__(
@@ -53,21 +52,16 @@ class NestedRoots:
         ways: Ways,
         trees: Trees,
         joins: Joins,
-        exclusion: Exclusion,
+        coverage: Coverage,
         output: Output,
-        *,
-        recursive: bool,
-        one_file_system: bool,
     ) -> None:
         self._roots = roots
         self._lone = lone
         self._ways = ways
         self._trees = trees
         self._joins = joins
-        self._exclusion = exclusion
+        self._coverage = coverage
         self._output = output
-        self._recursive = recursive
-        self._one_file_system = one_file_system
         # Roots that stand alone until an outer scan reaches them, by their places.
         self._waiting: dict[str, Root] = {}
         # Roots that stand alone inside another's tree, by their places.
@@ -93,46 +87,6 @@ class NestedRoots:
         self._waiting.clear()
         self._alone_inside.clear()
 
-    def cover(self, root: Root) -> Root | None:
-        """Return the root of whose tree a root is part, the nearest of several."""
-        for outer in self._roots.enclosing(root):
-            if self._holds(outer, root):
-                return outer
-        return None
-
-    def _holds(self, outer: Root, inner: Root) -> bool:
-        place, to = outer.way.destination, inner.way.destination
-        names = names_below(outer.place, inner.place)
-        if place.kind is Kind.FILE:
-            return not names and place == to
-        is_listed = len(names) == 1 and to.kind is Kind.FILE
-        if names and not self._recursive and not is_listed:
-            return False
-        path = fs_path = outer.place
-        fs_path = place.path
-        for name in names:
-            path, fs_path = join(path, name), join(fs_path, name)
-        if fs_path != to.path:
-            return False
-        return not self._is_cut_off(place, to, outer.place, names)
-
-    def _is_cut_off(
-        self, outer: Destination, inner: Destination, place: str, names: list[str]
-    ) -> bool:
-        for number, name in enumerate(names, 1):
-            place = join(place, name)
-            is_directory = number < len(names) or inner.kind is Kind.DIRECTORY
-            below = "/".join(names[:number])
-            if self._exclusion.excludes_on_way(place, below, is_directory=is_directory):
-                return True
-        return self._one_file_system and not _disk.same_device(outer.path, inner.path)
-
-    def _locate(self, owner: Root, place: str) -> Directory | None:
-        found: Directory | None = owner.top
-        for name in names_below(owner.place, place):
-            found = found.child(name) if found else None
-        return found
-
     def join(self, root: Root, outer: Root) -> bool:
         """Make a root part of another's tree, or let it wait for that.
 
@@ -147,15 +101,48 @@ class NestedRoots:
             self._lone.forget_top(root)
             root.exists = False
             return True
-        parent = self._locate(owner, above or "/")
+        parent = locate(owner, above or "/")
         if parent is None or parent.state is not State.WATCHED:
-            if owner.top is None:  # it leads to nothing, so there is no scan
+            if self._will_appear(owner, root):
+                self.wait_no_longer(root)
                 root.part_of = outer
                 return True
             self._waiting[root.place] = root
             return False
         self._adopt(root, outer, parent)
         return True
+
+    def _will_appear(self, owner: Root, root: Root) -> bool:
+        """Return whether a tree reports all that is at a root's path from now on.
+
+        That is so where nothing is reported of it so far, and the tree has it, or was
+        scanned where a directory above it is missing.
+        """
+        if root.top is not None or root.exists is not False:
+            return False
+        return state_above(owner, root) in (State.WATCHED, None)
+
+    def is_hidden(self, root: Root, outer: Root) -> bool:
+        """Return whether a tree does not reach a root: it may not read all above it."""
+        return state_above(outer.owner(), root) is State.UNREADABLE
+
+    def stand_alone_below(self, path: str, purpose: Purpose) -> None:
+        """Make the roots stand alone that are below a directory that may not be read.
+
+        Parameters:
+            path: the directory, whose scan has failed.
+            purpose: why it was scanned.
+        """
+        for root in self._roots.below(place_of(path)):
+            outer = root.part_of
+            if outer is None or not self.is_hidden(root, outer):
+                continue
+            root.part_of = None
+            self._waiting[root.place] = root
+            if purpose is Purpose.SILENT:
+                self._lone.appear(root, purpose, announced=False)
+            else:
+                self._lone.return_later(root)
 
     def waiting_in(self, path: str) -> dict[str, Root]:
         """Return the roots that wait for the scan of a directory, by their names."""
@@ -165,9 +152,13 @@ class NestedRoots:
         found = {}
         for waiting, root in self._waiting.items():
             above, _, name = waiting.rpartition("/")
-            if (above or "/") == place:
+            if (above or "/") == place and not self._is_closed(root):
                 found[name] = root
         return found
+
+    def _is_closed(self, root: Root) -> bool:
+        """Return whether a root is there, may not be read, and so reports nothing."""
+        return root.top is None and root.way.destination.failure == errno.EACCES
 
     def adopt(
         self, roots: dict[str, Root], directory: Directory, *, silent: bool
@@ -180,7 +171,7 @@ class NestedRoots:
             silent: whether its scan does not report what it finds.
         """
         for root in roots.values():
-            outer = self.cover(root)
+            outer = self._coverage.cover(root)
             if outer is not None:
                 if root.top is not None and not (silent or root.announced):
                     self._output.report_found(root.place, is_directory=True)
@@ -189,6 +180,20 @@ class NestedRoots:
                 self._waiting.pop(root.place, None)
             self.note_alone(root)
 
+    def join_below(self, path: str) -> None:
+        """Make roots part of the tree that reports what there will be of them.
+
+        Parameters:
+            path: a directory that was scanned.
+        """
+        below = join(place_of(path), "")
+        for place, root in list(self._waiting.items()):
+            if place.startswith(below):
+                outer = self._coverage.cover(root)
+                if outer is not None and self._will_appear(outer.owner(), root):
+                    self.wait_no_longer(root)
+                    root.part_of = outer
+
     def _adopt(self, root: Root, outer: Root, parent: Directory) -> None:
         self._waiting.pop(root.place, None)
         name = root.place.rpartition("/")[2]
@@ -196,7 +201,8 @@ class NestedRoots:
         top = self._lone.release_top(root)
         if top is not None:
             self._joins.attach(top, parent, name)
-        elif not was_there and root.way.destination.kind is not Kind.NOTHING:
+        elif not was_there:
+            # It may be back without an event, where its way could not be watched.
             self._trees.verify_name(parent, name)
         root.exists = False
         root.part_of = outer
@@ -205,7 +211,7 @@ class NestedRoots:
         """Make a root stand alone whose outer root is removed."""
         to = inner.way.destination
         inner.at = to.wd, to.name
-        found = self._locate(owner, inner.place)
+        found = locate(owner, inner.place)
         if found is not None:
             if found is owner.top:
                 self._lone.release_top(owner)
@@ -224,12 +230,12 @@ class NestedRoots:
         """
         assert root.part_of is not None
         owner = root.owner()
-        found = self._locate(owner, root.place)
+        found = locate(owner, root.place)
         root.part_of = None
         if found is not None and found.parent is not None:
             self._trees.vanish(found.parent, found.name)
         elif root.way.reason & (CREATE | MOVED_TO):
-            parent = self._locate(owner, root.place.rpartition("/")[0] or "/")
+            parent = locate(owner, root.place.rpartition("/")[0] or "/")
             if parent is not None and parent.state is State.WATCHED:
                 self._output.report(DELETE, root.given, synthetic=True)
 

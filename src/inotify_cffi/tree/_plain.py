@@ -79,7 +79,7 @@ class PlainEvents:
                 if mask & (CREATE | DELETE):
                     self._renames.note_plain(directory)
                     if mask & DELETE:
-                        self._roots.removed_name(directory)
+                        self._roots.lone.removed_name(directory)
                 report(mask, path + name)
                 index += 1
             elif self._follow_rename(events, index, places):
@@ -113,7 +113,7 @@ class PlainEvents:
         if self._renames.has_just_come(source.directory, name):
             return False  # these may be the second half of an exchange
         self._renames.note_plain(source.directory)
-        self._roots.removed_name(source.directory)
+        self._roots.lone.removed_name(source.directory)
         self._renames.note_plain(target.directory, new_name)
         self._output.report(MOVED_TO, target.path + new_name, source.path + name)
         return True

@@ -35,6 +35,10 @@ _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 MOST_TRIES = 20
 
 
+# Directories that may not be read, by the waypoint above and their name.
+Unwatched = dict[tuple[Waypoint, str], Waypoint]
+
+
 class Resolver:
     """Walks ways from their beginning to their destination.
 
@@ -49,11 +53,12 @@ class Resolver:
 
     def resolve(self, way: Way) -> Destination:
         """Return the destination of a way; everything that it depends on is watched."""
+        unwatched: Unwatched = {}
         for _ in range(MOST_TRIES):
             steps: set[Waypoint] = {self._waypoints.top}
             self._waypoints.stop_awaiting(way)
             try:
-                destination = self._walk(way, steps)
+                destination = self._walk(way, steps, unwatched)
             except Changed:
                 self._waypoints.lead_through(way, steps)
                 continue
@@ -62,7 +67,9 @@ class Resolver:
         self._waypoints.doubtful.add((way,))
         return Destination(Kind.NOTHING, way.text, 0, "", errno.EAGAIN)
 
-    def _walk(self, way: Way, steps: set[Waypoint]) -> Destination:
+    def _walk(
+        self, way: Way, steps: set[Waypoint], unwatched: Unwatched
+    ) -> Destination:
         at = self._waypoints.top
         names = names_of(way.text)[::-1]
         must_be_directory = way.text.endswith(("/", "/."))
@@ -73,7 +80,7 @@ class Resolver:
                 at = at.parent or at
                 continue
             try:
-                step = self._waypoints.step(at, name, is_last=not names)
+                step = self._step(at, name, unwatched, is_last=not names)
             except OSError as error:
                 return self._end(way, at, name, names, error.errno or errno.EIO)
             if step is None:
@@ -92,6 +99,21 @@ class Resolver:
             names += names_of(step.target)[::-1]
             at = self._waypoints.top if step.target.startswith("/") else at
         return self._end_at_directory(way, at)
+
+    def _step(
+        self, at: Waypoint, name: str, unwatched: Unwatched, *, is_last: bool
+    ) -> Waypoint | None:
+        """Return the waypoint of a name, the same in each try of one call.
+
+        Waypoints that have no watch are not kept, nor what is below them. Each try
+        would watch that anew, and so never be the first to find it watched before.
+        """
+        step = unwatched.get((at, name))
+        if step is None:
+            step = self._waypoints.step(at, name, is_last=is_last)
+            if step is not None and not step.wd:
+                unwatched[at, name] = step
+        return step
 
     def _pass(self, way: Way, step: Waypoint, *, is_last: bool) -> None:
         """Go through a directory; where it may not be read, watch the one above."""

@@ -11,13 +11,14 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from .._scanning import os_error
+from ._coverage import Coverage
 from ._file_system_warnings import FileSystemWarnings
 from ._lone_roots import LoneRoots
-from ._masks import DELETE_SELF, Q_OVERFLOW
-from ._model import Directory, State, Top, join
+from ._masks import DELETE_SELF, MOVE_SELF, Q_OVERFLOW
+from ._model import State, Top, join
 from ._mounts import MountTable
 from ._nested_roots import NestedRoots
-from ._roots import Root, Roots, names_below
+from ._roots import Root, Roots, names_below, place_of
 from ._scan import Purpose
 from ._way import Kind, Way
 from ._ways import Ways
@@ -56,23 +57,19 @@ class RootTracker:
         self._mount_points = mount_points
         self._scans = scans
         self._output = output
-        self._lone = LoneRoots(ways, trees, scans, output)
+        self.lone = LoneRoots(ways, trees, scans, output)
+        self._coverage = Coverage(
+            self.roots, exclusion, recursive=recursive, one_file_system=one_file_system
+        )
         self.nested = NestedRoots(
-            self.roots,
-            self._lone,
-            ways,
-            trees,
-            joins,
-            exclusion,
-            output,
-            recursive=recursive,
-            one_file_system=one_file_system,
+            self.roots, self.lone, ways, trees, joins, self._coverage, output
         )
         self._warnings = FileSystemWarnings(
             mounts, output, recursive=recursive, one_file_system=one_file_system
         )
         self._root_of: dict[Way, Root] = {}
         self._before_overflow: list[Root] = []  # what was there
+        self._is_urgent = False  # an event concerns a root that stands alone
 
     # ---- roots -----------------------------------------------------------------
 
@@ -108,7 +105,7 @@ class RootTracker:
         for inner in inside:
             if inner.part_of is root:
                 owner = root.owner()
-                inner.part_of = self.nested.cover(inner)
+                inner.part_of = self._coverage.cover(inner)
                 if inner.part_of is None:
                     self.nested.take_out(owner, inner)
             elif self.nested.is_waiting(inner):
@@ -119,7 +116,7 @@ class RootTracker:
     def _discard(self, root: Root) -> None:
         self.roots.discard(root)
         self._root_of.pop(root.way, None)
-        self._lone.forget_top(root)
+        self.lone.forget_top(root)
         self._ways.forget(root.way)
         self.nested.discard(root)
 
@@ -147,6 +144,15 @@ class RootTracker:
         """Return whether `settle` has something to do."""
         return self._ways.is_due()
 
+    def is_urgent(self) -> bool:
+        """Return whether to `settle` before the next event is followed.
+
+        A root that is part of another's tree can wait for the end of a read, as the
+        outer root reports its events. To resolve its way is to ask the disk, where the
+        outer root may be gone, though the queue still has events of it.
+        """
+        return self._is_urgent
+
     @property
     def watches(self) -> Container[int]:
         """The watches whose events `follow_event` has to be given."""
@@ -158,20 +164,14 @@ class RootTracker:
         for way in self._ways.entries(wd, name):
             root = self._root_of[way]
             if root.part_of is None:
-                self._lone.follow_file(root, mask)
-        self._ways.follow_event(wd, mask, name)
+                self.lone.follow_file(root, mask)
+        for way in self._ways.follow_event(wd, mask, name):
+            if self._root_of[way].part_of is None:
+                self._is_urgent = True
 
     def awaits_name_in(self, wd: int) -> bool:
         """Return whether events of names in a directory can concern a root."""
         return self._ways.awaits_name_in(wd)
-
-    def removed_name(self, directory: Directory) -> None:
-        """Note that a name has left a directory: a root may be empty then."""
-        self._lone.removed_name(directory)
-
-    def expect_removals(self) -> None:
-        """Watch the directories above roots that are empty, which could be removed."""
-        self._lone.expect_removals()
 
     # ---- what changes ----------------------------------------------------------
 
@@ -188,11 +188,23 @@ class RootTracker:
 
     def verify(self, top: Top) -> bool:
         """Return whether a root still leads to the directory that it led to."""
-        root = self._lone.of_top(top)
+        root = self.lone.of_top(top)
         if root is not None:
             self._ways.recheck(root.way)
         self.settle()
         return top.status is not State.FORGOTTEN
+
+    def resolve_below(self, path: str) -> None:
+        """Report the end of the roots that stand alone below a directory that moves.
+
+        Their own events come after those of the rename. A consumer that has followed
+        the rename would look for them at the new path of the directory.
+        """
+        for root in self.roots.below(place_of(path)):
+            if root.part_of is None:
+                root.way.reason |= MOVE_SELF
+                self._ways.recheck(root.way)
+        self.settle()
 
     def settle(self, purpose: Purpose = Purpose.REPORT) -> None:
         """Report the changes of the roots whose ways have changed.
@@ -200,13 +212,14 @@ class RootTracker:
         Parameters:
             purpose: how to scan a root that was only just added.
         """
+        self._is_urgent = False
         if not (self._ways.has_rest() or self._before_overflow):
             return
         changed = [self._root_of[way] for way, _ in self._ways.settle()]
         changed.sort(key=lambda root: len(root.place))
         for root in reversed(changed):  # what goes, goes from below
             if root.part_of is None:
-                self._lone.follow_way(root)
+                self.lone.follow_way(root)
         for root in changed:
             self._update(root, purpose)
             root.way.reason = 0
@@ -216,18 +229,23 @@ class RootTracker:
         self._before_overflow.clear()
 
     def _update(self, root: Root, purpose: Purpose = Purpose.REPORT) -> None:
-        outer = self.nested.cover(root)
+        outer = self._coverage.cover(root)
         fresh, root.fresh = root.fresh, False
         if outer is None:
             self.nested.wait_no_longer(root)
-        if root.part_of is not None or (fresh and outer is not None):
+        if fresh and outer is not None and self.nested.is_hidden(root, outer):
+            pass  # it stands alone until the outer tree reaches it
+        elif root.part_of is not None or (fresh and outer is not None):
             if outer is None:
                 self.nested.leave_outer(root)
             root.part_of = outer
         if root.part_of is None:
-            self._lone.follow_way(root)
+            self.lone.follow_way(root)
             if outer is None or not self.nested.join(root, outer):
-                self._lone.appear(root, purpose, announced=not fresh)
+                if fresh or next(self.roots.enclosing(root), None) is None:
+                    self.lone.appear(root, purpose, announced=not fresh)
+                else:
+                    self.lone.return_later(root)
         self.nested.note_alone(root)
 
     # ---- the end -----------------------------------------------------------------
@@ -242,19 +260,19 @@ class RootTracker:
                 # It is scanned as if it had been added now.
                 self._before_overflow.append(root)
                 root.fresh = True
-            self._lone.release_top(root)
+            self.lone.release_top(root)
             root.part_of = None
             root.exists = False
-        self._lone.clear()
+        self.lone.clear()
         self._ways.recheck_all()
 
     def tops(self) -> list[Top]:
-        return self._lone.tops()
+        return self.lone.tops()
 
     def close(self) -> None:
         self.roots.clear()
         self._root_of.clear()
-        self._lone.clear()
+        self.lone.clear()
         self.nested.clear()
         self._before_overflow.clear()
         self._mounts.close()

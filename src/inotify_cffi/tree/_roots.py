@@ -114,13 +114,11 @@ class Roots:
 
     def inside(self, root: Root) -> list[Root]:
         """Return the roots whose paths lead on from a root's, the nearest first."""
-        inside = self._inside.get(root.place, {})
-        if len(inside) == 1:
-            return []
-        return sorted(
-            (other for other in inside if other is not root),
-            key=lambda other: len(other.place),
-        )
+        return [other for other in self.below(root.place) if other is not root]
+
+    def below(self, place: str) -> list[Root]:
+        """Return the roots at a place and below it, the nearest first."""
+        return sorted(self._inside.get(place, ()), key=lambda root: len(root.place))
 
 
 def _remove(index: dict[str, dict[Root, None]], place: str, root: Root) -> None:

@@ -170,9 +170,10 @@ class Tracker:
         self._reading = None
         self._follow_roots(reading)
         self._follower.end_window()
+        self._roots.lone.show_returned()
         self._mount_points.show()
         if not reading.overflowed:
-            self._roots.expect_removals()
+            self._roots.lone.expect_removals()
         if reading.is_first or not self._scans.has_unscanned():
             if not (reading.is_first or self._begins) and self._has_enough():
                 return True  # the next call does the rest
@@ -188,7 +189,9 @@ class Tracker:
             self._interrupted = False  # the requested work is still to be done
             raise
         is_tidy = not asked and not self._tidy(quiet=not reading.batch)
-        return is_tidy and not self._begins and not self._roots.is_due()
+        return is_tidy and not (
+            self._begins or self._roots.is_due() or self._roots.lone.has_returned()
+        )
 
     def _follow_roots(self, reading: Reading) -> None:
         """Report the changes of the roots, as far as the queue was read."""

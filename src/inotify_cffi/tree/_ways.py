@@ -109,8 +109,9 @@ class Ways:
         """The watches of the waypoints, kept up to date."""
         return self._waypoints.watches
 
-    def follow_event(self, wd: int, mask: int, name: str) -> None:
-        """Note the effect of an event on the ways, for `settle`."""
+    def follow_event(self, wd: int, mask: int, name: str) -> list[Way]:
+        """Note the effect of an event on the ways, for `settle`; return those ways."""
+        suspected: list[Way] = []
         for waypoint in [*self._waypoints.of_watch(wd)]:
             if name:
                 ways: Iterable[Way] = waypoint.awaited.get(name, ())
@@ -119,8 +120,11 @@ class Ways:
                 elif not mask & (APPEARS | ATTRIB):
                     ways = ()
                 self._suspect(ways, DELETE_SELF if mask & DELETE else mask)
+                suspected += ways
             elif mask & _ENDS:
+                suspected += waypoint.ways
                 self._follow_self(waypoint, mask)
+        return suspected
 
     def _follow_self(self, waypoint: Waypoint, mask: int) -> None:
         for way in waypoint.ways:
