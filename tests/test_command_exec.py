@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Callable
 
 import pytest
@@ -18,14 +19,17 @@ from commanding import COMMAND, PATIENCE, Running, beside, finish
 from inotify_cffi import flags, watch
 from inotify_cffi.cli.gathering import Gatherer
 from inotify_cffi.cli.jobs import Command
+from inotify_cffi.cli.options import Options
 from inotify_cffi.cli.records import Record, path_of
 from inotify_cffi.cli.trees import Trees
+from inotify_cffi.cli.watching import Watch
 
-# Says that it runs, and what signal ends it.
+# Says that it runs, and what signal ends it. A process of a shell loses a signal
+# between its fork and its exec: sleep, which may be left over, holds no pipe.
 JOB = """
 trap 'echo got INT; kill $!; exit 3' INT
 trap 'echo got TERM; kill $!; exit 4' TERM
-sleep 60 & echo started; wait
+sleep 60 >/dev/null 2>&1 & echo started; wait
 """
 ATTRIB = ["-e", "attrib", "--format", "%f"]
 
@@ -246,8 +250,9 @@ def test_overflow_runs_nothing(watch: Callable[..., Running], root: Path) -> Non
 def test_restart(root: Path) -> None:
     """A change ends what runs, with all that it has started, and starts it again."""
     job = """
-    echo "started for '$1'"; trap '' HUP
-    (trap 'echo child got TERM; exit' TERM; while :; do sleep 0.1; done) & wait
+    trap '' HUP
+    (trap 'echo child got TERM; exit' TERM; echo "started for '$1'"
+     while :; do sleep 0.1; done) & wait
     """
     arguments = ["--restart", "--now", "-qq", "--shell", "--exec", job, "-e", "create"]
     running = Running([*COMMAND, *arguments, "--ready-fd=2", "d"], root.parent)
@@ -399,6 +404,62 @@ def test_debounce_is_bounded(root: Path) -> None:
         )
     assert finished.stdout.count(b"\n") == 1
     assert finished.returncode == 0
+
+
+class _BusyMachine:
+    """A source whose reads find these names, or nothing; after each, time passes."""
+
+    alive = True
+
+    def __init__(self, found: list[tuple[list[str], float]]) -> None:
+        self._found = iter(found)
+        self.now = 0.0
+
+    def read(self) -> list[Record] | None:
+        names, seconds = next(self._found)
+        self.now += seconds
+        return [record(name) for name in names] or None
+
+    def fileno(self) -> int:
+        return -1
+
+
+@pytest.mark.parametrize(
+    ("found", "batches"),
+    [
+        # What had happened before the clock was read, however late that was.
+        (
+            [(["a"], 0), ([], 9), (["b"], 0), ([], 9), (["c"], 0), ([], 9), ([], 0)],
+            [["a", "b", "c"]],
+        ),
+        # What never rests is reported after ten times the time.
+        ([*([(["a"], 0.3)] * 60), ([], 9), ([], 0)], [["a"]] * 2),
+    ],
+)
+def test_quiet_of_a_busy_machine(
+    monkeypatch: pytest.MonkeyPatch,
+    found: list[tuple[list[str], float]],
+    batches: list[list[str]],
+) -> None:
+    """It was quiet when a read after that time has found nothing."""
+    source = _BusyMachine(found)
+    monkeypatch.setattr("time.monotonic", lambda: source.now)
+    options = Options()
+    options.monitor = True
+    options.debounce = 1.0
+    delivered: list[list[str]] = []
+    delivery = SimpleNamespace(
+        attend=lambda: None,
+        seconds_left=lambda: None,
+        deliver=lambda records: delivered.append([one.name for one in records]),
+    )
+    signals = SimpleNamespace(
+        raising=contextlib.nullcontext(), wait=lambda descriptors, seconds: None
+    )
+    watching = Watch(options, source, delivery, signals)  # type: ignore[arg-type]
+    with pytest.raises(StopIteration):
+        watching.run()
+    assert delivered == batches
 
 
 def test_what_waits_is_reported_at_the_end(root: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .filters import Filter
     from .signals import Signals
     from .starting import Source
+    from .watching import Watch
 
 _CAME, _FAILED = 0, 1
 _SIGTERM = 15
@@ -82,6 +83,15 @@ def _collect_garbage() -> None:
     gc.enable()
 
 
+def _make_watch(
+    options: Options, source: Source, delivery: Delivery, signals: Signals
+) -> Watch:
+    # Imported when it is said that all is watched: what has happened since is queued.
+    from .watching import Watch
+
+    return Watch(options, source, delivery, signals)
+
+
 class _Command:
     """The run of the command, from the options to its end."""
 
@@ -125,15 +135,16 @@ class _Command:
             source = self._source = start(options, self._passes, self._messages)
         if options.stats:
             delivery.count()
-        from .watching import Watch  # what has happened since is queued
-
-        watch = Watch(options, source, delivery, signals)
-        status = watch.run_initial() if options.initial else None
-        if status is not None:
-            return status
+        watch = None
+        if options.initial:
+            watch = _make_watch(options, source, delivery, signals)
+            status = watch.run_initial()
+            if status is not None:
+                return status
         self._say_ready(delivery, background)
         if options.now:
             delivery.run_now()
+        watch = watch or _make_watch(options, source, delivery, signals)
         return watch.run()
 
     def _say_ready(self, delivery: Delivery, background: Background | None) -> None:

@@ -65,7 +65,8 @@ When to start and end:
                          exit with status 0 once all watches are in place
   -t, --timeout SECONDS  end if no requested event happens in this time;
                          0: never
-  --for SECONDS          end after this time, whatever happens
+  --for SECONDS          end after this time, whatever happens; but wait for a
+                         COMMAND that runs, except with --restart
   --ready                print a READY record (with an empty path) once all
                          watches are in place
   --ready-fd N           write "ready" to descriptor N once all watches are in

@@ -69,21 +69,31 @@ class Watch:
                 return status
 
     def _step(self) -> int | None:
+        # Only a read after that time shows that nothing has happened in it: on a busy
+        # machine, much may happen between a read and the next look at the clock.
+        quiet = self._is_quiet()
+        idle = self._idle.over
         with self._signals.raising:
             records = self._source.read()
         if records is None:
-            status = self._attend()
+            status = self._attend(quiet, idle)
             if status is None:
                 seconds = self._seconds_left()
                 with self._signals.raising:
                     self._signals.wait([self._source.fileno()], seconds)
             return status
         status = self._take(records)
+        if status is None and self._is_quiet():  # in spite of these: it never rests
+            status = self._take_gathered()
         if status is None and not self._source.alive:
             status = self._take_gathered()
             if status is None:
                 raise Failure(f"{PROGRAM}: nothing is left to watch")
         return status
+
+    def _is_quiet(self) -> bool:
+        """Return whether the time of ``--debounce`` is over."""
+        return self._gatherer is not None and self._gatherer.seconds_left() == 0.0
 
     def _take(self, records: list[Record]) -> int | None:
         """Report records; return the exit status, if it ends now."""
@@ -99,19 +109,22 @@ class Watch:
         self._deliver(wanted)
         return None if self._monitor or not records else _status(records[0])
 
-    def _attend(self) -> int | None:
-        """Do the work that is due while nothing happens; return a status at the end."""
+    def _attend(self, quiet: bool, idle: bool) -> int | None:
+        """Do the work that is due while nothing happens; return a status at the end.
+
+        Parameters:
+            quiet: whether the time of ``--debounce`` is over.
+            idle: whether the time of ``--timeout`` is over.
+        """
         self._delivery.attend()
-        if self._gatherer is not None and self._gatherer.seconds_left() == 0.0:
+        ends = idle or self._total.over
+        if quiet or ends:
             status = self._take_gathered()
             if status is not None:
                 return status
-        if not (self._idle.over or self._total.over):
+        if not ends:
             return None
-        status = self._take_gathered()
-        if status is not None:
-            return status
-        return CAME if self._came and not self._idle.over else TIMED_OUT
+        return CAME if self._came and not idle else TIMED_OUT
 
     def _take_gathered(self) -> int | None:
         """Report what was gathered; return the exit status, if that ends it."""
