@@ -59,7 +59,7 @@ class Scans(States):
         self._watches = watches
         self._paths = paths
         self._window = Window()
-        seen = watches.listings_seen()
+        seen = watches.listings
         self._farthest = _MOST if seen is None else max(1, min(_MOST_SEEN, seen))
         self._nearest = min(_FEWEST, self._farthest)
         self._reach = self._nearest

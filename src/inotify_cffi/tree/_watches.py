@@ -59,9 +59,10 @@ class Watches:
     def __init__(self, inotify: INotify, mask: int, queue_length: int) -> None:
         self._inotify = inotify
         self._mask = mask | NEEDED | HOW
-        self._listings = listings_that_fit(queue_length) if mask & LISTING else None
+        # How many listings may fill the queue; None: they queue no events.
+        self.listings = listings_that_fit(queue_length) if mask & LISTING else None
         self._late: LateMask | None = None
-        if self._listings == 0:
+        if self.listings == 0:
             self._late = LateMask(inotify, self._mask)
             self._mask = without_listing(self._mask)
         self._bulk = BulkScanner(inotify, self._mask)
@@ -80,12 +81,7 @@ class Watches:
     def add(self, path: str) -> int:
         """Watch a directory; until it is assigned to one, the watch is a stray.
 
-        Parameters:
-            path: a path that the kernel takes. A symbolic link at its end is not
-                followed.
-
-        Returns:
-            The watch descriptor: an old one when the directory is watched already.
+        A symbolic link at the end of the path is not followed.
 
         Raises:
             OSError: as inotify_add_watch(2).
@@ -117,16 +113,8 @@ class Watches:
             milliseconds=milliseconds,
         )
 
-    def listings_seen(self) -> int | None:
-        """Return how many listings may fill the queue; None: they queue no events."""
-        return self._listings
-
     def complete(self, path_of: Callable[[Directory], str]) -> None:
-        """Watch for what our scans would have queued. The queue must be empty.
-
-        Parameters:
-            path_of: returns where a directory is.
-        """
+        """Watch for what our scans would have queued. The queue must be empty."""
         if self._late:
             first = {wd: self.owners(wd)[0] for wd in self._late if wd in self._owners}
             self.keep(self._late.complete(first, path_of))
