@@ -6,8 +6,8 @@ path of its directory is needed. This takes half the time, and of a rename a qua
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ._masks import (
     ATTRIB,
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 
 # No event with one of these bits is plain.
 NOT_PLAIN = ~(CREATE | DELETE | MODIFY | ATTRIB | CLOSE_WRITE | MOVED_FROM)
-
-
-class _Place(NamedTuple):
-    """A directory in which nothing is going on."""
-
-    directory: Directory
-    path: str  # with a slash at its end
-    directories: Collection[str]  # the names of those in it
 
 
 class PlainEvents:
@@ -60,7 +52,6 @@ class PlainEvents:
             The index of the first event that is not plain, or how many there are.
         """
         report = self._output.report
-        places: dict[int, _Place] = {}
         last_wd = 0
         index, count = first, len(events)
         while index < count:
@@ -68,10 +59,12 @@ class PlainEvents:
             if mask & NOT_PLAIN or not name:
                 break
             if wd != last_wd:
-                place = self._place(wd, places)
-                if place is None:
+                plain = self._plain_directory(wd)
+                if plain is None:
                     break
-                directory, path, directories = place
+                directory = plain
+                path = join(self._paths.report_path(directory), "")
+                directories = directory.children or ()
                 last_wd = wd
             if name in directories:
                 break  # something that is not known must have happened to it
@@ -82,21 +75,21 @@ class PlainEvents:
                         self._roots.lone.removed_name(directory)
                 report(mask, path + name)
                 index += 1
-            elif self._follow_rename(events, index, places):
+            elif self._follow_rename(events, index, directory):
                 index += 2
             else:
                 break
         return index
 
     def _follow_rename(
-        self, events: Sequence[Event], index: int, places: dict[int, _Place]
+        self, events: Sequence[Event], index: int, source: Directory
     ) -> bool:
         """Follow a rename of a file, if both of its events are plain.
 
         Parameters:
             events: the events.
             index: the index of its MOVED_FROM. The MOVED_TO has to come next.
-            places: the directories where nothing is going on.
+            source: the directory that it leaves.
 
         Returns:
             Whether it was followed.
@@ -107,36 +100,28 @@ class PlainEvents:
         next_wd, mask, next_cookie, new_name = events[index + 1]
         if mask != MOVED_TO or cookie != next_cookie:
             return False
-        source, target = places[wd], self._place(next_wd, places)
-        if target is None or new_name in target.directories:
+        target = source if wd == next_wd else self._plain_directory(next_wd)
+        if target is None or (target.children and new_name in target.children):
             return False
-        if self._renames.has_just_come(source.directory, name):
+        if self._renames.has_just_come(source, name):
             return False  # these may be the second half of an exchange
-        self._renames.note_plain(source.directory)
-        self._roots.lone.removed_name(source.directory)
-        self._renames.note_plain(target.directory, new_name)
-        self._output.report(MOVED_TO, target.path + new_name, source.path + name)
+        self._renames.note_plain(source)
+        self._roots.lone.removed_name(source)
+        self._renames.note_plain(target, new_name)
+        old_path = self._paths.entry_path(source, name)
+        path = self._paths.entry_path(target, new_name)
+        self._output.report(MOVED_TO, path, old_path)
         return True
-
-    def _place(self, wd: int, places: dict[int, _Place]) -> _Place | None:
-        """Return the place of a watch, if nothing is going on in it."""
-        place = places.get(wd)
-        if place is None:
-            directory = self._plain_directory(wd)
-            if directory is None:
-                return None
-            path = join(self._paths.report_path(directory), "")
-            place = places[wd] = _Place(directory, path, directory.children or ())
-        return place
 
     def _plain_directory(self, wd: int) -> Directory | None:
         """Return the directory of a watch, if nothing is going on in it."""
         owners = self._watches.owners(wd)
-        if len(owners) != 1 or self._unverified or self._unmounted:
+        if len(owners) != 1 or self._unmounted:
             return None
         (directory,) = owners
         if (
             directory.status == wd
+            and not self._unverified.are_in(directory)
             and not self._roots.awaits_name_in(wd)
             and not self._roots.nested.has_exceptions()
             and self._trees.adds_plainly()

@@ -110,7 +110,8 @@ class Trees:
         if directory.children:
             names = self._without_known(directory, names)
         purpose = Purpose.SILENT if silent else Purpose.REPORT
-        if not (silent or content or self._exclusion or self._unverified):
+        is_unsure = self._exclusion or self._unverified.are_in(directory)
+        if not (silent or content or is_unsure):
             self._output.report_all_found(self._paths.report_path(directory), names)
             for name, is_directory in names.items():
                 if is_directory:

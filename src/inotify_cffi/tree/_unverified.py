@@ -24,21 +24,30 @@ class UnverifiedNames:
     """
 
     def __init__(self) -> None:
-        self._names: set[tuple[Directory, str]] = set()
+        self._names: dict[Directory, set[str]] = {}
         self._found: dict[tuple[Directory, str], Kind] = {}
 
     def __len__(self) -> int:
         return len(self._names)
 
+    def are_in(self, parent: Directory) -> bool:
+        """Return whether any name in a directory is unverified."""
+        return parent in self._names
+
     def add(self, parent: Directory, name: str) -> None:
-        self._names.add((parent, name))
+        self._names.setdefault(parent, set()).add(name)
 
     def take(self, parent: Directory, name: str) -> bool:
         """Return whether a name was unverified; it is not any more."""
-        self._found.pop((parent, name), None)  # the result is outdated
-        if (parent, name) not in self._names:
+        if not self._names:
             return False
-        self._names.discard((parent, name))
+        self._found.pop((parent, name), None)  # the result is outdated
+        names = self._names.get(parent)
+        if names is None or name not in names:
+            return False
+        names.discard(name)
+        if not names:
+            del self._names[parent]
         return True
 
     def ask(
@@ -57,13 +66,14 @@ class UnverifiedNames:
             was read.
         """
         asked = False
-        for parent, name in self._names:
-            if parent.status is State.FORGOTTEN or is_undecided(parent, name):
+        for parent, names in self._names.items():
+            if parent.status is State.FORGOTTEN:
                 continue
-            kind = find(parent, name)
-            if kind is not None:
-                self._found[parent, name] = kind
-                asked = True
+            for name in names:
+                kind = None if is_undecided(parent, name) else find(parent, name)
+                if kind is not None:
+                    self._found[parent, name] = kind
+                    asked = True
         return asked
 
     def finish(self, has_moved: Callable[[Directory], bool]) -> Iterator[Name]:
@@ -86,11 +96,9 @@ class UnverifiedNames:
             ):
                 yield Name(parent, name, kind is Kind.DIRECTORY)
         # A scan that comes will find the others of such a directory.
-        self._names -= {
-            (parent, name)
-            for parent, name in self._names
-            if parent.status in (State.FORGOTTEN, State.UNSCANNED)
-        }
+        for parent in list(self._names):
+            if parent.status in (State.FORGOTTEN, State.UNSCANNED):
+                del self._names[parent]
 
     def forget_all(self) -> None:
         self._names.clear()
