@@ -14,6 +14,7 @@ from typing import Any, Callable
 import pytest
 
 import inotify_cffi
+import inotify_cffi.tree
 
 CHECKOUT = Path(__file__).parents[1]
 PAGES = sorted((CHECKOUT / "docs").glob("*.md"))
@@ -218,8 +219,9 @@ def test_every_layer_is_named() -> None:
     text = (CHECKOUT / "CONTRIBUTING.md").read_text()
     layers = set(re.findall(r"^\| (`.*`) \|", text, re.M))
     named = {name for layer in layers for name in re.findall(r"`(\w+)", layer)}
-    modules = pkgutil.iter_modules(inotify_cffi.__path__)
-    assert {module.name for module in modules} - {"__main__"} <= named
+    for package in (inotify_cffi, inotify_cffi.tree):
+        modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        assert modules - {"__main__"} <= named
 
 
 def test_changelog() -> None:
