@@ -512,7 +512,7 @@ CLAIMS = {
     "What a PATTERN leaves out together with all below it costs no watch": [
         "test_command_cases.py::test_costs_no_watch",
     ],
-    "is reported once, by the first": [
+    "a PATH that is given twice, relative and absolute, by the first": [
         "test_command_cases.py::test_a_path_given_twice",
     ],
     "A name is read as UTF-8, whatever the locale is": [
@@ -531,7 +531,9 @@ CLAIMS = {
     "a command that only reads does not run itself": [
         "test_command_exec.py::test_reading_does_not_count",
     ],
-    "It ends when nothing is left to watch": ["test_command.py::test_nothing_left"],
+    "It ends with status 1 when nothing is left to watch": [
+        "test_command.py::test_nothing_left"
+    ],
     "a Q_OVERFLOW for each path that was given": ["test_command.py::test_overflow"],
     "rename of a directory is one event": ["test_tree.py::test_rename_a_directory"],
     "one C call per read, however many events": ["benchmarks/bench_drain.py"],
