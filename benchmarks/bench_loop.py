@@ -119,11 +119,11 @@ def _jobs(big: str, moved: Path, root: Path) -> Iterator[tuple[str, Job]]:
 
     async def move_out() -> None:
         moved.rename(root / "in")
-        with TreeWatcher(root) as watcher:
+        with await TreeWatcher.acreate(root) as watcher:
             await _until_moved(watcher, root / "in", moved)
 
     yield f"acreate, {BIG:,}", begin
-    yield f"acreate with initial, {BIG:,}", begin_reporting
+    yield f"acreate with initial, and reading it all, {BIG:,}", begin_reporting
     yield f"aadd, {BIG:,}", add
     yield f"add in a thread, {BIG:,}", add_in_a_thread
     yield f"moved in, {MOVED:,}", move_in
