@@ -682,6 +682,22 @@ def test_signal_just_before_a_wait(run_python: RunPython) -> None:
     assert run_python(SIGNAL_BEFORE_WAIT) == "True\n"
 
 
+MAIN_IN_A_PROGRAM = """
+import gc
+from inotify_cffi.cli import main
+
+try:
+    main(["--help"])
+except SystemExit:
+    print(gc.isenabled())
+"""
+
+
+def test_garbage_is_collected_after_main(run_python: RunPython) -> None:
+    """A program that calls main, and goes on, has its garbage collected as before."""
+    assert run_python(MAIN_IN_A_PROGRAM).endswith("\nTrue\n")
+
+
 SIGNAL_IN_AN_IMPORT = """
 import os, signal
 from inotify_cffi.cli.signals import Ended, Signals
