@@ -1,8 +1,8 @@
 """How long does a big tree hold an event loop, and a storm of renames a short read?
 
 A task of asyncio gives way again and again, and notes the time between two turns. Each
-value is the time that only one turn in a thousand is above, while another task begins
-to watch 100,000 directories, a thread adds them, or 60,000 are moved in and out again.
+value is the time that one turn in a thousand exceeds. Meanwhile another task begins to
+watch 100,000 directories, a thread adds them, or 60,000 are moved in or out.
 Of `read(timeout=20)`, the value is the longest of those within two seconds, in which
 another process renames directories at full speed.
 """

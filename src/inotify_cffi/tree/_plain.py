@@ -1,7 +1,7 @@
 """Plain events: events of files in directories where nothing else happens.
 
-Most events are plain. They change nothing in the model, so for a run of them only the
-path of its directory is needed. This takes half the time, and of a rename a quarter.
+Most events are plain. They change nothing in the model, so a run of them needs only the
+path of its directory. That takes half of the time; for a rename, a quarter.
 """
 
 from __future__ import annotations

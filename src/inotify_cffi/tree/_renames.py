@@ -133,7 +133,8 @@ class Renames:
 
         Parameters:
             parent: the directory.
-            came: the name of a rename inside the trees that ended there; else "".
+            came: the name that a rename inside the trees gave a file there; "" after
+                another event.
         """
         if came:
             self._arrivals.add(parent, came, over=False)
