@@ -220,7 +220,7 @@ def test_forgotten_directory_has_no_pending_move() -> None:
     trees.event(1, FROM, "c", cookie=2)
     for place in trees.places:
         place.status = State.FORGOTTEN
-    trees.renames.forget_gone()
+    trees.renames.forget(trees.places)
     assert not trees.renames.is_pending(1)
     assert not trees.renames.is_pending(2)
     assert trees.settle() == []

@@ -32,9 +32,10 @@ Ambiguous            structural event of    `Exchanged`: the directory that had
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import Callable, NamedTuple
 
-from ._model import Directory, State
+from ._model import Directory
 
 
 class Over(enum.Enum):
@@ -57,9 +58,16 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._arrivals: dict[Directory, Arrival] = {}
+        # Those over a directory: each read asks for them, and most are not.
+        self._over_directory: dict[Directory, None] = {}
 
     def add(self, parent: Directory, name: str, *, over: bool) -> None:
-        self._arrivals[parent] = Arrival(name, Over.DIRECTORY if over else Over.NOTHING)
+        if over:
+            self._arrivals[parent] = Arrival(name, Over.DIRECTORY)
+            self._over_directory[parent] = None
+        else:
+            self._arrivals[parent] = Arrival(name, Over.NOTHING)
+            self._over_directory.pop(parent, None)
 
     def __len__(self) -> int:
         return len(self._arrivals)
@@ -76,6 +84,7 @@ class Arrivals:
 
     def take(self, parent: Directory) -> Arrival | None:
         """Return the last arrival in a directory; it is not the last any more."""
+        self._over_directory.pop(parent, None)
         return self._arrivals.pop(parent, None)
 
     def settle(self, wait: Callable[[Directory], None]) -> bool:
@@ -85,27 +94,29 @@ class Arrivals:
             Whether there was any: then, when the queue was read again, `finish`
             has to follow.
         """
-        over_directory = [
-            (parent, arrival)
-            for parent, arrival in self._arrivals.items()
-            if arrival.over is Over.DIRECTORY
-        ]
-        for parent, arrival in over_directory:
-            wait(parent)
-            self._arrivals[parent] = arrival._replace(over=Over.SETTLED)
-        return bool(over_directory)
+        found = False
+        for parent in self._over_directory:
+            arrival = self._arrivals[parent]
+            if arrival.over is Over.DIRECTORY:
+                wait(parent)
+                self._arrivals[parent] = arrival._replace(over=Over.SETTLED)
+                found = True
+        return found
 
     def finish(self) -> None:
         """Take those that were waited for, and that nothing followed, for renames."""
-        for parent, arrival in self._arrivals.items():
+        for parent in list(self._over_directory):
+            arrival = self._arrivals[parent]
             if arrival.over is Over.SETTLED:
                 self._arrivals[parent] = arrival._replace(over=Over.NOTHING)
+                del self._over_directory[parent]
 
-    def forget_gone(self) -> None:
+    def forget(self, directories: Iterable[Directory]) -> None:
         """Forget the arrivals in directories that have left the model."""
-        gone = [parent for parent in self._arrivals if parent.status is State.FORGOTTEN]
-        for parent in gone:
-            del self._arrivals[parent]
+        if self._arrivals:
+            for directory in directories:
+                self.take(directory)
 
     def clear(self) -> None:
         self._arrivals.clear()
+        self._over_directory.clear()

@@ -282,12 +282,14 @@ class Renames:
         if self._pending.get(move.parent) is move:
             del self._pending[move.parent]
 
-    def forget_gone(self) -> None:
+    def forget(self, directories: Collection[Directory]) -> None:
         """Forget the pending moves in directories that have left the model."""
-        self._arrivals.forget_gone()
-        for move in list(self._pending.values()):
-            if move.parent.status is State.FORGOTTEN:
-                self.drop(move)
+        self._arrivals.forget(directories)
+        if self._pending:
+            for directory in directories:
+                move = self._pending.get(directory)
+                if move is not None:
+                    self.drop(move)
 
     def forget_all(self) -> None:
         self._by_cookie.clear()

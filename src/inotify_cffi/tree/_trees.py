@@ -240,7 +240,7 @@ class Trees:
         # forgotten together.
         directories = top.walk()
         self._watches.release_all(self._scans.forget(directories))
-        self._renames.forget_gone()
+        self._renames.forget(directories)
         if self._exclusion:
             for directory in directories:
                 self._exclusion.forget(directory)
