@@ -1,7 +1,7 @@
-"""Plain events: what is reported is the same as by the long way.
+"""Plain events, and reads after which nothing is unfinished: the same is reported.
 
 The long way is had by a patch of private code: nothing in the public face shows which
-way an event takes, and no option chooses it.
+way an event or a read takes, and no option chooses it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, masks
 from inotify_cffi.tree._plain import PlainEvents
+from inotify_cffi.tree._tracker import Tracker
 
 # Few names, so that most operations concern the same ones.
 FILES = ["a", "d/a", "e/a", "../outside"]
@@ -94,7 +95,9 @@ def _run(
 
     def read(watcher: TreeWatcher, slow: TreeWatcher) -> None:
         both[0].extend(watcher.read(timeout=0))
-        with mock.patch.object(PlainEvents, "follow", _nothing_is_plain):
+        no_event = mock.patch.object(PlainEvents, "follow", _nothing_is_plain)
+        no_read = mock.patch.object(Tracker, "_is_idle", _is_never_idle)
+        with no_event, no_read:
             both[1].extend(slow.read(timeout=0))
 
     with TreeWatcher(root, mask=mask) as watcher, TreeWatcher(root, mask=mask) as slow:
@@ -111,6 +114,10 @@ def _run(
 
 def _nothing_is_plain(self: PlainEvents, events: Sequence[object], first: int) -> int:
     return first
+
+
+def _is_never_idle(self: Tracker) -> bool:
+    return False
 
 
 @settings(max_examples=200)

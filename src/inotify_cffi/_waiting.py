@@ -33,7 +33,7 @@ class Deadline:
     def __init__(self, milliseconds: float | None) -> None:
         self._end: float | None = None
         if milliseconds is not None:
-            self._end = time.monotonic() + milliseconds / 1000
+            self._end = time.monotonic() + milliseconds / 1000 if milliseconds else 0.0
 
     def seconds_left(self) -> float:
         """Return the longest wait, in seconds; 0 or less if the time has passed."""

@@ -32,7 +32,7 @@ Ambiguous            structural event of    `Exchanged`: the directory that had
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Callable, NamedTuple
 
 from ._model import Directory
@@ -72,10 +72,9 @@ class Arrivals:
     def __len__(self) -> int:
         return len(self._arrivals)
 
-    def may_be_exchange(self, parent: Directory) -> bool:
-        """Return whether a rename from a directory may complete an exchange."""
-        arrival = self._arrivals.get(parent)
-        return arrival is not None and arrival.over is not Over.NOTHING
+    def over_directories(self) -> Collection[Directory]:
+        """Return where a rename may complete an exchange; it is kept up to date."""
+        return self._over_directory
 
     def is_last(self, parent: Directory, name: str) -> bool:
         """Return whether the last structural event of a directory brought a name."""

@@ -62,6 +62,7 @@ class Engine:
         except BaseException:
             self.inotify.close()
             raise
+        self._warnings = self.tracker.warnings
         self._process = _Forks.count
         self._pid = os.getpid()
         self._worker = Worker(
@@ -179,8 +180,7 @@ class Engine:
         while True:
             done = self._worker.wait_and_work(work)
             events = self._take(most)
-            seconds = work.deadline.seconds_left()
-            if events or seconds <= 0:
+            if events or (seconds := work.deadline.seconds_left()) <= 0:
                 return events
             if done and not self._waits.wait(seconds, read_delay, work.deadline):
                 self._worker.wait_and_work(Work.at_wake())
@@ -235,7 +235,8 @@ class Engine:
         """Take at most ``most`` events; the others are left for the next call."""
         events: list[TreeEvent] = []
         try:
-            self._warn(stacklevel=5 if most is None else 6)  # the line that reads
+            if self._warnings:
+                self._warn(stacklevel=5 if most is None else 6)  # the line that reads
             move(self._worker.events, events)
             if most is not None:
                 self._worker.events.extendleft(reversed(events[most:]))
@@ -245,8 +246,10 @@ class Engine:
             self._worker.events.extendleft(reversed(events))
             raise
         finally:
-            self._wake_reader()
-            self._show_readiness()
+            if self._worker.events:
+                self._wake_reader()
+            if self._readiness:
+                self._show_readiness()
 
     def _take_one(self) -> TreeEvent | None:
         """Take an event that is there, as an iteration does most of the time."""

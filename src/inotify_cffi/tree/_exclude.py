@@ -7,7 +7,7 @@ changes no decision. A rename of the thing itself makes a new name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Exclude:
         self._excluded: dict[Directory, set[str]] = {}
         # The decisions about the paths that lead from one root to another.
         self._on_ways: dict[str, bool] = {}
-        self._failure: Exception | None = None
+        self._failures: list[Exception] = []  # one at most
 
     def __bool__(self) -> bool:
         """Whether there is anything to ask."""
@@ -138,14 +138,17 @@ class Exclude:
         try:
             return self._ask(path, relative, is_directory)
         except Exception as failure:
-            if self._failure is None:
-                self._failure = failure
+            if not self._failures:
+                self._failures.append(failure)
             return False
 
     def take_failure(self) -> Exception | None:
         """Take the first exception that `exclude` has raised since the last call."""
-        failure, self._failure = self._failure, None
-        return failure
+        return self._failures.pop() if self._failures else None
+
+    def failures(self) -> Collection[Exception]:
+        """Return what `take_failure` has, kept up to date."""
+        return self._failures
 
     def is_out(self, parent: Directory, name: str) -> bool:
         """Return whether it was decided that a name is out."""

@@ -59,6 +59,7 @@ class Follower:
         self._trees = parts.trees
         self._mount_points = parts.mount_points
         self._roots = parts.roots
+        self._of_ways = parts.roots.watches
         self._nested = parts.roots.nested
         self._entries = Entries(parts)
         self._plain = PlainEvents(parts)
@@ -80,7 +81,7 @@ class Follower:
         return reading.followed == len(batch)
 
     def _follow_chunk(self, chunk: Sequence[Event], reading: Reading) -> None:
-        watches_of_ways = self._roots.watches
+        watches_of_ways = self._of_ways
         due = self._roots.is_urgent() and not reading.overflowed
         index = 0
         while index < len(chunk):

@@ -7,7 +7,7 @@ events when it has been listed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Callable
 
 from ._masks import DONT_FOLLOW, LISTING, MASK_ADD
@@ -43,6 +43,10 @@ class LateMask:
         """Whether watches are incomplete."""
         return bool(self._incomplete)
 
+    def incomplete(self) -> Collection[int]:
+        """Return the watches that are incomplete, kept up to date."""
+        return self._incomplete
+
     def note(self, wds: Iterable[int]) -> None:
         """Note watches that were made without the whole mask."""
         self._incomplete.update(wds)
@@ -73,5 +77,6 @@ class LateMask:
                 continue
             if found[-1] != wd:  # it is moving: its event will be in the queue
                 later.add(wd)
-        self._incomplete = later
+        self._incomplete.clear()
+        self._incomplete.update(later)
         return found

@@ -6,6 +6,7 @@ difference is reported as the end of the root, or as its return.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ._masks import (
@@ -82,7 +83,8 @@ class LoneRoots:
         """Watch the directories above roots that are empty, which could be removed."""
         if not self._perhaps_empty:
             return
-        tops, self._perhaps_empty = self._perhaps_empty, {}
+        tops = list(self._perhaps_empty)
+        self._perhaps_empty.clear()
         for top in tops:
             root = self._root_of_top.get(top)
             if root is None or top.children:
@@ -167,6 +169,10 @@ class LoneRoots:
         if self._is_new(root):
             self._returned_since[root] = None
 
+    def unfinished(self) -> tuple[Collection[object], ...]:
+        """Return what is empty if nothing is to be found; it is kept up to date."""
+        return self._perhaps_empty, self._returned, self._returned_since
+
     def has_returned(self) -> bool:
         """Return whether a root has returned that is not reported yet."""
         return bool(self._returned or self._returned_since)
@@ -175,8 +181,10 @@ class LoneRoots:
         """Report the roots that have returned before the last read of the queue."""
         if not self.has_returned():
             return
-        returned, self._returned = self._returned, self._returned_since
-        self._returned_since = {}
+        returned = list(self._returned)
+        self._returned.clear()
+        self._returned.update(self._returned_since)
+        self._returned_since.clear()
         for root in returned:
             if root.part_of is None:
                 self.appear(root, Purpose.REPORT, announced=True)

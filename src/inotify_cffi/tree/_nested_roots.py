@@ -14,6 +14,7 @@ a directory above it.
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ._coverage import locate, state_above
@@ -250,6 +251,10 @@ class NestedRoots:
     def is_root_of_its_own(self, path: str) -> bool:
         """Return whether a path is reported as a root, and not as an entry."""
         return bool(self._alone_inside) and place_of(path) in self._alone_inside
+
+    def exceptions(self) -> tuple[Collection[str], ...]:
+        """Return where roots stand alone or are waited for, kept up to date."""
+        return self._alone_inside, self._waiting
 
     def has_exceptions(self) -> bool:
         """Return whether a name that is found may be that of a root."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-from .._waiting import move
 from ._masks import (
     CREATE,
     DIRECTORY_FOUND,
@@ -25,8 +24,8 @@ class Output:
     def __init__(self, mask: int) -> None:
         self._mask = mask | Q_OVERFLOW | UNMOUNT
         self._unmounts_below_roots = mask & UNMOUNT != 0
-        self._events: deque[TreeEvent] = deque()
-        self._warnings: deque[Warning] = deque()
+        self.events: deque[TreeEvent] = deque()
+        self.warnings: deque[Warning] = deque()
         self.reported = 0  # events since the beginning
 
     def report(
@@ -40,17 +39,17 @@ class Output:
         """Report an event, if the mask requests it."""
         if mask & self._mask:
             self.reported += 1
-            self._events.append(TreeEvent(path, mask, old_path, synthetic))
+            self.events.append(TreeEvent(path, mask, old_path, synthetic))
         elif old_path is not None and self._mask & MOVED_FROM:
             # The mask has only the first half of a rename inside the trees.
             kind = mask & ISDIR
             self.reported += 1
-            self._events.append(
+            self.events.append(
                 TreeEvent(old_path, MOVED_FROM | kind, None, synthetic=False)
             )
 
     def warn(self, warning: Warning) -> None:
-        self._warnings.append(warning)
+        self.warnings.append(warning)
 
     def report_found(self, path: str, *, is_directory: bool) -> None:
         """Report a name that a scan found, if a requested event may be missing.
@@ -61,7 +60,7 @@ class Output:
         if self._mask & (DIRECTORY_FOUND if is_directory else FILE_FOUND):
             mask = CREATE | ISDIR if is_directory else CREATE
             self.reported += 1
-            self._events.append(TreeEvent(path, mask, None, synthetic=True))
+            self.events.append(TreeEvent(path, mask, None, synthetic=True))
 
     def report_unmount(self, path: str) -> None:
         """Report an unmount below a root, if the mask requests it."""
@@ -85,20 +84,16 @@ class Output:
             if (mask := of_directory if is_directory else of_file)
         ]
         self.reported += len(events)
-        self._events.extend(events)
-
-    def report_always(self, mask: int, path: str) -> None:
-        """Report an event for every mask."""
-        self.reported += 1
-        self._events.append(TreeEvent(path, mask, None, synthetic=False))
-
-    def move_to(self, events: deque[TreeEvent]) -> None:
-        """Move all events, in order; each is always in one of the two."""
-        move(self._events, events)
+        self.events.extend(events)
 
     def take_warning(self) -> Warning | None:
         """Take the next warning, if there is one."""
         try:
-            return self._warnings.popleft()  # several threads may take at once
+            return self.warnings.popleft()  # several threads may take at once
         except IndexError:
             return None
+
+    def report_always(self, mask: int, path: str) -> None:
+        """Report an event for every mask."""
+        self.reported += 1
+        self.events.append(TreeEvent(path, mask, None, synthetic=False))

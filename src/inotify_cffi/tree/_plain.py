@@ -6,7 +6,7 @@ path of its directory. That takes half of the time; for a rename, a quarter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ._masks import (
@@ -35,11 +35,19 @@ class PlainEvents:
         self._paths = parts.paths
         self._output = parts.output
         self._watches = parts.watches
-        self._unmounted = parts.scans.unmounted()
         self._renames = parts.renames
-        self._unverified = parts.unverified
-        self._trees = parts.trees
         self._roots = parts.roots
+        # No event is plain unless all of these are empty, ...
+        self._anywhere: tuple[Collection[object], ...] = (
+            parts.scans.unmounted(),
+            parts.renames.ambiguous(),
+            *parts.roots.nested.exceptions(),
+        )
+        # ... and none in a directory that is in any of these.
+        self._pending, self._replaced = parts.renames.directories()
+        self._unverified = parts.unverified.directories()
+        self._of_ways = parts.roots.watches
+        self._are_off = bool(parts.exclusion)
 
     def follow(self, events: Sequence[Event], first: int) -> int:
         """Follow the events from one on that are plain.
@@ -116,16 +124,17 @@ class PlainEvents:
     def _plain_directory(self, wd: int) -> Directory | None:
         """Return the directory of a watch, if nothing is going on in it."""
         owners = self._watches.owners(wd)
-        if len(owners) != 1 or self._unmounted:
+        if len(owners) != 1:
             return None
         (directory,) = owners
         if (
-            directory.status == wd
-            and not self._unverified.are_in(directory)
-            and not self._roots.awaits_name_in(wd)
-            and not self._roots.nested.has_exceptions()
-            and self._trees.adds_plainly()
-            and self._renames.are_idle_in(directory)
+            self._are_off
+            or directory.status != wd
+            or directory in self._pending
+            or directory in self._replaced
+            or directory in self._unverified
+            or any(self._anywhere)
+            or (wd in self._of_ways and self._roots.awaits_name_in(wd))
         ):
-            return directory
-        return None
+            return None
+        return directory

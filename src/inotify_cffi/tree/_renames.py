@@ -116,13 +116,13 @@ class Renames:
             return None
         return self.leave(move)
 
-    def are_idle_in(self, directory: Directory) -> bool:
-        """Return whether no rename of a directory can end, or go on, there."""
-        return (
-            directory not in self._pending
-            and not self._ambiguous
-            and not self._arrivals.may_be_exchange(directory)
-        )
+    def unfinished(self) -> tuple[Collection[object], ...]:
+        """Return what is empty if no rename goes on; it is kept up to date."""
+        return *self.directories(), self._ambiguous.moves
+
+    def directories(self) -> tuple[Collection[Directory], ...]:
+        """Return where a rename can end, or go on; it is kept up to date."""
+        return self._pending, self._arrivals.over_directories()
 
     def has_just_come(self, parent: Directory, name: str) -> bool:
         """Return whether the last structural event of a directory brought a name."""

@@ -7,7 +7,7 @@ Which of the two holds is decided anew whenever the way to either of them change
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Collection, Container
 from typing import TYPE_CHECKING
 
 from .._scanning import os_error
@@ -70,6 +70,7 @@ class RootTracker:
         self._root_of: dict[Way, Root] = {}
         self._before_overflow: list[Root] = []  # what was there
         self._is_urgent = False  # an event concerns a root that stands alone
+        self._to_settle = (*ways.unfinished(), self._before_overflow)
 
     # ---- roots -----------------------------------------------------------------
 
@@ -90,7 +91,9 @@ class RootTracker:
             to = way.destination
             if to.kind is Kind.NOTHING and not missing_ok:
                 raise os_error(to.failure, given)  # a limit with its sysctl
-            self._raise_limit(given)
+            limit = self._ways.take_failure()
+            if limit is not None:
+                raise OSError(limit.errno, limit.strerror, given)
         except BaseException:
             self._discard(root)
             raise
@@ -120,14 +123,13 @@ class RootTracker:
         self._ways.forget(root.way)
         self.nested.discard(root)
 
-    def _raise_limit(self, given: str) -> None:
-        failure = self._ways.take_failure()
-        if failure is not None:
-            raise OSError(failure.errno, failure.strerror, given)
-
     def take_failure(self) -> OSError | None:
         """Take the error of a way that met the limit of watches."""
         return self._ways.take_failure()
+
+    def failures(self) -> Collection[OSError]:
+        """Return what `take_failure` has, kept up to date."""
+        return self._ways.failures()
 
     def missing(self) -> list[str]:
         """Return the roots that lead to nothing, as they were given."""
@@ -152,6 +154,10 @@ class RootTracker:
         outer root may be gone, though the queue still has events of it.
         """
         return self._is_urgent
+
+    def unfinished(self) -> tuple[Collection[object], ...]:
+        """Return what is empty if nothing is to be found; it is kept up to date."""
+        return *self._to_settle, *self.lone.unfinished()
 
     @property
     def watches(self) -> Container[int]:
@@ -213,7 +219,7 @@ class RootTracker:
             purpose: how to scan a root that was only just added.
         """
         self._is_urgent = False
-        if not (self._ways.has_rest() or self._before_overflow):
+        if not any(self._to_settle):
             return
         changed = [self._root_of[way] for way, _ in self._ways.settle()]
         changed.sort(key=lambda root: len(root.place))

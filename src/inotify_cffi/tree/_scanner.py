@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,6 +76,10 @@ class Scanner:
     def has_listed(self, directory: Directory | None) -> bool:
         """Return whether this listed a directory since the last fence."""
         return directory in self._listed
+
+    def listed(self) -> Collection[Directory]:
+        """Return what this listed since the last fence; it is kept up to date."""
+        return self._listed
 
     def forget_listed(self) -> None:
         """Follow the fence: whatever is opened from here on, others open."""

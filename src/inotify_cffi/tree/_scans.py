@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ._batch import Batch
@@ -48,6 +48,19 @@ def _is_quiet(scan: Scan) -> bool:
     )
 
 
+def _are_quiet(
+    scans: Iterable[Scan], batches: Iterable[Batch], watches: Watches
+) -> bool:
+    """Return whether nothing happened to what a window has scanned silently."""
+    return (
+        all(map(_is_quiet, scans))
+        and not any(batch.is_touched_anywhere() for batch in batches)
+        and watches.are_unassigned(
+            [wd for batch in batches for wd in batch.wds_found()]
+        )
+    )
+
+
 class Scans(States):
     """The directories to scan, those being scanned, and those that cannot be."""
 
@@ -63,7 +76,8 @@ class Scans(States):
         self._farthest = _MOST if seen is None else max(1, min(_MOST_SEEN, seen))
         self._nearest = min(_FEWEST, self._farthest)
         self._reach = self._nearest
-        self._limit_reached: tuple[str, str] | None = None  # what to say, and where
+        # What to say, and where; one at most.
+        self._limits_reached: list[tuple[str, str]] = []
 
     def start(self, moved: Iterable[Directory], *, descend: bool) -> bool:
         """Open a window and scan a batch of directories.
@@ -122,10 +136,9 @@ class Scans(States):
 
     def take_limit_error(self) -> OSError | None:
         """Return the error that says how many watches are wanted, once."""
-        reached, self._limit_reached = self._limit_reached, None
-        if reached is None:
+        if not self._limits_reached:
             return None
-        text, path = reached
+        text, path = self._limits_reached.pop()
         # Only now is it known which directories are beyond it.
         beyond = self._groups[State.BEYOND_LIMIT]
         wanted = len(self._watches) + self._scanner.count(beyond)
@@ -140,7 +153,17 @@ class Scans(States):
         for unscanned in (*self._now, *self._next_call):
             self._enter(unscanned, State.BEYOND_LIMIT)
         path = self._paths.report_path(directory)
-        self._limit_reached = str(failure.strerror), path
+        self._limits_reached[:] = [(str(failure.strerror), path)]
+
+    def limits_reached(self) -> Collection[object]:
+        """Return what is empty if `take_limit_error` has none, kept up to date."""
+        return self._limits_reached
+
+    def has_rest(self) -> bool:
+        """Return whether a window has anything in it, or its memory is to be freed."""
+        window = self._window
+        has_any = window.scans or window.batches or window.moved
+        return bool(has_any or self._reach != self._nearest)
 
     # ---- the window ------------------------------------------------------------
 
@@ -190,7 +213,7 @@ class Scans(States):
         self._reach = min(2 * self._reach, self._farthest)
         plainly = plainly and self._recursive
         plainly = plainly and window.is_whole and not window.moved
-        if plainly and self._are_quiet(scans.values(), batches):
+        if plainly and _are_quiet(scans.values(), batches, self._watches):
             self._adopt(scans, batches)
             return
         for directory, scan in scans.items():
@@ -208,16 +231,6 @@ class Scans(States):
                 yield scan
                 if scan.batch is not None and scan.batch.has_below(scan.index):
                     yield from self._finish_below(scan, scan.batch)
-
-    def _are_quiet(self, scans: Iterable[Scan], batches: Iterable[Batch]) -> bool:
-        """Return whether nothing happened to what a window has scanned silently."""
-        return (
-            all(map(_is_quiet, scans))
-            and not any(batch.is_touched_anywhere() for batch in batches)
-            and self._watches.are_unassigned(
-                [wd for batch in batches for wd in batch.wds_found()]
-            )
-        )
 
     def _adopt(self, scans: Mapping[Directory, Scan], batches: list[Batch]) -> None:
         for directory, scan in scans.items():

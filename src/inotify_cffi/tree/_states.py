@@ -51,6 +51,11 @@ class States:
         directory.status = State.UNSCANNED
         (self._next_call if next_call else self._now)[directory] = purpose
 
+    def unfinished(self) -> tuple[Collection[Directory], ...]:
+        """Return what is empty if nothing is to be scanned; it is kept up to date."""
+        lost = self._groups[State.WATCH_LOST]
+        return self._now, self._next_call, lost, self._unmounted
+
     def has_unscanned(self) -> bool:
         """Return whether this call has more to scan."""
         return bool(self._now)

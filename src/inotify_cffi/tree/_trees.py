@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ._exclusion import Exclusion
 from ._masks import DELETE, ISDIR, MOVED_FROM
@@ -44,7 +44,7 @@ class Trees:
         self._paths = paths
         self._output = output
         self._exclusion = exclusion
-        self._is_wrong = False
+        self._impossible: list[Moved] = []
 
     # ---- changes ---------------------------------------------------------------
 
@@ -79,8 +79,13 @@ class Trees:
 
     def take_wrong(self) -> bool:
         """Return whether an event showed that the model is wrong, once."""
-        is_wrong, self._is_wrong = self._is_wrong, False
+        is_wrong = bool(self._impossible)
+        self._impossible.clear()
         return is_wrong
+
+    def unfinished(self) -> tuple[Collection[object], ...]:
+        """Return what is empty if the model is right; it is kept up to date."""
+        return (self._impossible,)
 
     def end_moves_below(self, top: Directory) -> None:
         """Before a directory goes, end its pending moves: nothing can follow."""
@@ -110,7 +115,7 @@ class Trees:
         if directory.children:
             names = self._without_known(directory, names)
         purpose = Purpose.SILENT if silent else Purpose.REPORT
-        is_unsure = self._exclusion or self._unverified.are_in(directory)
+        is_unsure = self._exclusion or directory in self._unverified.directories()
         if not (silent or content or is_unsure):
             self._output.report_all_found(self._paths.report_path(directory), names)
             for name, is_directory in names.items():
@@ -205,7 +210,7 @@ class Trees:
         move, parent, name, mask, content = decision
         child, victim = move.child, parent.child(name)
         if child is not None and child in parent.ancestors():
-            self._is_wrong = True  # cannot be
+            self._impossible.append(decision)
             return
         old_path = self._paths.entry_path(move.parent, move.name)
         if victim is not None and victim is not child:

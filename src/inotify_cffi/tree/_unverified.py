@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Callable, NamedTuple
 
 from ._model import Directory, Kind, State
@@ -30,9 +30,9 @@ class UnverifiedNames:
     def __len__(self) -> int:
         return len(self._names)
 
-    def are_in(self, parent: Directory) -> bool:
-        """Return whether any name in a directory is unverified."""
-        return parent in self._names
+    def directories(self) -> Collection[Directory]:
+        """Return where any name is unverified; it is kept up to date."""
+        return self._names
 
     def add(self, parent: Directory, name: str) -> None:
         self._names.setdefault(parent, set()).add(name)

@@ -249,9 +249,10 @@ class Watches:
         self._owners.pop(wd, None)
         return owners
 
-    def needs_collection(self) -> bool:
-        """Return whether `collect` or `complete` has something to do."""
-        return bool(self._strays or self._awaiting_ignored or self._late)
+    def unfinished(self) -> tuple[Collection[object], ...]:
+        """Return what is empty if no watch has to change; it is kept up to date."""
+        late = self._late.incomplete() if self._late is not None else ()
+        return self._strays, self._awaiting_ignored, late
 
     def collect(self) -> bool:
         """Remove some of the watches without an owner. The queue must be empty.

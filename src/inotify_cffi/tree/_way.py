@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -116,8 +116,13 @@ class DoubtfulWays:
 
     def take(self) -> dict[Way, None]:
         """Take all of them."""
-        ways, self._ways = self._ways, {}
+        ways = dict(self._ways)
+        self._ways.clear()
         return ways
+
+    def all(self) -> Collection[Way]:
+        """Return all of them; it is kept up to date."""
+        return self._ways
 
 
 def names_of(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Protocol
@@ -71,7 +71,7 @@ class Waypoints:
         self.doubtful = DoubtfulWays()
         self._loose: set[int] = set()  # watches that may be no waypoint's any more
         self._wide: set[Waypoint] = set()  # watched for names, perhaps in vain
-        self._failure: OSError | None = None
+        self._failures: list[OSError] = []  # one at most
 
     @property
     def watches(self) -> Container[int]:
@@ -81,20 +81,23 @@ class Waypoints:
     @property
     def limit_reached(self) -> bool:
         """Whether the limit of watches was met, and the error was not taken yet."""
-        return self._failure is not None
+        return bool(self._failures)
 
     def take_failure(self) -> OSError | None:
         """Take the error of the limit of watches, if it was met."""
-        failure, self._failure = self._failure, None
-        return failure
+        return self._failures.pop() if self._failures else None
+
+    def failures(self) -> Collection[OSError]:
+        """Return what `take_failure` has, kept up to date."""
+        return self._failures
 
     def of_watch(self, wd: int) -> Sequence[Waypoint]:
         """Return the waypoints that have a watch."""
         return self._by_wd.get(wd, ())
 
-    def has_rest(self) -> bool:
-        """Return whether something has to be resolved, narrowed or let go."""
-        return bool(self.doubtful or self._wide or self._loose)
+    def unfinished(self) -> tuple[Collection[object], ...]:
+        """Return what has to be resolved, narrowed and let go, kept up to date."""
+        return self.doubtful.all(), self._wide, self._loose
 
     # ---- watching ---------------------------------------------------------------
 
@@ -143,7 +146,7 @@ class Waypoints:
             step.wd = self._watches.hold(path, how)
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                self._failure = error
+                self._failures[:] = [error]
             elif error.errno != errno.EACCES:
                 raise Changed from None
 
@@ -203,7 +206,7 @@ class Waypoints:
                 wd = self._watches.hold(path, ONLYDIR | mask)
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                self._failure = error
+                self._failures[:] = [error]
             elif error.errno != errno.EACCES:
                 self.distrust_below(at)
                 raise Changed from None
@@ -284,7 +287,8 @@ class Waypoints:
 
     def tidy(self) -> None:
         """Release the watches that no waypoint has."""
-        loose, self._loose = self._loose, set()
+        loose = list(self._loose)
+        self._loose.clear()
         for wd in loose:
             if wd not in self._by_wd:
                 self._watches.let_go(wd)

@@ -13,7 +13,7 @@ directory above is watched for the removal of its name (`Ways.expect_removal`).
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 
 from ._masks import (
     ATTRIB,
@@ -46,6 +46,10 @@ class Ways:
     def take_failure(self) -> OSError | None:
         """Take the error of the limit of watches, if it was met."""
         return self._waypoints.take_failure()
+
+    def failures(self) -> Collection[OSError]:
+        """Return what `take_failure` has, kept up to date."""
+        return self._waypoints.failures()
 
     # ---- ways -----------------------------------------------------------------
 
@@ -100,9 +104,9 @@ class Ways:
         """Whether `settle` has something to do."""
         return bool(self._waypoints.doubtful)
 
-    def has_rest(self) -> bool:
-        """Return whether `settle` has anything to do, or watches to let go."""
-        return self._waypoints.has_rest()
+    def unfinished(self) -> tuple[Collection[object], ...]:
+        """Return what is empty if `settle` has nothing to do; it is kept up to date."""
+        return self._waypoints.unfinished()
 
     @property
     def watches(self) -> Container[int]:
@@ -145,8 +149,10 @@ class Ways:
 
     def awaits_name_in(self, wd: int) -> bool:
         """Return whether a way depends on a name in a directory."""
-        waypoints = self._waypoints.of_watch(wd)
-        return bool(waypoints) and any(waypoint.awaited for waypoint in waypoints)
+        for waypoint in self._waypoints.of_watch(wd):  # noqa: SIM110, it is faster
+            if waypoint.awaited:
+                return True
+        return False
 
     def entries(self, wd: int, name: str) -> list[Way]:
         """Return the ways to a file of this name in this directory.

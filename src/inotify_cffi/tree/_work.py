@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Callable
 
 from .._awaiting import running_backend
-from .._waiting import Deadline
+from .._waiting import Deadline, move
 from ._tracker import Tracker
 from ._turn import Token, Turn
 
@@ -35,7 +35,7 @@ class Work:
     def __init__(self, deadline: Deadline, *, is_barrier: bool) -> None:
         self.deadline = deadline
         self.is_barrier = is_barrier  # whatever the time, work until all is done
-        self._begun = time.monotonic()
+        self._begun = 0.0 if is_barrier else time.monotonic()
 
     def seconds_left(self) -> float:
         """Return how long to wait for the turn at most."""
@@ -76,6 +76,7 @@ class Worker:
         self.turn = Turn()
         # Threads append and take at once, each in one atomic step.
         self.events: deque[TreeEvent] = deque()
+        self._reported = tracker.events
         self.is_done = True  # or the tracker has work left from its last slice
         self._check = check
         self._is_closed = is_closed
@@ -163,7 +164,7 @@ class Worker:
         try:
             self.is_done = self.tracker.advance(lambda: time.monotonic() >= end)
         finally:
-            self.tracker.move_events(self.events)
+            move(self._reported, self.events)
             self.turn.callers.call()
             self._published()
         return self.is_done
