@@ -28,6 +28,10 @@ if sys.implementation.name == "pypy":
     _ERRORS = sys.getfilesystemencodeerrors()
     _SURELY_EMPTIED = lib.INSTANCE_SURELY_EMPTIED
 
+    # Buffers that no read uses. They are of all instances: the first wait of each would
+    # take a third longer if it had to make one, and each would keep its 64 KiB.
+    _buffers: deque[Any] = deque()
+
     class Instance:
         """The counterpart of CPython's python_instance.c.
 
@@ -41,10 +45,10 @@ if sys.implementation.name == "pypy":
             self.pointer = ffi.gc(ffi.new("struct instance *"), lib.wait_drop_instance)
             self.closefd = True
             self._parser: Any = parser
-            self._buffers: deque[Any] = deque()
-            self._waits: deque[Any] = deque()
-            # If an exception prevents the end of a wait, the wait stays in memory.
-            self._all_waits: list[Any] = []
+            # If an exception prevents the end of a wait, the wait stays in memory. The
+            # first one is here, as PyPy has not compiled what happens once.
+            self._all_waits: list[Any] = [ffi.new("struct wait *")]
+            self._waits: deque[Any] = deque(self._all_waits)
             # Events that an exception kept, each with its process, as a number of
             # forks: a child must not return its parent's events.
             self._kept: deque[tuple[int, deque[Any]]] = deque()
@@ -56,7 +60,6 @@ if sys.implementation.name == "pypy":
 
         def close(self) -> None:
             lib.wait_close_instance(self.pointer)
-            self._buffers.clear()
 
         def read(self, events: list[Any], timeout: float, read_delay: float) -> int:
             """Append all queued events; wait for one, in milliseconds.
@@ -216,11 +219,11 @@ if sys.implementation.name == "pypy":
                 raise
             finally:
                 queued.size = 0
-                self._buffers.append(queued)
+                _buffers.append(queued)
 
         def _take_buffer(self) -> Any:
             try:
-                return self._buffers.pop()
+                return _buffers.pop()
             except IndexError:
                 return ffi.new("struct queued *")
 
