@@ -28,8 +28,8 @@ if sys.implementation.name == "pypy":
     _ERRORS = sys.getfilesystemencodeerrors()
     _SURELY_EMPTIED = lib.INSTANCE_SURELY_EMPTIED
 
-    # Buffers that no read uses. They are of all instances: the first wait of each would
-    # take a third longer if it had to make one, and each would keep its 64 KiB.
+    # Buffers that no read uses. They are of all instances: else the first read of each
+    # would have to make one, and each would keep its 16 KiB.
     _buffers: deque[Any] = deque()
 
     class Instance:
