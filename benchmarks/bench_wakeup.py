@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from types import FunctionType
 
 from . import libraries
 from .candidates import COMPILES, Candidate, in_c, needed_program
@@ -37,6 +38,10 @@ class Sleeper:
         self._write = write
         self._go = go
         self._first = _WAITS_UNTIL_COMPILED
+        # PyPy compiles a loop for the types that it meets first. The libraries that
+        # share a loop with another would begin each round in the interpreter.
+        code = _delays.__code__.replace()
+        self._delays = FunctionType(code, _delays.__globals__)
 
     def measure(self) -> list[float]:
         with libraries.watching(self._library, self._write) as instance:
@@ -45,20 +50,26 @@ class Sleeper:
             return self._samples(instance, _SAMPLES)
 
     def _samples(self, instance: libraries.Library, count: int) -> list[float]:
-        samples: list[float] = []
-        for _ in range(20 * count):
-            os.write(self._go, b"x")
-            entered = time.monotonic_ns()
-            instance.wait()
-            woken = time.monotonic_ns()
-            sent = int.from_bytes(os.pread(self._write.fd, 8, 0), "little")
-            if sent - entered > _SURELY_ASLEEP:
-                samples.append(woken - sent)
-                if len(samples) == count:
-                    break
+        samples: list[float] = self._delays(instance, self._write.fd, self._go, count)
         if len(samples) < count:
             raise RuntimeError(f"{self.name} does not block in time: a busy machine?")
         return samples
+
+
+def _delays(instance: libraries.Library, file: int, go: int, count: int) -> list[float]:
+    """Return how long after an event each wait ended, in nanoseconds."""
+    samples: list[float] = []
+    for _ in range(20 * count):
+        os.write(go, b"x")
+        entered = time.monotonic_ns()
+        instance.wait()
+        woken = time.monotonic_ns()
+        sent = int.from_bytes(os.pread(file, 8, 0), "little")
+        if sent - entered > _SURELY_ASLEEP:
+            samples.append(woken - sent)
+            if len(samples) == count:
+                break
+    return samples
 
 
 @contextlib.contextmanager
