@@ -78,9 +78,15 @@ def _point(line: bytes) -> str:
 
 # A program with many watchers has the same table for each of them.
 @lru_cache(maxsize=1)
-def _with_points(lines: tuple[bytes, ...]) -> list[tuple[bytes, str]]:
-    """Return lines of the table, each with its mount point."""
-    return [(line, _point(line)) for line in lines]
+def _visible(table: bytes) -> dict[str, bytes]:
+    """Return the mount points, each with its line: a later one hides an earlier one."""
+    return {_point(line): line for line in table.splitlines()}
+
+
+@lru_cache(maxsize=1)
+def _kept(line: bytes) -> Mount | None:
+    """Return the mount of a line: most roots are on the same one as the last."""
+    return next(iter(_parse_line(line)), None)
 
 
 def _unescape(field: bytes) -> str:
@@ -124,7 +130,7 @@ class MountTable:
 
     def __init__(self, inotify: INotify) -> None:
         self._fd = open_table()
-        self._lines = self._read()
+        self._table = self._read()
         self._instance = pointer_to(inotify)
         lib.wait_for_mounts(self._instance, self._fd)
 
@@ -148,8 +154,8 @@ class MountTable:
         # reading is found next time.
         if not lib.wait_take_mounts_changed(self._instance) or self._fd < 0:
             return {}
-        before, self._lines = set(self._lines), self._read()
-        now = set(self._lines)
+        before, self._table = set(self._table.splitlines()), self._read()
+        now = set(self._table.splitlines())
         # A line shows options, too: a mount that was only made read-only is the same.
         come = {mount for line in now - before for mount in _parse_line(line)}
         gone = {mount for line in before - now for mount in _parse_line(line)}
@@ -159,32 +165,27 @@ class MountTable:
 
     def at(self, path: str) -> Mount | None:
         """Return the mount that a path without links is on; None if there is none."""
-        above = {path, "/"}
-        while "/" in path[1:]:
+        visible = _visible(self._table)
+        while path not in visible and "/" in path[1:]:
             path = path.rpartition("/")[0]
-            above.add(path)
-        best, length = b"", 0
-        for line, point in _with_points(tuple(self._lines)):
-            # A later mount hides an earlier one at the same point.
-            if point in above and len(point) >= length:
-                best, length = line, len(point)
-        return next(iter(_parse_line(best)), None)
+        line = visible.get(path) or visible.get("/")
+        return None if line is None else _kept(line)
 
     def below(self, path: str) -> list[Mount]:
         """Return the visible mounts below a path without links, not at it."""
         above = path if path.endswith("/") else path + "/"
-        visible = {
-            point: line
-            for line, point in _with_points(tuple(self._lines))
+        return [
+            mount
+            for point, line in _visible(self._table).items()
             if point.startswith(above) and point != path
-        }
-        return [mount for line in visible.values() for mount in _parse_line(line)]
+            for mount in _parse_line(line)
+        ]
 
-    def _read(self) -> list[bytes]:
+    def _read(self) -> bytes:
         if self._fd < 0:
-            return []
+            return b""
         content = []
         os.lseek(self._fd, 0, os.SEEK_SET)
         while part := os.read(self._fd, 65536):
             content.append(part)
-        return b"".join(content).splitlines()
+        return b"".join(content)

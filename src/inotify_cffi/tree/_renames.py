@@ -116,6 +116,10 @@ class Renames:
             return None
         return self.leave(move)
 
+    def are_unfinished(self) -> bool:
+        """Return whether anything can still become of a rename."""
+        return bool(self._pending or self._ambiguous or self._arrivals)
+
     def are_idle_in(self, directory: Directory) -> bool:
         """Return whether no rename of a directory can end, or go on, there."""
         return (

@@ -50,8 +50,8 @@ class Root:
 
 def place_of(given: str) -> str:
     """Return a path with neither a slash at its end nor an idle one or dot within."""
-    first, *rest = given.split("/")
-    names = [first, *(name for name in rest if name not in ("", "."))]
+    names = given.split("/")
+    names[1:] = [name for name in names[1:] if name not in ("", ".")]
     return "/".join(names) or "/"
 
 
@@ -60,10 +60,15 @@ def names_below(outer: str, inner: str) -> list[str]:
     return [name for name in inner[len(outer) :].split("/") if name]
 
 
-def _above(place: str) -> Iterator[str]:
-    while "/" in place.rstrip("/"):
-        place = place.rpartition("/")[0] or "/"
-        yield place
+def _and_above(place: str) -> list[str]:
+    """Return a place and those above it, the nearest first."""
+    places = [place]
+    while (end := place.rfind("/")) > 0:
+        place = place[:end]
+        places.append(place)
+    if not end and place != "/":
+        places.append("/")
+    return places
 
 
 class Roots:
@@ -90,14 +95,14 @@ class Roots:
     def add(self, root: Root) -> None:
         self._roots[root.given] = root
         self._at.setdefault(root.place, {})[root] = None
-        for place in (root.place, *_above(root.place)):
+        for place in _and_above(root.place):
             self._inside.setdefault(place, {})[root] = None
 
     def discard(self, root: Root) -> None:
         if self._roots.pop(root.given, None) is None:
             return
         _remove(self._at, root.place, root)
-        for place in (root.place, *_above(root.place)):
+        for place in _and_above(root.place):
             _remove(self._inside, place, root)
 
     def clear(self) -> None:
@@ -107,7 +112,9 @@ class Roots:
 
     def enclosing(self, root: Root) -> Iterator[Root]:
         """Yield the roots whose paths lead to a root's, the nearest first."""
-        for place in (root.place, *_above(root.place)):
+        if len(self._roots) == 1 and root.given in self._roots:
+            return
+        for place in _and_above(root.place):
             other = next(iter(self._at.get(place, ())), root)
             if other is not root:
                 yield other

@@ -170,6 +170,10 @@ class Scans(States):
         for batch in self._window.batches:
             batch.note_events(events, self._window.fence)
 
+    def has_scanned(self) -> bool:
+        """Return whether `finish` has scans to end."""
+        return bool(self._window.scans or self._window.batches)
+
     def finish(self, *, plainly: bool) -> Iterator[Scan]:
         """End the window: yield the valid scans, have the others made again.
 
@@ -184,8 +188,6 @@ class Scans(States):
         window = self._window
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
-        if not scans and not batches:
-            return
         # Until something is in the way.
         self._reach = min(2 * self._reach, self._farthest)
         plainly = plainly and self._recursive

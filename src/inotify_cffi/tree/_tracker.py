@@ -16,6 +16,7 @@ from ._scan import Purpose
 if TYPE_CHECKING:
     from ..instance import INotify
     from ._exclude import ExcludeArgument
+    from ._model import Directory
     from .events import TreeEvent
 
 
@@ -212,10 +213,15 @@ class Tracker:
 
     def _ask_disk(self) -> bool:
         """Read from the disk what the queue lacks; return whether that was needed."""
-        # A pending move is between two places.
-        between_places = list(self._renames.between_places())
-        asked = self._renames.settle(self._scanner.wait_for_changes)
-        if self._unverified.ask(self._scanner.find, self._renames.concerns):
+        between_places: list[Directory] = []
+        asked = False
+        if self._renames.are_unfinished():
+            # A pending move is between two places.
+            between_places += self._renames.between_places()
+            asked = self._renames.settle(self._scanner.wait_for_changes)
+        if self._unverified and self._unverified.ask(
+            self._scanner.find, self._renames.concerns
+        ):
             asked = True
         descend = self._descends and not self._roots.nested.has_exceptions()
         if self._scans.start(between_places, descend=descend):

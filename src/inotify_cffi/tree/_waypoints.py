@@ -14,7 +14,6 @@ import errno
 import os
 import stat
 from collections.abc import Container, Sequence
-from contextlib import suppress
 from enum import Enum
 from typing import Protocol
 
@@ -29,6 +28,9 @@ SELF = MOVE_SELF | DELETE_SELF
 # A root may lose its rights before its scan: then no other watch than that of the way
 # reports that it can be read again.
 ROOT = SELF | ATTRIB
+_DIRECTORY = ONLYDIR | SELF
+_DIRECTORY_ROOT = ONLYDIR | ROOT
+_LINK = DONT_FOLLOW | SELF | ATTRIB
 
 
 class WayWatches(Protocol):
@@ -109,33 +111,51 @@ class Waypoints:
         if known is not None:
             return known
         step = Waypoint(at, name, join(at.path, name))
-        with _disk.reachable(step.path) as path:
-            how = ONLYDIR | (ROOT if is_last else SELF)
-            # A name with more of the path behind it is a directory, as a rule.
-            if not is_last:
-                with suppress(OSError):
-                    step.wd = self._watches.hold(path, how)
-            if not step.wd:
-                kind = os.lstat(path).st_mode
-                if not stat.S_ISLNK(kind) and not stat.S_ISDIR(kind):
-                    return None
-                if stat.S_ISLNK(kind):
-                    how = DONT_FOLLOW | SELF | ATTRIB
-                self._watch(step, path, how)
-                if stat.S_ISLNK(kind):
-                    try:
-                        step.target = _link_target(path)
-                    except Changed:
-                        self._loose.add(step.wd)
-                        raise
-            if step.wd and self._watch_again(path, how) != step.wd:
-                self._loose.add(step.wd)
-                raise Changed
+        path = step.path
+        if len(path) <= _disk.SURELY_SHORT:
+            is_waypoint = self._reach(step, path, is_last=is_last)
+        else:
+            with _disk.reachable(path) as short:
+                is_waypoint = self._reach(step, short, is_last=is_last)
+        if not is_waypoint:
+            return None
         if step.wd:
-            step.mask = how
             at.children[name] = step
             self._by_wd.setdefault(step.wd, []).append(step)
         return step
+
+    def _reach(self, step: Waypoint, path: str, *, is_last: bool) -> bool:
+        """Watch a step, and verify its path; return False if it is a file."""
+        how = _DIRECTORY_ROOT if is_last else _DIRECTORY
+        # A name with more of the path behind it is a directory, as a rule.
+        if not is_last:
+            try:  # noqa: SIM105  # suppress() takes as long as the call
+                step.wd = self._watches.hold(path, how)
+            except OSError:
+                pass
+        if not step.wd:
+            kind = os.lstat(path).st_mode
+            if stat.S_ISDIR(kind):
+                self._watch(step, path, how)
+            elif stat.S_ISLNK(kind):
+                how = _LINK
+                self._watch(step, path, how)
+                self._read_link(step, path)
+            else:
+                return False
+        if step.wd:
+            if self._watch_again(path, how) != step.wd:
+                self._loose.add(step.wd)
+                raise Changed
+            step.mask = how
+        return True
+
+    def _read_link(self, step: Waypoint, path: str) -> None:
+        try:
+            step.target = os.readlink(path)
+        except OSError:
+            self._loose.add(step.wd)
+            raise Changed from None
 
     def _watch(self, step: Waypoint, path: str, how: int) -> None:
         """Add the watch of a step; none if it may not be read."""
@@ -288,10 +308,3 @@ class Waypoints:
         for wd in loose:
             if wd not in self._by_wd:
                 self._watches.let_go(wd)
-
-
-def _link_target(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        raise Changed from None
