@@ -23,7 +23,7 @@ import pytest
 import stepwise
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
-from inotify_cffi._scanning import Found
+from inotify_cffi._scanning import BulkScanner, Found, WatchedWay
 from inotify_cffi.tree import _disk
 from inotify_cffi.tree._model import Directory
 from inotify_cffi.tree._watches import Watches
@@ -568,12 +568,20 @@ def test_how_directories_are_watched(
     without: list[str] = []
     watched: list[str] = []
     add_watch = INotify.add_watch
+    watch_way = BulkScanner.watch_way
 
     def note(inotify: INotify, path: str, mask: int) -> int:
         (watched if mask & needed == needed else without).append(path)
         return add_watch(inotify, path, mask)
 
+    def note_way(bulk: BulkScanner, path: str, mask: int, last_mask: int) -> WatchedWay:
+        is_safe = mask & last_mask & needed == needed
+        above = map(str, list(Path(path).parents)[:-1])
+        (watched if is_safe else without).extend([path, *above])
+        return watch_way(bulk, path, mask, last_mask)
+
     monkeypatch.setattr(INotify, "add_watch", note)
+    monkeypatch.setattr(BulkScanner, "watch_way", note_way)
     with TreeWatcher(root) as watcher:
         (root / "d").mkdir()
         watcher.read(timeout=0)

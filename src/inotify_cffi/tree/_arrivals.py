@@ -32,6 +32,7 @@ Ambiguous            structural event of    `Exchanged`: the directory that had
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Callable, NamedTuple
 
 from ._model import Directory, State
@@ -61,8 +62,9 @@ class Arrivals:
     def add(self, parent: Directory, name: str, *, over: bool) -> None:
         self._arrivals[parent] = Arrival(name, Over.DIRECTORY if over else Over.NOTHING)
 
-    def __len__(self) -> int:
-        return len(self._arrivals)
+    def all(self) -> Mapping[Directory, Arrival]:
+        """Return them, by their directories; it is kept up to date."""
+        return self._arrivals
 
     def may_be_exchange(self, parent: Directory) -> bool:
         """Return whether a rename from a directory may complete an exchange."""

@@ -84,6 +84,12 @@ def _visible(table: bytes) -> dict[str, bytes]:
 
 
 @lru_cache(maxsize=1)
+def _points(table: bytes) -> str:
+    """Return the mount points in one text, each behind a NUL."""
+    return "\0" + "\0".join(_visible(table))
+
+
+@lru_cache(maxsize=1)
 def _kept(line: bytes) -> Mount | None:
     """Return the mount of a line: most roots are on the same one as the last."""
     return next(iter(_parse_line(line)), None)
@@ -174,6 +180,8 @@ class MountTable:
     def below(self, path: str) -> list[Mount]:
         """Return the visible mounts below a path without links, not at it."""
         above = path if path.endswith("/") else path + "/"
+        if "\0" + above not in _points(self._table):
+            return []  # most roots have none
         return [
             mount
             for point, line in _visible(self._table).items()

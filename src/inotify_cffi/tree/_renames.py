@@ -54,6 +54,8 @@ class Renames:
         self._pending: dict[Directory, PendingMove] = {}
         self._ambiguous = AmbiguousMoves()
         self._arrivals = Arrivals()
+        self._undecided = self._ambiguous.moves
+        self._arrived = self._arrivals.all()
 
     # ---- events ----------------------------------------------------------------
 
@@ -118,13 +120,13 @@ class Renames:
 
     def are_unfinished(self) -> bool:
         """Return whether anything can still become of a rename."""
-        return bool(self._pending or self._ambiguous or self._arrivals)
+        return bool(self._pending or self._undecided or self._arrived)
 
     def are_idle_in(self, directory: Directory) -> bool:
         """Return whether no rename of a directory can end, or go on, there."""
         return (
             directory not in self._pending
-            and not self._ambiguous
+            and not self._undecided
             and not self._arrivals.may_be_exchange(directory)
         )
 
@@ -142,7 +144,7 @@ class Renames:
         """
         if came:
             self._arrivals.add(parent, came, over=False)
-        elif self._arrivals:
+        elif self._arrived:
             self._arrivals.take(parent)
 
     def moved_self(self, directory: Directory) -> Left | None:
@@ -226,9 +228,6 @@ class Renames:
 
     def settled(self) -> Iterator[Decision]:
         """Yield the decisions if no event follows. Apply each before the next."""
-        if not (self._pending or self._ambiguous):
-            self._arrivals.finish()
-            return
         for move in list(self._pending.values()):
             if move.settled and self._pending.get(move.parent) is move:
                 yield self.leave(move)
@@ -241,7 +240,7 @@ class Renames:
 
     def ambiguous(self) -> Collection[Ambiguous]:
         """Return the moves that are ambiguous; it is kept up to date."""
-        return self._ambiguous.moves
+        return self._undecided
 
     def is_source(self, parent: Directory, name: str) -> bool:
         """Return whether a pending move has left this name."""
@@ -252,11 +251,9 @@ class Renames:
         """Return whether a decision about the name is still to come."""
         return self.is_source(parent, name) or self._ambiguous.concern(parent, name)
 
-    def between_places(self) -> Iterator[Directory]:
-        """Yield the directories whose move is pending."""
-        for move in self._pending.values():
-            if move.child is not None:
-                yield move.child
+    def between_places(self) -> list[Directory]:
+        """Return the directories whose move is pending."""
+        return [move.child for move in self._pending.values() if move.child]
 
     def below(self, top: Directory) -> Iterator[Left]:
         """Yield the moves that have left the trees, since their directory goes.

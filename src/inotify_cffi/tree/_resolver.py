@@ -23,8 +23,9 @@ from ._masks import (
     STRUCTURAL,
 )
 from ._model import join
+from ._steps import ROOT, SELF, Changed
 from ._way import Destination, Kind, Way, Waypoint, names_of
-from ._waypoints import ROOT, SELF, Changed, Watched, Waypoints
+from ._waypoints import Watched, Waypoints
 
 APPEARS = CREATE | MOVED_TO
 DISAPPEARS = DELETE | MOVED_FROM
@@ -71,13 +72,20 @@ class Resolver:
         self, way: Way, steps: set[Waypoint], unwatched: Unwatched
     ) -> Destination:
         at = self._waypoints.top
-        names = names_of(way.text)[::-1]
+        names = names_of(way.text)
+        self._waypoints.lead(names)
+        names.reverse()
         must_be_directory = way.text.endswith(("/", "/."))
         links = 0
         while names:
             name = names.pop()
             if name == "..":
                 at = at.parent or at
+                continue
+            known = at.children.get(name)
+            if known is not None and known.target is None:
+                steps.add(known)
+                at = known
                 continue
             try:
                 step = self._step(at, name, unwatched, is_last=not names)

@@ -77,8 +77,10 @@ class Roots:
     def __init__(self) -> None:
         self._roots: dict[str, Root] = {}
         self._at: dict[str, dict[Root, None]] = {}
-        # So that adding one more costs no walk through all of them.
+        # So that adding one more costs no walk through all of them. The first one
+        # alone needs no index.
         self._inside: dict[str, dict[Root, None]] = {}
+        self._is_indexed = False
 
     def __len__(self) -> int:
         return len(self._roots)
@@ -94,12 +96,20 @@ class Roots:
 
     def add(self, root: Root) -> None:
         self._roots[root.given] = root
+        if self._is_indexed:
+            self._index(root)
+        elif len(self._roots) > 1:
+            self._is_indexed = True
+            for each in self._roots.values():
+                self._index(each)
+
+    def _index(self, root: Root) -> None:
         self._at.setdefault(root.place, {})[root] = None
         for place in _and_above(root.place):
             self._inside.setdefault(place, {})[root] = None
 
     def discard(self, root: Root) -> None:
-        if self._roots.pop(root.given, None) is None:
+        if self._roots.pop(root.given, None) is None or not self._is_indexed:
             return
         _remove(self._at, root.place, root)
         for place in _and_above(root.place):
@@ -112,8 +122,8 @@ class Roots:
 
     def enclosing(self, root: Root) -> Iterator[Root]:
         """Yield the roots whose paths lead to a root's, the nearest first."""
-        if len(self._roots) == 1 and root.given in self._roots:
-            return
+        if not self._is_indexed:
+            return  # there is no other
         for place in _and_above(root.place):
             other = next(iter(self._at.get(place, ())), root)
             if other is not root:
@@ -121,10 +131,16 @@ class Roots:
 
     def inside(self, root: Root) -> list[Root]:
         """Return the roots whose paths lead on from a root's, the nearest first."""
+        if not self._is_indexed:
+            return []
         return [other for other in self.below(root.place) if other is not root]
 
     def below(self, place: str) -> list[Root]:
         """Return the roots at a place and below it, the nearest first."""
+        if not self._is_indexed:
+            return [
+                root for root in self._roots.values() if place in _and_above(root.place)
+            ]
         return sorted(self._inside.get(place, ()), key=lambda root: len(root.place))
 
 

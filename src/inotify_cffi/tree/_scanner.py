@@ -72,6 +72,7 @@ class Scanner:
         # What was listed here since the queue was read: the events of that, OPEN and
         # the like, are queued before the fence.
         self._listed: set[Directory] = set()
+        self._found_empty: set[Directory] = set()  # roots, by the last scan
 
     def has_listed(self, directory: Directory | None) -> bool:
         """Return whether this listed a directory since the last fence."""
@@ -89,7 +90,11 @@ class Scanner:
             reach: how far to go.
         """
         outcome = Outcome([], [], [], [])
-        for is_single, group in groupby(self._with_paths(wanted), self._is_single):
+        located = [*self._with_paths(wanted)]
+        if not any(map(self._is_single, located)):
+            self._scan_together(located, outcome, reach)
+            return outcome
+        for is_single, group in groupby(located, self._is_single):
             if outcome.unreached:
                 outcome.unreached.extend(each.wanted for each in group)
             elif is_single:
@@ -104,16 +109,17 @@ class Scanner:
 
     def _with_paths(self, wanted: Iterable[Wanted]) -> Iterator[_Located]:
         above: Directory | None = None
-        path_above = ""
+        fs_path = path_above = ""
         for each in wanted:
             directory, _ = each
             self._listed.add(directory)
             parent = directory.parent
             if parent is None or parent is not above:
                 above = parent
+                path_above = ""
                 fs_path = self._paths.fs_path(directory)
-                path_above = os.path.dirname(fs_path)
             else:  # walking up once for all neighbours
+                path_above = path_above or os.path.dirname(fs_path)
                 fs_path = join(path_above, directory.name)
             yield _Located(each, fs_path)
 
@@ -193,8 +199,20 @@ class Scanner:
             return Kind.NOTHING
         return Kind.DIRECTORY if is_directory else Kind.OTHER
 
+    def note_empty(self, scans: Iterable[Scan]) -> None:
+        """Note which roots are empty, by scans that have just ended."""
+        for scan in scans:
+            if scan.directory.parent is None and scan.found_nothing():
+                self._found_empty.add(scan.directory)
+
+    def forget_empty(self) -> None:
+        """Forget them, as more of the queue is read."""
+        self._found_empty.clear()
+
     def is_empty(self, directory: Directory) -> bool:
         """Return whether there are no names in a directory."""
+        if directory in self._found_empty:
+            return True
         self._listed.add(directory)
         return _disk.is_empty(self._paths.fs_path(directory))
 

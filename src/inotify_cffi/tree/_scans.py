@@ -48,6 +48,19 @@ def _is_quiet(scan: Scan) -> bool:
     )
 
 
+def _are_quiet(
+    scans: Iterable[Scan], batches: Iterable[Batch], watches: Watches
+) -> bool:
+    """Return whether nothing happened to what a window has scanned silently."""
+    return (
+        all(map(_is_quiet, scans))
+        and not any(batch.is_touched_anywhere() for batch in batches)
+        and watches.are_unassigned(
+            [wd for batch in batches for wd in batch.wds_found()]
+        )
+    )
+
+
 class Scans(States):
     """The directories to scan, those being scanned, and those that cannot be."""
 
@@ -192,7 +205,7 @@ class Scans(States):
         self._reach = min(2 * self._reach, self._farthest)
         plainly = plainly and self._recursive
         plainly = plainly and window.is_whole and not window.moved
-        if plainly and self._are_quiet(scans.values(), batches):
+        if plainly and _are_quiet(scans.values(), batches, self._watches):
             self._adopt(scans, batches)
             return
         for directory, scan in scans.items():
@@ -211,19 +224,10 @@ class Scans(States):
                 if scan.batch is not None and scan.batch.has_below(scan.index):
                     yield from self._finish_below(scan, scan.batch)
 
-    def _are_quiet(self, scans: Iterable[Scan], batches: Iterable[Batch]) -> bool:
-        """Return whether nothing happened to what a window has scanned silently."""
-        return (
-            all(map(_is_quiet, scans))
-            and not any(batch.is_touched_anywhere() for batch in batches)
-            and self._watches.are_unassigned(
-                [wd for batch in batches for wd in batch.wds_found()]
-            )
-        )
-
     def _adopt(self, scans: Mapping[Directory, Scan], batches: list[Batch]) -> None:
         for directory, scan in scans.items():
             directory.status = scan.wd
+        self._scanner.note_empty(scans.values())
         for batch in batches:
             watched, unscanned = batch.adopt_all()
             self._watches.assign_all(watched)

@@ -16,7 +16,6 @@ from ._scan import Purpose
 if TYPE_CHECKING:
     from ..instance import INotify
     from ._exclude import ExcludeArgument
-    from ._model import Directory
     from .events import TreeEvent
 
 
@@ -56,6 +55,7 @@ class Tracker:
         self._descends = recursive and not (one_file_system or self._exclude)
         self._interrupted = False
         self._begins = False
+        self._has_read = False  # any event at all
         self._reported_before = 0
         # The events of a read that are not followed yet.
         self._reading: Reading | None = None
@@ -137,6 +137,11 @@ class Tracker:
             self._reading = None
             self._roots.start_anew()
         self._interrupted = True  # until the end shows that it was not
+        if not self._has_read:
+            # Nothing was scanned yet, so no event is older than the model: the first
+            # read comes after the first scan.
+            self._has_read = True
+            self._ask_disk()
         is_done = self._step(is_over)
         while not is_done and not is_over():
             is_done = self._step(is_over)
@@ -175,6 +180,7 @@ class Tracker:
         self._mount_points.show()
         if not reading.overflowed:
             self._roots.lone.expect_removals()
+        self._scanner.forget_empty()
         if reading.is_first or not self._scans.has_unscanned():
             if not (reading.is_first or self._begins) and self._has_enough():
                 return True  # the next call does the rest
@@ -184,12 +190,7 @@ class Tracker:
             # behind it may have gaps. All these are in the next read at the latest,
             # and must not count as events after a scan.
             return False
-        try:
-            asked = self._ask_disk()
-        except OSError:
-            self._interrupted = False  # the requested work is still to be done
-            raise
-        is_tidy = not asked and not self._tidy(quiet=not reading.batch)
+        is_tidy = not self._ask_disk() and not self._tidy(quiet=not reading.batch)
         return is_tidy and not (
             self._begins or self._roots.is_due() or self._roots.lone.has_returned()
         )
@@ -213,21 +214,26 @@ class Tracker:
 
     def _ask_disk(self) -> bool:
         """Read from the disk what the queue lacks; return whether that was needed."""
-        between_places: list[Directory] = []
+        try:
+            asked = self._ask_of_renames()
+            descend = self._descends and not self._roots.nested.has_exceptions()
+            if self._scans.start(self._renames.between_places(), descend=descend):
+                asked = True
+        except OSError:
+            self._interrupted = False  # the requested work is still to be done
+            raise
+        if asked:
+            self._scans.fence()
+        return asked
+
+    def _ask_of_renames(self) -> bool:
         asked = False
         if self._renames.are_unfinished():
-            # A pending move is between two places.
-            between_places += self._renames.between_places()
             asked = self._renames.settle(self._scanner.wait_for_changes)
         if self._unverified and self._unverified.ask(
             self._scanner.find, self._renames.concerns
         ):
             asked = True
-        descend = self._descends and not self._roots.nested.has_exceptions()
-        if self._scans.start(between_places, descend=descend):
-            asked = True
-        if asked:
-            self._scans.fence()
         return asked
 
     def _tidy(self, *, quiet: bool) -> bool:

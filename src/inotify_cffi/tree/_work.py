@@ -81,6 +81,14 @@ class Worker:
         self._is_closed = is_closed
         self._published = published
 
+    def has_events(self) -> bool:
+        """Return whether there are events that nobody has taken."""
+        return bool(self.events)
+
+    def publish_no_more(self) -> None:
+        """Tell nobody of events any more."""
+        self._published = _nothing
+
     def take_turn(self) -> Token:
         """Take the turn to change the roots; wait for it as long as it takes."""
         self._check()
@@ -173,6 +181,10 @@ class Worker:
         if self._is_closed() and self.turn.take(token):
             self.tracker.close()
         self.turn.give_back(token)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class Once:
