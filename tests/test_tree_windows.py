@@ -733,6 +733,37 @@ def test_close_leaves_no_garbage(root: Path) -> None:
         gc.enable()
 
 
+def _objects() -> int:
+    """Count the objects of this package's classes."""
+    package = INotify.__module__.partition(".")[0]
+    return sum(type(one).__module__.startswith(package) for one in gc.get_objects())
+
+
+@pytest.mark.skipif(
+    sys.implementation.name == "pypy", reason="PyPy does not count references"
+)
+def test_a_closed_watcher_is_no_garbage(root: Path) -> None:
+    """All of a closed watcher is freed with the last reference, its ways as well."""
+    (root / "link").symlink_to(".")
+    (root / "file").touch()
+    paths = [root, root / "link" / "file", root / "missing"]
+    gc.collect()
+    gc.disable()
+    try:
+        before = _objects()
+        for _ in range(2):  # the first one may leave what is kept for the next
+            watcher = TreeWatcher(*paths, missing_ok=True)
+            os.mknod(root / "new")
+            assert watcher.read(timeout=0)
+            assert _objects() > before
+            watcher.close()
+            os.unlink(root / "new")
+            del watcher
+        assert _objects() == before
+    finally:
+        gc.enable()
+
+
 @pytest.mark.skipif(
     sys.implementation.name == "pypy", reason="PyPy does not show what it keeps"
 )
