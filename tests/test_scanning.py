@@ -450,7 +450,7 @@ def test_the_directories_of_a_way(
     assert [result for _, result in way] == [0] * len(places)
     found = [inodes(inotify)[wd] for wd, _ in way]
     assert found == [os.stat(place).st_ino for place in places]
-    wanted = {wd: flags.MOVE_SELF for wd, _ in way}
+    wanted = {wd: int(flags.MOVE_SELF) for wd, _ in way}
     wanted[way[-1][0]] |= flags.ATTRIB
     kept = flags.MOVE_SELF | flags.ATTRIB
     assert {wd: mask & kept for wd, mask in masks.items()} == wanted

@@ -17,7 +17,7 @@ import errno
 import os
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .._inotify import lib
 from ..instance import pointer_to
@@ -76,17 +76,30 @@ def _point(line: bytes) -> str:
     return _unescape(fields[4]) if len(fields) > 5 else ""
 
 
-# A program with many watchers has the same table for each of them.
-@lru_cache(maxsize=1)
-def _visible(table: bytes) -> dict[str, bytes]:
-    """Return the mount points, each with its line: a later one hides an earlier one."""
-    return {_point(line): line for line in table.splitlines()}
+class _Points:
+    """The mount points of a table.
 
+    Parameters:
+        table: the content of /proc/self/mountinfo.
+    """
 
-@lru_cache(maxsize=1)
-def _points(table: bytes) -> str:
-    """Return the mount points in one text, each behind a NUL."""
-    return "\0" + "\0".join(_visible(table))
+    # A program with many watchers has the same table for each of them. To compare two
+    # of them takes less than a hash.
+    last: ClassVar[_Points | None] = None
+
+    def __init__(self, table: bytes) -> None:
+        self.table = table
+        # Each with its line: a later one hides an earlier one.
+        self.lines = {_point(line): line for line in table.splitlines()}
+        self.text = "\0" + "\0".join(self.lines)  # each behind a NUL
+
+    @classmethod
+    def of(cls, table: bytes) -> _Points:
+        """Return the mount points of a table, parsed anew if it is not the last one."""
+        points = cls.last
+        if points is None or points.table != table:
+            points = cls.last = cls(table)
+        return points
 
 
 @lru_cache(maxsize=1)
@@ -171,20 +184,21 @@ class MountTable:
 
     def at(self, path: str) -> Mount | None:
         """Return the mount that a path without links is on; None if there is none."""
-        visible = _visible(self._table)
-        while path not in visible and "/" in path[1:]:
+        lines = _Points.of(self._table).lines
+        while path not in lines and "/" in path[1:]:
             path = path.rpartition("/")[0]
-        line = visible.get(path) or visible.get("/")
+        line = lines.get(path) or lines.get("/")
         return None if line is None else _kept(line)
 
     def below(self, path: str) -> list[Mount]:
         """Return the visible mounts below a path without links, not at it."""
         above = path if path.endswith("/") else path + "/"
-        if "\0" + above not in _points(self._table):
+        points = _Points.of(self._table)
+        if "\0" + above not in points.text:
             return []  # most roots have none
         return [
             mount
-            for point, line in _visible(self._table).items()
+            for point, line in points.lines.items()
             if point.startswith(above) and point != path
             for mount in _parse_line(line)
         ]

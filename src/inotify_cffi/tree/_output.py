@@ -26,7 +26,7 @@ class Output:
         self._mask = mask | Q_OVERFLOW | UNMOUNT
         self._unmounts_below_roots = mask & UNMOUNT != 0
         self._events: deque[TreeEvent] = deque()
-        self._warnings: deque[Warning] = deque()
+        self._warnings: list[Warning] = []
         self.reported = 0  # events since the beginning
 
     def report(
@@ -99,6 +99,6 @@ class Output:
     def take_warning(self) -> Warning | None:
         """Take the next warning, if there is one."""
         try:
-            return self._warnings.popleft()  # several threads may take at once
+            return self._warnings.pop(0)  # several threads may take at once
         except IndexError:
             return None

@@ -35,9 +35,7 @@ class Outcome(NamedTuple):
     batches: list[Batch]
 
 
-class _Located(NamedTuple):
-    wanted: Wanted
-    fs_path: str
+_Located = tuple[Wanted, str]  # a named one takes thrice as long to make
 
 
 def _ends_all(failure: OSError) -> bool:
@@ -96,7 +94,7 @@ class Scanner:
             return outcome
         for is_single, group in groupby(located, self._is_single):
             if outcome.unreached:
-                outcome.unreached.extend(each.wanted for each in group)
+                outcome.unreached.extend(wanted for wanted, _ in group)
             elif is_single:
                 self._scan_singly([*group], outcome)
             else:
@@ -105,7 +103,7 @@ class Scanner:
 
     def _is_single(self, located: _Located) -> bool:
         """Return whether something is to be done before a directory is watched."""
-        return self._one_file_system or len(located.fs_path) > _disk.SURELY_SHORT
+        return self._one_file_system or len(located[1]) > _disk.SURELY_SHORT
 
     def _with_paths(self, wanted: Iterable[Wanted]) -> Iterator[_Located]:
         above: Directory | None = None
@@ -121,7 +119,7 @@ class Scanner:
             else:  # walking up once for all neighbours
                 path_above = path_above or os.path.dirname(fs_path)
                 fs_path = join(path_above, directory.name)
-            yield _Located(each, fs_path)
+            yield each, fs_path
 
     def _scan_singly(self, located: Sequence[_Located], outcome: Outcome) -> None:
         for number, ((directory, purpose), fs_path) in enumerate(located):
@@ -129,7 +127,7 @@ class Scanner:
                 outcome.scans.append(self._scan(directory, fs_path, purpose))
             except OSError as failure:
                 outcome.failures.append(failure)
-                outcome.unreached.extend(each.wanted for each in located[number:])
+                outcome.unreached.extend(wanted for wanted, _ in located[number:])
                 break
 
     def _scan_together(
@@ -138,15 +136,15 @@ class Scanner:
         outcome: Outcome,
         reach: Reach,
     ) -> None:
-        silent = self._is_silent(located[0].wanted[1])
+        silent = self._is_silent(located[0][0][1])
         found = self._watches.scan(
-            [each.fs_path for each in located],
+            [fs_path for _, fs_path in located],
             descend=reach.descend,
             only_directories=silent,
             limit=reach.directories,
             milliseconds=reach.milliseconds,
         )
-        given = [each.wanted[0] for each in located]
+        given = [directory for (directory, _), _ in located]
         batch = Batch(found, given, only_directories=silent)
         outcome.batches.append(batch)
         for index, (wanted, fs_path) in enumerate(located):
