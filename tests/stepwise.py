@@ -33,7 +33,8 @@ def scan(
 ) -> Found:
     """Do what `Watches.scan` does, without descending."""
     mask = watches._mask | flags.DONT_FOLLOW
-    found = Found([0] * len(paths), [NOT_REACHED] * len(paths), [], [], [])
+    results = [NOT_REACHED] * len(paths)
+    found = Found([0] * len(paths), results, [], [], [], left_out=True)
     for index, path in enumerate(paths[:limit]):
         try:
             found.wds[index] = watches._inotify.add_watch(path, mask)

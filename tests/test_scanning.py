@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from conftest import RunPython
 
 MASK = flags.CREATE | flags.DELETE | flags.MASK_ADD
+WAY = flags.MOVE_SELF | flags.MASK_ADD | flags.ONLYDIR | flags.DONT_FOLLOW
+WAY_ENDS = WAY | flags.ATTRIB
 SECOND = 10**9  # ns
 MANY = 10**6
 ALL = lib.SCAN_DESCEND
@@ -73,6 +75,13 @@ class Scanner:
         assert len(parents) == len(found) == scan.count
         wds, results = scan.wds[0 : scan.count], scan.results[0 : scan.count]
         return [*map(Entry, parents, found, wds, results)]
+
+    def way(self, path: str | os.PathLike[str]) -> list[tuple[int, int]]:
+        """Watch a way; return the watches that were added, with their results."""
+        given = os.fsencode(path)
+        assert not lib.scan_way(self.memory, self.instance, given, WAY, WAY_ENDS)
+        scan = self.memory
+        return [(scan.wds[each], scan.results[each]) for each in range(scan.count)]
 
 
 @pytest.fixture
@@ -428,6 +437,53 @@ def test_a_closed_instance(scanner: Scanner, inotify: INotify, tree: Path) -> No
     assert (first.result, second.result) == (lib.GUARD_CLOSED, NOT_REACHED)
 
 
+# ---- ways ---------------------------------------------------------------------------
+
+
+def test_the_directories_of_a_way(
+    scanner: Scanner, inotify: INotify, tree: Path
+) -> None:
+    """Each directory that a path leads through is watched, the last one for more."""
+    way = scanner.way(tree / "a/b/c")
+    places = [tree / "a/b/c", *(tree / "a/b/c").parents][-2::-1]
+    masks = {watch.wd: watch.mask for watch in inotify.watches()}
+    assert [result for _, result in way] == [0] * len(places)
+    found = [inodes(inotify)[wd] for wd, _ in way]
+    assert found == [os.stat(place).st_ino for place in places]
+    wanted = {wd: int(flags.MOVE_SELF) for wd, _ in way}
+    wanted[way[-1][0]] |= flags.ATTRIB
+    kept = flags.MOVE_SELF | flags.ATTRIB
+    assert {wd: mask & kept for wd, mask in masks.items()} == wanted
+
+
+@pytest.mark.parametrize("end", ["a/file", "link", "link/b", "missing/x", "a/\udcff/b"])
+def test_what_ends_a_way(scanner: Scanner, tree: Path, end: str) -> None:
+    """A way ends before a file, a link, and a name that is not there."""
+    above = tree / "a" if end.startswith("a/") else tree
+    assert scanner.way(tree / end) == scanner.way(above)
+
+
+@pytest.mark.parametrize("path", ["/", "/" + "x/" * 2048])
+def test_ways_without_a_watch(scanner: Scanner, inotify: INotify, path: str) -> None:
+    """The root of the file system needs no watch; too long a path gets none."""
+    assert scanner.way(path) == []
+    assert inotify.watches() == []
+
+
+def test_the_way_of_a_closed_instance(
+    scanner: Scanner, inotify: INotify, tree: Path
+) -> None:
+    """Nothing is watched through an instance that is closed."""
+    inotify.close()
+    assert scanner.way(tree) == []
+
+
+def test_a_scan_after_a_way(scanner: Scanner, tree: Path) -> None:
+    """A way leaves nothing in the memory that a scan would return."""
+    scanner.way(tree)
+    assert found_in(scanner.scan(tree / "a/d")) == {str(tree / "a/d"): 0}
+
+
 # ---- what happens in between, or is refused in the middle ---------------------------
 
 # Before the C library's functions: ON_WATCH is a command that is run when the
@@ -503,6 +559,11 @@ PROGRAM = """
     os.close(first)
     with INotify() as inotify:
         scanner = Scanner(inotify)
+        if "WAY" in os.environ:
+            for wd, result in scanner.way(os.environ["WAY"]):
+                inode = inodes(inotify)[wd]
+                print(inode if inode == os.stat(sys.argv[1]).st_ino else "-", result)
+            sys.exit()
         entries = scanner.scan(sys.argv[1], how=ALL)
         for number, entry in enumerate(entries):
             path = path_of(entries, number)[len(sys.argv[1]):] or "/"
@@ -618,3 +679,25 @@ def test_a_link_that_is_swapped_in(scan_interposed: ScanInterposed, tree: Path) 
     found = scan_interposed(tree, WHERE=place, ON_WATCH=swap)
     results = [line for line in found if line.startswith("'/a/d")]
     assert results == [f"'/a/d' {errno.ENOTDIR} -"]
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [("mv '{0}' '{0}.old' && mkdir '{0}'", 2), ("mv '{0}' '{0}.old'", 1)],
+)
+def test_a_way_that_changes(
+    scan_interposed: ScanInterposed, tree: Path, change: str, left: int
+) -> None:
+    """A directory that is replaced while it is watched is not taken for the path's.
+
+    Every watch that was added is returned, so that it can be removed.
+    """
+    place = tree / "a/b"
+    found = scan_interposed(
+        tree, WAY=place / "c", WHERE=place, ON_WATCH=change.format(place)
+    )
+    inode = os.stat(tree).st_ino
+    above = len(tree.parents) + 1  # without "/", with "a"
+    assert found.count(f"- {errno.EAGAIN}") == left
+    assert found.count(f"{inode} 0") == 1
+    assert len(found) == above + left

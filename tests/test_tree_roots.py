@@ -320,6 +320,28 @@ def test_an_empty_root_in_use_is_deleted(tmp_path: Path) -> None:
         consumer.check()
 
 
+@pytest.mark.parametrize("content", ["nothing", "file", "directory"])
+def test_only_an_empty_root_is_watched_from_above(tmp_path: Path, content: str) -> None:
+    """Deletions beside a root wake nobody, but where it may be deleted while in use."""
+    root = tmp_path / "root"
+    root.mkdir()
+    if content == "file":
+        (root / "file").touch()
+    elif content == "directory":
+        (root / "directory").mkdir()
+    above = os.stat(tmp_path).st_ino
+    with TreeWatcher(root) as watcher:
+        (mask,) = (each.mask for each in watcher.watches() if each.inode == above)
+        assert bool(mask & flags.DELETE) == (content == "nothing")
+        if content == "nothing":
+            with subprocess.Popen(
+                [sys.executable, "-c", "input()"], cwd=root, stdin=subprocess.PIPE
+            ):
+                root.rmdir()
+                (event,) = watcher.read(timeout=0)
+                assert mask_str(event.mask) == "DELETE_SELF"
+
+
 EVERY_MASK = [
     flags.CLOSE_WRITE,
     flags.MODIFY,

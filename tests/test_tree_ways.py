@@ -19,6 +19,7 @@ from typing import Callable
 import pytest
 
 from inotify_cffi import INotify, flags, masks
+from inotify_cffi._scanning import BulkScanner, WatchedWay
 from inotify_cffi.tree._model import Top
 from inotify_cffi.tree._watches import Watches
 from inotify_cffi.tree._way import Destination, Kind, Way
@@ -32,12 +33,16 @@ class Watched:
 
     def __init__(self) -> None:
         self.inotify = INotify()
+        self.bulk = BulkScanner(self.inotify, 0)
         self.ways = Ways(self, int(flags.MODIFY | flags.CLOSE_WRITE))
         self.calls = 0
 
     def hold(self, path: str, mask: int) -> int:
         self.calls += 1
         return self.inotify.add_watch(path, mask | _HOLD)
+
+    def hold_way(self, path: str, mask: int, last_mask: int) -> WatchedWay:
+        return self.bulk.watch_way(path, mask | _HOLD, last_mask | _HOLD)
 
     def let_go(self, wd: int) -> None:
         with contextlib.suppress(OSError):  # EINVAL: the kernel has removed it

@@ -23,7 +23,7 @@ import pytest
 import stepwise
 
 from inotify_cffi import Event, INotify, TreeWatcher, flags
-from inotify_cffi._scanning import Found
+from inotify_cffi._scanning import BulkScanner, Found, WatchedWay
 from inotify_cffi.tree import _disk
 from inotify_cffi.tree._model import Directory
 from inotify_cffi.tree._watches import Watches
@@ -568,12 +568,20 @@ def test_how_directories_are_watched(
     without: list[str] = []
     watched: list[str] = []
     add_watch = INotify.add_watch
+    watch_way = BulkScanner.watch_way
 
     def note(inotify: INotify, path: str, mask: int) -> int:
         (watched if mask & needed == needed else without).append(path)
         return add_watch(inotify, path, mask)
 
+    def note_way(bulk: BulkScanner, path: str, mask: int, last_mask: int) -> WatchedWay:
+        is_safe = mask & last_mask & needed == needed
+        above = map(str, list(Path(path).parents)[:-1])
+        (watched if is_safe else without).extend([path, *above])
+        return watch_way(bulk, path, mask, last_mask)
+
     monkeypatch.setattr(INotify, "add_watch", note)
+    monkeypatch.setattr(BulkScanner, "watch_way", note_way)
     with TreeWatcher(root) as watcher:
         (root / "d").mkdir()
         watcher.read(timeout=0)
@@ -721,6 +729,37 @@ def test_close_leaves_no_garbage(root: Path) -> None:
         with TreeWatcher(root):
             assert _directories() == before + 3
         assert _directories() == before
+    finally:
+        gc.enable()
+
+
+def _objects() -> int:
+    """Count the objects of this package's classes."""
+    package = INotify.__module__.partition(".")[0]
+    return sum(type(one).__module__.startswith(package) for one in gc.get_objects())
+
+
+@pytest.mark.skipif(
+    sys.implementation.name == "pypy", reason="PyPy does not count references"
+)
+def test_a_closed_watcher_is_no_garbage(root: Path) -> None:
+    """All of a closed watcher is freed with the last reference, its ways as well."""
+    (root / "link").symlink_to(".")
+    (root / "file").touch()
+    paths = [root, root / "link" / "file", root / "missing"]
+    gc.collect()
+    gc.disable()
+    try:
+        before = _objects()
+        for _ in range(2):  # the first one may leave what is kept for the next
+            watcher = TreeWatcher(*paths, missing_ok=True)
+            os.mknod(root / "new")
+            assert watcher.read(timeout=0)
+            assert _objects() > before
+            watcher.close()
+            os.unlink(root / "new")
+            del watcher
+        assert _objects() == before
     finally:
         gc.enable()
 

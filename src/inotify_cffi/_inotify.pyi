@@ -114,6 +114,9 @@ class _Lib:
         nanoseconds: int,
         /,
     ) -> int: ...
+    def scan_way(
+        self, scan: Any, instance: Any, path: bytes, mask: int, last_mask: int, /
+    ) -> int: ...
     def scan_free(self, scan: Any, /) -> None: ...
 
 ffi: _FFI

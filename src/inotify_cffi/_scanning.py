@@ -28,9 +28,16 @@ if TYPE_CHECKING:
         names: list[str]
         group_of: list[int]
         group_end: list[int]
+        left_out: bool
+
+    class WatchedWay(NamedTuple):
+        verified: list[int]
+        others: list[int]
 
 else:
-    Found = namedtuple("Found", ["wds", "results", "names", "group_of", "group_end"])
+    Found = namedtuple(
+        "Found", ["wds", "results", "names", "group_of", "group_end", "left_out"]
+    )
     Found.__doc__ = """The result of a scan: entries, the given directories first.
 
     The entries of one directory form a group: they follow each other, behind that
@@ -42,6 +49,12 @@ else:
     Found.names.__doc__ = "The name of each entry, without the given ones."
     Found.group_of.__doc__ = "The directory of each group, as the index of an entry."
     Found.group_end.__doc__ = "The index of the entry behind each group."
+    Found.left_out.__doc__ = "Whether a name was left out that is no directory's."
+    WatchedWay = namedtuple("WatchedWay", ["verified", "others"])
+    WatchedWay.__doc__ = "The watches that were added for a way."
+    WatchedWay.verified.__doc__ = """Those of the directories to which the path led
+        while they were watched, the topmost first."""
+    WatchedWay.others.__doc__ = "Those of others, as the path changed meanwhile."
 
 NOT_REACHED: int = lib.SCAN_NOT_REACHED
 NO_DIRECTORY: int = lib.SCAN_NO_DIRECTORY
@@ -111,17 +124,49 @@ class BulkScanner:
             raise MemoryError
         count, groups = memory.count, memory.groups
         if not count:
-            return Found([], [], [], [], [])
+            return Found([], [], [], [], [], left_out=False)
         results = ffi.unpack(memory.results, count)
         if lib.GUARD_CLOSED in results:
             raise ValueError(CLOSED_MESSAGE)
+        wds, left_out = ffi.unpack(memory.wds, count), bool(memory.left_out)
+        if not groups:
+            return Found(wds, results, [], [], [], left_out)
         return Found(
-            ffi.unpack(memory.wds, count),
+            wds,
             results,
-            self._names() if groups else [],
+            self._names(),
             ffi.unpack(memory.group_of, groups),
             ffi.unpack(memory.group_end, groups),
+            left_out,
         )
+
+    def watch_way(self, path: str, mask: int, last_mask: int) -> WatchedWay:
+        """Watch the directories that a path leads through, the topmost first.
+
+        Each is watched twice: with the same result, the path led there while it was
+        watched. This ends at the first one for which that is not so, or that is not a
+        directory, or may not be watched. Why is not returned.
+
+        Parameters:
+            path: an absolute path without dots and slashes that mean nothing. Links
+                are not followed.
+            mask: the mask for each, with ONLYDIR, DONT_FOLLOW and MASK_ADD.
+            last_mask: the mask for the last one.
+
+        Raises:
+            MemoryError: there is no memory for it.
+        """
+        if "\0" in path:
+            return WatchedWay([], [])
+        memory = self._memory
+        given = path.encode(_ENCODING, _ERRORS)
+        if lib.scan_way(memory, self._instance, given, mask, last_mask):
+            raise MemoryError
+        wds = ffi.unpack(memory.wds, memory.count) if memory.count else []
+        verified = len(wds)
+        while verified and memory.results[verified - 1]:
+            verified -= 1
+        return WatchedWay(wds[:verified], wds[verified:])
 
     def free_memory(self) -> None:
         """Free the memory of the last scan; the next one allocates its own."""

@@ -47,9 +47,9 @@ static int scan_grow(void *array, size_t size)
     return 0;
 }
 
-static int scan_make_room(struct scan *scan)
+static int scan_make_room(struct scan *scan, size_t entries)
 {
-    if (scan->count < scan->capacity)
+    if (scan->count + entries <= scan->capacity)
         return 0;
     size_t capacity = scan->capacity ? scan->capacity * 2 : 64;
     if (capacity > INT32_MAX || scan_grow(&scan->parents, capacity * sizeof(int32_t))
@@ -66,7 +66,7 @@ static int scan_make_room(struct scan *scan)
 
 static int scan_add(struct scan *scan, int32_t parent, size_t start, int32_t result)
 {
-    if (scan_make_room(scan))
+    if (scan_make_room(scan, 1))
         return -ENOMEM;
     scan->parents[scan->count] = parent;
     scan->wds[scan->count] = 0;
@@ -143,8 +143,10 @@ static int scan_add_dirent(const struct scan_call *call, int32_t entry, int fd,
     int is_directory = scan_is_directory(fd, dirent);
     if (is_directory < 0)
         return is_directory;
-    if (!is_directory && call->flags & SCAN_ONLY_DIRECTORIES)
+    if (!is_directory && call->flags & SCAN_ONLY_DIRECTORIES) {
+        call->scan->left_out = 1;
         return 0;
+    }
     return scan_add_found(call->scan, entry, name, is_directory);
 }
 
@@ -226,10 +228,16 @@ static int scan_ends_with(int result)
     }
 }
 
-static int scan_begin(struct scan *scan, const char *paths, size_t size)
+static void scan_forget(struct scan *scan)
 {
     scan->given = scan->count = scan->names_size = 0;
     scan->groups = scan->unscanned_count = 0;
+    scan->left_out = 0;
+}
+
+static int scan_begin(struct scan *scan, const char *paths, size_t size)
+{
+    scan_forget(scan);
     if (!scan->dirents && !(scan->dirents = malloc(DIRENTS_SIZE)))
         return -ENOMEM;
     for (size_t start = 0; start < size;) {
@@ -281,6 +289,47 @@ int scan_run(struct scan *scan, struct instance *instance, const char *paths,
             scan_push(scan, first);
         if (scan_clock() >= end)
             break;
+    }
+    return 0;
+}
+
+/* Watch a path, and verify that it still leads there.  Returns whether it does. */
+static int scan_step(struct scan *scan, struct instance *instance, const char *path,
+                     uint32_t mask)
+{
+    int wd = instance_add_watch(instance, path, mask);
+    if (wd < 0)
+        return 0;
+    int again = instance_add_watch(instance, path, mask);
+    int32_t result = again == wd ? 0 : EAGAIN;
+    scan->wds[scan->count] = wd;
+    scan->results[scan->count++] = result;
+    if (result && again > 0) {
+        scan->wds[scan->count] = again;
+        scan->results[scan->count++] = result;
+    }
+    return !result;
+}
+
+int scan_way(struct scan *scan, struct instance *instance, const char *path,
+             uint32_t mask, uint32_t last_mask)
+{
+    char buffer[PATH_MAX];
+    size_t length = strlen(path);
+    scan_forget(scan);
+    if (length >= sizeof buffer)
+        return 0;
+    memcpy(buffer, path, length + 1);
+    int leads_on = length > 1;
+    for (size_t end = 1; leads_on && end <= length; end++) {
+        if (path[end] != '/' && path[end] != '\0')
+            continue;
+        /* Before the watches are added: without memory, none may be left behind. */
+        if (scan_make_room(scan, 2))
+            return -ENOMEM;
+        buffer[end] = '\0';
+        leads_on = scan_step(scan, instance, buffer, end < length ? mask : last_mask);
+        buffer[end] = path[end];
     }
     return 0;
 }

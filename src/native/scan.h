@@ -30,6 +30,7 @@ struct scan {
     int32_t *group_end; /* where each group ends */
     char *names;        /* without those of the given ones; a '/' ends each */
     size_t names_size;
+    int left_out;       /* whether SCAN_ONLY_DIRECTORIES has left out any name */
     /* For scan.c alone: */
     int32_t *parents;   /* the directory of each entry; -1 for the given ones */
     size_t *starts;     /* where each name starts */
@@ -51,6 +52,20 @@ struct scan {
    Returns 0 or -ENOMEM. */
 int scan_run(struct scan *scan, struct instance *instance, const char *paths,
              size_t size, uint32_t mask, int flags, size_t limit, int64_t nanoseconds);
+/* Watch each directory that an absolute path leads through, the topmost first.  Each is
+   watched twice: if both calls return the same watch, the path led there while it was
+   watched.  It ends at the first one that is not a directory, may not be watched or has
+   changed meanwhile.
+
+   `path`: without links, dots, and slashes that mean nothing.
+   `mask`: for all of them; `last_mask`: for the last one.
+
+   The entries are the watches that were added: with the result 0 in the order of the
+   path; then, with EAGAIN, those of a directory whose path has changed.
+
+   Returns 0 or -ENOMEM. */
+int scan_way(struct scan *scan, struct instance *instance, const char *path,
+             uint32_t mask, uint32_t last_mask);
 /* Free the memory; the scan is then an empty one. */
 void scan_free(struct scan *scan);
 

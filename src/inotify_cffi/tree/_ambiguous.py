@@ -25,9 +25,6 @@ class AmbiguousMoves:
         """The moves that are ambiguous, kept up to date."""
         return self._moves
 
-    def __len__(self) -> int:
-        return len(self._moves)
-
     def add(self, ambiguous: Ambiguous) -> None:
         self._moves.append(ambiguous)
 

@@ -32,7 +32,7 @@ Ambiguous            structural event of    `Exchanged`: the directory that had
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Callable, NamedTuple
 
 from ._model import Directory
@@ -69,8 +69,9 @@ class Arrivals:
             self._arrivals[parent] = Arrival(name, Over.NOTHING)
             self._over_directory.pop(parent, None)
 
-    def __len__(self) -> int:
-        return len(self._arrivals)
+    def all(self) -> Mapping[Directory, Arrival]:
+        """Return them, by their directories; it is kept up to date."""
+        return self._arrivals
 
     def over_directories(self) -> Collection[Directory]:
         """Return where a rename may complete an exchange; it is kept up to date."""

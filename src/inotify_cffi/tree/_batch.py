@@ -113,6 +113,10 @@ class Batch:
         """Return whether anything was found in a directory."""
         return given in self._groups
 
+    def is_empty(self, given: int) -> bool:
+        """Return whether no name was found in a directory; False if unknown."""
+        return not (self._found.left_out or given in self._groups)
+
     def wds_below(self, given: int) -> list[int]:
         """Return the watches of the directories below a given one."""
         return [each.wd for each in self.below(given) if each.wd]
@@ -138,7 +142,7 @@ class Batch:
 
     def adopt_all(self) -> Adopted:
         """Make directories of all entries, below the given directories."""
-        wds, results, names, groups, ends = self._found
+        wds, results, names, groups, ends, _ = self._found
         directories = list(self._given)
         offset = first = len(directories)
         watched: dict[int, Directory] = {}

@@ -35,8 +35,37 @@ class _Forks:
 os.register_at_fork(after_in_child=_Forks.add)
 
 
+class _Owner:
+    """The process that may use a watcher, as long as that is not closed."""
+
+    def __init__(self, inotify: INotify) -> None:
+        self._inotify = inotify
+        self._process = _Forks.count
+        self._pid = os.getpid()
+
+    def check(self) -> None:
+        """Raise what `Engine.check` does."""
+        self._inotify.fileno()  # refuses when closed
+        if self.has_forked():
+            raise RuntimeError(
+                f"this TreeWatcher is of the process {self._pid}, which has forked: "
+                "close it here, and make one of your own"
+            )
+
+    def has_forked(self) -> bool:
+        """Return whether this is a forked child."""
+        return self._process != _Forks.count
+
+    def is_closed(self) -> bool:
+        return self._inotify.closed
+
+
 class Engine:
-    """A tracker, the events that nobody has taken yet, and those who wait for them."""
+    """A tracker, the events that nobody has taken yet, and those who wait for them.
+
+    Its parts do not refer to it, once it is closed: so all of it is freed with the last
+    reference, and is not left to the garbage collector.
+    """
 
     def __init__(
         self,
@@ -62,13 +91,12 @@ class Engine:
         except BaseException:
             self.inotify.close()
             raise
-        self._warnings = self.tracker.warnings
-        self._process = _Forks.count
-        self._pid = os.getpid()
+        self._warnings = self.tracker.output.warnings
+        self._owner = owner = _Owner(self.inotify)
         self._worker = Worker(
-            self.tracker, self.check, lambda: self.inotify.closed, self._show_readiness
+            self.tracker, owner.check, owner.is_closed, self._show_readiness
         )
-        self._waits = Waits(self.inotify, self._has_something)
+        self._waits = Waits(self.inotify, self._worker.has_events)
         self._readiness: dict[None, Readiness] = {}
 
     # ---- state -----------------------------------------------------------------
@@ -80,12 +108,7 @@ class Engine:
             ValueError: it is closed.
             RuntimeError: this is a forked child, and it is the parent's.
         """
-        self.inotify.fileno()  # refuses when closed
-        if self._process != _Forks.count:
-            raise RuntimeError(
-                f"this TreeWatcher is of the process {self._pid}, which has forked: "
-                "close it here, and make one of your own"
-            )
+        self._owner.check()
 
     def fileno(self) -> int:
         self.check()
@@ -103,13 +126,14 @@ class Engine:
 
     def close(self) -> None:
         self.inotify.close()
-        if self._process != _Forks.count:
+        if self._owner.has_forked():
             # A thread of the parent may have the turn, and would never give it back.
             self.tracker.mounts.close()
         readiness = self._readiness.get(None)
         if readiness is not None:
             readiness.close()
         self._waits.close()
+        self._worker.publish_no_more()
         self._worker.turn.callers.call()
         # The holder of the turn, perhaps code that a signal handler interrupts with
         # this, frees the model when it gives the turn back.
@@ -262,16 +286,13 @@ class Engine:
                 self._show_readiness()
 
     def _warn(self, stacklevel: int) -> None:
-        while (warning := self.tracker.take_warning()) is not None:
+        while (warning := self.tracker.output.take_warning()) is not None:
             log(warning)  # first: the filters may make an exception of the other
             warnings.warn(warning, stacklevel=stacklevel)
 
-    def _has_something(self) -> bool:
-        return bool(self._worker.events)
-
     def _wake_reader(self) -> None:
         """End the wait of a read that has something to return, or no root left."""
-        if self._has_something():
+        if self._worker.has_events():
             self._waits.end_queue_waits()
 
     def _show_readiness(self) -> None:

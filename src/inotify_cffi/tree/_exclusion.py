@@ -12,18 +12,19 @@ class Exclusion:
 
     def __init__(self, exclude: Exclude, paths: Paths) -> None:
         self._exclude = exclude
+        self._excludes = bool(exclude)
         self._paths = paths
 
     def __bool__(self) -> bool:
         """Whether anything can be left out."""
-        return bool(self._exclude)
+        return self._excludes
 
     def excludes(self, parent: Directory, name: str, mask: int) -> bool:
         """Return whether an event concerns an excluded name.
 
         A name is decided when it is first met: when it comes.
         """
-        if not self._exclude:
+        if not self._excludes:
             return False
         if mask & (CREATE | MOVED_TO):
             return self.decide(parent, name, is_directory=bool(mask & ISDIR))

@@ -66,6 +66,7 @@ class Follower:
         # Both are asked for each event.
         self._unmounted = parts.scans.unmounted()
         self._ambiguous = parts.renames.ambiguous()
+        self._unfinished_renames = parts.renames.unfinished()
 
     def follow(self, reading: Reading, is_over: Callable[[], bool]) -> bool:
         """Follow the events of a read; return whether all of them were followed."""
@@ -133,13 +134,18 @@ class Follower:
     def end_window(self) -> None:
         """End the window: at its fence, or else with the read."""
         self._scanner.forget_listed()
-        for scan in self._scans.finish(plainly=self._adds_plainly()):
-            self._finish_scan(scan)
-        self._renames.window_ended()
-        for found in self._unverified.finish(self._scans.has_moved):
-            self._entries.found(found.parent, {found.name: found.is_directory})
-        for decision in self._renames.settled():
-            self._trees.apply(decision)
+        if self._scans.has_scanned():
+            for scan in self._scans.finish(plainly=self._adds_plainly()):
+                self._finish_scan(scan)
+        are_unfinished = any(self._unfinished_renames)
+        if are_unfinished:
+            self._renames.window_ended()
+        if self._unverified:
+            for found in self._unverified.finish(self._scans.has_moved):
+                self._entries.found(found.parent, {found.name: found.is_directory})
+        if are_unfinished:
+            for decision in self._renames.settled():
+                self._trees.apply(decision)
 
     def _finish_scan(self, scan: Scan) -> None:
         """Report the names that a scan found, and the later events of the directory."""

@@ -17,7 +17,7 @@ import errno
 import os
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .._inotify import lib
 from ..instance import pointer_to
@@ -76,11 +76,36 @@ def _point(line: bytes) -> str:
     return _unescape(fields[4]) if len(fields) > 5 else ""
 
 
-# A program with many watchers has the same table for each of them.
+class _Points:
+    """The mount points of a table.
+
+    Parameters:
+        table: the content of /proc/self/mountinfo.
+    """
+
+    # A program with many watchers has the same table for each of them. To compare two
+    # of them takes less than a hash.
+    last: ClassVar[_Points | None] = None
+
+    def __init__(self, table: bytes) -> None:
+        self.table = table
+        # Each with its line: a later one hides an earlier one.
+        self.lines = {_point(line): line for line in table.splitlines()}
+        self.text = "\0" + "\0".join(self.lines)  # each behind a NUL
+
+    @classmethod
+    def of(cls, table: bytes) -> _Points:
+        """Return the mount points of a table, parsed anew if it is not the last one."""
+        points = cls.last
+        if points is None or points.table != table:
+            points = cls.last = cls(table)
+        return points
+
+
 @lru_cache(maxsize=1)
-def _with_points(lines: tuple[bytes, ...]) -> list[tuple[bytes, str]]:
-    """Return lines of the table, each with its mount point."""
-    return [(line, _point(line)) for line in lines]
+def _kept(line: bytes) -> Mount | None:
+    """Return the mount of a line: most roots are on the same one as the last."""
+    return next(iter(_parse_line(line)), None)
 
 
 def _unescape(field: bytes) -> str:
@@ -124,7 +149,7 @@ class MountTable:
 
     def __init__(self, inotify: INotify) -> None:
         self._fd = open_table()
-        self._lines = self._read()
+        self._table = self._read()
         self._instance = pointer_to(inotify)
         lib.wait_for_mounts(self._instance, self._fd)
 
@@ -148,8 +173,8 @@ class MountTable:
         # reading is found next time.
         if not lib.wait_take_mounts_changed(self._instance) or self._fd < 0:
             return {}
-        before, self._lines = set(self._lines), self._read()
-        now = set(self._lines)
+        before, self._table = set(self._table.splitlines()), self._read()
+        now = set(self._table.splitlines())
         # A line shows options, too: a mount that was only made read-only is the same.
         come = {mount for line in now - before for mount in _parse_line(line)}
         gone = {mount for line in before - now for mount in _parse_line(line)}
@@ -159,32 +184,30 @@ class MountTable:
 
     def at(self, path: str) -> Mount | None:
         """Return the mount that a path without links is on; None if there is none."""
-        above = {path, "/"}
-        while "/" in path[1:]:
+        lines = _Points.of(self._table).lines
+        while path not in lines and "/" in path[1:]:
             path = path.rpartition("/")[0]
-            above.add(path)
-        best, length = b"", 0
-        for line, point in _with_points(tuple(self._lines)):
-            # A later mount hides an earlier one at the same point.
-            if point in above and len(point) >= length:
-                best, length = line, len(point)
-        return next(iter(_parse_line(best)), None)
+        line = lines.get(path) or lines.get("/")
+        return None if line is None else _kept(line)
 
     def below(self, path: str) -> list[Mount]:
         """Return the visible mounts below a path without links, not at it."""
         above = path if path.endswith("/") else path + "/"
-        visible = {
-            point: line
-            for line, point in _with_points(tuple(self._lines))
+        points = _Points.of(self._table)
+        if "\0" + above not in points.text:
+            return []  # most roots have none
+        return [
+            mount
+            for point, line in points.lines.items()
             if point.startswith(above) and point != path
-        }
-        return [mount for line in visible.values() for mount in _parse_line(line)]
+            for mount in _parse_line(line)
+        ]
 
-    def _read(self) -> list[bytes]:
+    def _read(self) -> bytes:
         if self._fd < 0:
-            return []
+            return b""
         content = []
         os.lseek(self._fd, 0, os.SEEK_SET)
         while part := os.read(self._fd, 65536):
             content.append(part)
-        return b"".join(content).splitlines()
+        return b"".join(content)

@@ -24,8 +24,8 @@ class Output:
     def __init__(self, mask: int) -> None:
         self._mask = mask | Q_OVERFLOW | UNMOUNT
         self._unmounts_below_roots = mask & UNMOUNT != 0
-        self.events: deque[TreeEvent] = deque()
-        self.warnings: deque[Warning] = deque()
+        self.events: deque[TreeEvent] = deque()  # whoever takes them removes them
+        self.warnings: list[Warning] = []
         self.reported = 0  # events since the beginning
 
     def report(
@@ -89,7 +89,7 @@ class Output:
     def take_warning(self) -> Warning | None:
         """Take the next warning, if there is one."""
         try:
-            return self.warnings.popleft()  # several threads may take at once
+            return self.warnings.pop(0)  # several threads may take at once
         except IndexError:
             return None
 

@@ -54,6 +54,9 @@ class Renames:
         self._pending: dict[Directory, PendingMove] = {}
         self._ambiguous = AmbiguousMoves()
         self._arrivals = Arrivals()
+        self._undecided = self._ambiguous.moves
+        self._arrived = self._arrivals.all()
+        self._over_directories = self._arrivals.over_directories()
 
     # ---- events ----------------------------------------------------------------
 
@@ -118,11 +121,11 @@ class Renames:
 
     def unfinished(self) -> tuple[Collection[object], ...]:
         """Return what is empty if no rename goes on; it is kept up to date."""
-        return *self.directories(), self._ambiguous.moves
+        return *self.directories(), self._undecided
 
     def directories(self) -> tuple[Collection[Directory], ...]:
         """Return where a rename can end, or go on; it is kept up to date."""
-        return self._pending, self._arrivals.over_directories()
+        return self._pending, self._over_directories
 
     def has_just_come(self, parent: Directory, name: str) -> bool:
         """Return whether the last structural event of a directory brought a name."""
@@ -138,7 +141,7 @@ class Renames:
         """
         if came:
             self._arrivals.add(parent, came, over=False)
-        elif self._arrivals:
+        elif self._arrived:
             self._arrivals.take(parent)
 
     def moved_self(self, directory: Directory) -> Left | None:
@@ -222,9 +225,6 @@ class Renames:
 
     def settled(self) -> Iterator[Decision]:
         """Yield the decisions if no event follows. Apply each before the next."""
-        if not (self._pending or self._ambiguous):
-            self._arrivals.finish()
-            return
         for move in list(self._pending.values()):
             if move.settled and self._pending.get(move.parent) is move:
                 yield self.leave(move)
@@ -237,7 +237,7 @@ class Renames:
 
     def ambiguous(self) -> Collection[Ambiguous]:
         """Return the moves that are ambiguous; it is kept up to date."""
-        return self._ambiguous.moves
+        return self._undecided
 
     def is_source(self, parent: Directory, name: str) -> bool:
         """Return whether a pending move has left this name."""
@@ -248,11 +248,9 @@ class Renames:
         """Return whether a decision about the name is still to come."""
         return self.is_source(parent, name) or self._ambiguous.concern(parent, name)
 
-    def between_places(self) -> Iterator[Directory]:
-        """Yield the directories whose move is pending."""
-        for move in self._pending.values():
-            if move.child is not None:
-                yield move.child
+    def between_places(self) -> list[Directory]:
+        """Return the directories whose move is pending."""
+        return [move.child for move in self._pending.values() if move.child]
 
     def below(self, top: Directory) -> Iterator[Left]:
         """Yield the moves that have left the trees, since their directory goes.

@@ -23,8 +23,9 @@ from ._masks import (
     STRUCTURAL,
 )
 from ._model import join
+from ._steps import ROOT, SELF, Changed
 from ._way import Destination, Kind, Way, Waypoint, names_of
-from ._waypoints import ROOT, SELF, Changed, Watched, Waypoints
+from ._waypoints import Watched, Waypoints
 
 APPEARS = CREATE | MOVED_TO
 DISAPPEARS = DELETE | MOVED_FROM
@@ -71,13 +72,20 @@ class Resolver:
         self, way: Way, steps: set[Waypoint], unwatched: Unwatched
     ) -> Destination:
         at = self._waypoints.top
-        names = names_of(way.text)[::-1]
+        names = names_of(way.text)
+        self._waypoints.lead(names)
+        names.reverse()
         must_be_directory = way.text.endswith(("/", "/."))
         links = 0
         while names:
             name = names.pop()
             if name == "..":
                 at = at.parent or at
+                continue
+            known = at.children.get(name)
+            if known is not None and known.target is None:
+                steps.add(known)
+                at = known
                 continue
             try:
                 step = self._step(at, name, unwatched, is_last=not names)
@@ -89,7 +97,8 @@ class Resolver:
                 return self._end_at_file(way, at, name, steps)
             steps.add(step)
             if step.target is None:
-                self._pass(way, step, is_last=not names)
+                if not step.wd and names:  # it may not be read
+                    self._await_rights(way, step)
                 at = step
                 continue
             links += 1
@@ -108,17 +117,12 @@ class Resolver:
         Waypoints that have no watch are not kept, nor what is below them. Each try
         would watch that anew, and so never be the first to find it watched before.
         """
-        step = unwatched.get((at, name))
+        step = unwatched.get((at, name)) if unwatched else None
         if step is None:
             step = self._waypoints.step(at, name, is_last=is_last)
             if step is not None and not step.wd:
                 unwatched[at, name] = step
         return step
-
-    def _pass(self, way: Way, step: Waypoint, *, is_last: bool) -> None:
-        """Go through a directory; where it may not be read, watch the one above."""
-        if not step.wd and not is_last:
-            self._await_rights(way, step)
 
     def _end_at_file(
         self, way: Way, at: Waypoint, name: str, steps: set[Waypoint]

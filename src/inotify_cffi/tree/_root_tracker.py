@@ -281,4 +281,5 @@ class RootTracker:
         self.lone.clear()
         self.nested.clear()
         self._before_overflow.clear()
+        self._ways.close()
         self._mounts.close()

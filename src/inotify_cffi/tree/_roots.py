@@ -50,8 +50,8 @@ class Root:
 
 def place_of(given: str) -> str:
     """Return a path with neither a slash at its end nor an idle one or dot within."""
-    first, *rest = given.split("/")
-    names = [first, *(name for name in rest if name not in ("", "."))]
+    names = given.split("/")
+    names[1:] = [name for name in names[1:] if name not in ("", ".")]
     return "/".join(names) or "/"
 
 
@@ -60,10 +60,15 @@ def names_below(outer: str, inner: str) -> list[str]:
     return [name for name in inner[len(outer) :].split("/") if name]
 
 
-def _above(place: str) -> Iterator[str]:
-    while "/" in place.rstrip("/"):
-        place = place.rpartition("/")[0] or "/"
-        yield place
+def _and_above(place: str) -> list[str]:
+    """Return a place and those above it, the nearest first."""
+    places = [place]
+    while (end := place.rfind("/")) > 0:
+        place = place[:end]
+        places.append(place)
+    if not end and place != "/":
+        places.append("/")
+    return places
 
 
 class Roots:
@@ -72,8 +77,10 @@ class Roots:
     def __init__(self) -> None:
         self._roots: dict[str, Root] = {}
         self._at: dict[str, dict[Root, None]] = {}
-        # So that adding one more costs no walk through all of them.
+        # So that adding one more costs no walk through all of them. The first one
+        # alone needs no index.
         self._inside: dict[str, dict[Root, None]] = {}
+        self._is_indexed = False
 
     def __len__(self) -> int:
         return len(self._roots)
@@ -89,15 +96,23 @@ class Roots:
 
     def add(self, root: Root) -> None:
         self._roots[root.given] = root
+        if self._is_indexed:
+            self._index(root)
+        elif len(self._roots) > 1:
+            self._is_indexed = True
+            for each in self._roots.values():
+                self._index(each)
+
+    def _index(self, root: Root) -> None:
         self._at.setdefault(root.place, {})[root] = None
-        for place in (root.place, *_above(root.place)):
+        for place in _and_above(root.place):
             self._inside.setdefault(place, {})[root] = None
 
     def discard(self, root: Root) -> None:
-        if self._roots.pop(root.given, None) is None:
+        if self._roots.pop(root.given, None) is None or not self._is_indexed:
             return
         _remove(self._at, root.place, root)
-        for place in (root.place, *_above(root.place)):
+        for place in _and_above(root.place):
             _remove(self._inside, place, root)
 
     def clear(self) -> None:
@@ -107,17 +122,25 @@ class Roots:
 
     def enclosing(self, root: Root) -> Iterator[Root]:
         """Yield the roots whose paths lead to a root's, the nearest first."""
-        for place in (root.place, *_above(root.place)):
+        if not self._is_indexed:
+            return  # there is no other
+        for place in _and_above(root.place):
             other = next(iter(self._at.get(place, ())), root)
             if other is not root:
                 yield other
 
     def inside(self, root: Root) -> list[Root]:
         """Return the roots whose paths lead on from a root's, the nearest first."""
+        if not self._is_indexed:
+            return []
         return [other for other in self.below(root.place) if other is not root]
 
     def below(self, place: str) -> list[Root]:
         """Return the roots at a place and below it, the nearest first."""
+        if not self._is_indexed:
+            return [
+                root for root in self._roots.values() if place in _and_above(root.place)
+            ]
         return sorted(self._inside.get(place, ()), key=lambda root: len(root.place))
 
 

@@ -63,6 +63,10 @@ class Scan(Scanning):
         self.batch: Batch | None = None
         self.index = 0
 
+    def found_nothing(self) -> bool:
+        """Return whether the directory had no name at all; False if unknown."""
+        return self.batch is not None and self.batch.is_empty(self.index)
+
     def is_plain(self) -> bool:
         """Return whether nothing is known of the directory but the names found."""
         return not (self.held_back or self.reported or self.directory.children)

@@ -35,9 +35,7 @@ class Outcome(NamedTuple):
     batches: list[Batch]
 
 
-class _Located(NamedTuple):
-    wanted: Wanted
-    fs_path: str
+_Located = tuple[Wanted, str]  # a named one takes thrice as long to make
 
 
 def _ends_all(failure: OSError) -> bool:
@@ -72,14 +70,15 @@ class Scanner:
         # What was listed here since the queue was read: the events of that, OPEN and
         # the like, are queued before the fence.
         self._listed: set[Directory] = set()
+        self._found_empty: set[Directory] = set()  # roots, by the last scan
 
     def has_listed(self, directory: Directory | None) -> bool:
         """Return whether this listed a directory since the last fence."""
         return directory in self._listed
 
-    def listed(self) -> Collection[Directory]:
-        """Return what this listed since the last fence; it is kept up to date."""
-        return self._listed
+    def unfinished(self) -> tuple[Collection[object], ...]:
+        """Return what is to be forgotten at a fence; it is kept up to date."""
+        return self._listed, self._found_empty
 
     def forget_listed(self) -> None:
         """Follow the fence: whatever is opened from here on, others open."""
@@ -93,9 +92,13 @@ class Scanner:
             reach: how far to go.
         """
         outcome = Outcome([], [], [], [])
-        for is_single, group in groupby(self._with_paths(wanted), self._is_single):
+        located = [*self._with_paths(wanted)]
+        if not any(map(self._is_single, located)):
+            self._scan_together(located, outcome, reach)
+            return outcome
+        for is_single, group in groupby(located, self._is_single):
             if outcome.unreached:
-                outcome.unreached.extend(each.wanted for each in group)
+                outcome.unreached.extend(wanted for wanted, _ in group)
             elif is_single:
                 self._scan_singly([*group], outcome)
             else:
@@ -104,22 +107,23 @@ class Scanner:
 
     def _is_single(self, located: _Located) -> bool:
         """Return whether something is to be done before a directory is watched."""
-        return self._one_file_system or len(located.fs_path) > _disk.SURELY_SHORT
+        return self._one_file_system or len(located[1]) > _disk.SURELY_SHORT
 
     def _with_paths(self, wanted: Iterable[Wanted]) -> Iterator[_Located]:
         above: Directory | None = None
-        path_above = ""
+        fs_path = path_above = ""
         for each in wanted:
             directory, _ = each
             self._listed.add(directory)
             parent = directory.parent
             if parent is None or parent is not above:
                 above = parent
+                path_above = ""
                 fs_path = self._paths.fs_path(directory)
-                path_above = os.path.dirname(fs_path)
             else:  # walking up once for all neighbours
+                path_above = path_above or os.path.dirname(fs_path)
                 fs_path = join(path_above, directory.name)
-            yield _Located(each, fs_path)
+            yield each, fs_path
 
     def _scan_singly(self, located: Sequence[_Located], outcome: Outcome) -> None:
         for number, ((directory, purpose), fs_path) in enumerate(located):
@@ -127,7 +131,7 @@ class Scanner:
                 outcome.scans.append(self._scan(directory, fs_path, purpose))
             except OSError as failure:
                 outcome.failures.append(failure)
-                outcome.unreached.extend(each.wanted for each in located[number:])
+                outcome.unreached.extend(wanted for wanted, _ in located[number:])
                 break
 
     def _scan_together(
@@ -136,15 +140,15 @@ class Scanner:
         outcome: Outcome,
         reach: Reach,
     ) -> None:
-        silent = self._is_silent(located[0].wanted[1])
+        silent = self._is_silent(located[0][0][1])
         found = self._watches.scan(
-            [each.fs_path for each in located],
+            [fs_path for _, fs_path in located],
             descend=reach.descend,
             only_directories=silent,
             limit=reach.directories,
             milliseconds=reach.milliseconds,
         )
-        given = [each.wanted[0] for each in located]
+        given = [directory for (directory, _), _ in located]
         batch = Batch(found, given, only_directories=silent)
         outcome.batches.append(batch)
         for index, (wanted, fs_path) in enumerate(located):
@@ -197,8 +201,20 @@ class Scanner:
             return Kind.NOTHING
         return Kind.DIRECTORY if is_directory else Kind.OTHER
 
+    def note_empty(self, scans: Iterable[Scan]) -> None:
+        """Note which roots are empty, by scans that have just ended."""
+        for scan in scans:
+            if scan.directory.parent is None and scan.found_nothing():
+                self._found_empty.add(scan.directory)
+
+    def forget_empty(self) -> None:
+        """Forget them, as more of the queue is read."""
+        self._found_empty.clear()
+
     def is_empty(self, directory: Directory) -> bool:
         """Return whether there are no names in a directory."""
+        if directory in self._found_empty:
+            return True
         self._listed.add(directory)
         return _disk.is_empty(self._paths.fs_path(directory))
 

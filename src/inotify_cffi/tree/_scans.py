@@ -76,8 +76,7 @@ class Scans(States):
         self._farthest = _MOST if seen is None else max(1, min(_MOST_SEEN, seen))
         self._nearest = min(_FEWEST, self._farthest)
         self._reach = self._nearest
-        # What to say, and where; one at most.
-        self._limits_reached: list[tuple[str, str]] = []
+        self._limits_reached: list[tuple[str, str]] = []  # what to say, and where
 
     def start(self, moved: Iterable[Directory], *, descend: bool) -> bool:
         """Open a window and scan a batch of directories.
@@ -140,8 +139,8 @@ class Scans(States):
             return None
         text, path = self._limits_reached.pop()
         # Only now is it known which directories are beyond it.
-        beyond = self._groups[State.BEYOND_LIMIT]
-        wanted = len(self._watches) + self._scanner.count(beyond)
+        beyond = self._scanner.count(self._groups[State.BEYOND_LIMIT])
+        wanted = len(self._watches) + beyond
         return OSError(
             errno.ENOSPC,
             f"{text}; these trees have {wanted} directories to watch",
@@ -161,9 +160,8 @@ class Scans(States):
 
     def has_rest(self) -> bool:
         """Return whether a window has anything in it, or its memory is to be freed."""
-        window = self._window
-        has_any = window.scans or window.batches or window.moved
-        return bool(has_any or self._reach != self._nearest)
+        has_reach = self._reach != self._nearest
+        return has_reach or bool(self._window.moved) or self.has_scanned()
 
     # ---- the window ------------------------------------------------------------
 
@@ -193,6 +191,10 @@ class Scans(States):
         for batch in self._window.batches:
             batch.note_events(events, self._window.fence)
 
+    def has_scanned(self) -> bool:
+        """Return whether `finish` has scans to end."""
+        return bool(self._window.scans or self._window.batches)
+
     def finish(self, *, plainly: bool) -> Iterator[Scan]:
         """End the window: yield the valid scans, have the others made again.
 
@@ -207,12 +209,9 @@ class Scans(States):
         window = self._window
         scans, window.scans = window.scans, {}
         batches, window.batches = window.batches, []
-        if not scans and not batches:
-            return
         # Until something is in the way.
         self._reach = min(2 * self._reach, self._farthest)
-        plainly = plainly and self._recursive
-        plainly = plainly and window.is_whole and not window.moved
+        plainly = plainly and self._recursive and window.is_whole and not window.moved
         if plainly and _are_quiet(scans.values(), batches, self._watches):
             self._adopt(scans, batches)
             return
@@ -235,6 +234,7 @@ class Scans(States):
     def _adopt(self, scans: Mapping[Directory, Scan], batches: list[Batch]) -> None:
         for directory, scan in scans.items():
             directory.status = scan.wd
+        self._scanner.note_empty(scans.values())
         for batch in batches:
             watched, unscanned = batch.adopt_all()
             self._watches.assign_all(watched)

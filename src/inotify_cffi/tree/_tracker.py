@@ -5,8 +5,6 @@ It knows no time and no threads. The package's docstring explains the algorithm.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Callable
 
 from ._exclude import Exclude
@@ -17,7 +15,6 @@ from ._scan import Purpose
 if TYPE_CHECKING:
     from ..instance import INotify
     from ._exclude import ExcludeArgument
-    from .events import TreeEvent
 
 
 class Tracker:
@@ -42,7 +39,7 @@ class Tracker:
             one_file_system=one_file_system,
         )
         self.mounts = parts.mounts
-        self._output = parts.output
+        self.output = parts.output
         self._watches = parts.watches
         self._paths = parts.paths
         self._scanner = parts.scanner
@@ -56,6 +53,7 @@ class Tracker:
         self._descends = recursive and not (one_file_system or self._exclude)
         self._interrupted = False
         self._begins = False
+        self._has_read = False  # any event at all
         self._reported_before = 0
         # Empty, all of them, unless more is to be done than to follow events. Asking
         # each part would take a third of the time of a read of one event.
@@ -66,7 +64,7 @@ class Tracker:
             *parts.scans.unfinished(),
             *parts.roots.unfinished(),
             parts.unverified.directories(),
-            parts.scanner.listed(),
+            *parts.scanner.unfinished(),
         )
         self._failures = (
             parts.roots.failures(),
@@ -92,20 +90,6 @@ class Tracker:
     def unreadable(self) -> list[str]:
         """The directories that may not be read, by their paths."""
         return sorted(map(self._paths.report_path, self._scans.unreadable()))
-
-    @property
-    def events(self) -> deque[TreeEvent]:
-        """The events so far, kept up to date; whoever takes them removes them."""
-        return self._output.events
-
-    @property
-    def warnings(self) -> Collection[Warning]:
-        """The warnings that `take_warning` has, kept up to date."""
-        return self._output.warnings
-
-    def take_warning(self) -> Warning | None:
-        """Take the next warning, if there is one."""
-        return self._output.take_warning()
 
     def add_root(self, path: str, *, silent: bool, missing_ok: bool = False) -> None:
         """Add a root, and begin to scan it.
@@ -138,7 +122,7 @@ class Tracker:
     def begin(self) -> None:
         """Begin a call, which has to report everything before this point."""
         self._begins = True
-        self._reported_before = self._output.reported
+        self._reported_before = self.output.reported
 
     def advance(self, is_over: Callable[[], bool]) -> bool:
         """Continue the call.
@@ -159,6 +143,11 @@ class Tracker:
             self._reading = None
             self._roots.start_anew()
         self._interrupted = True  # until the end shows that it was not
+        if not self._has_read:
+            # Nothing was scanned yet, so no event is older than the model: the first
+            # read comes after the first scan.
+            self._has_read = True
+            self._ask_disk()
         is_done = self._step(is_over)
         while not is_done and not is_over():
             is_done = self._step(is_over)
@@ -202,6 +191,7 @@ class Tracker:
         self._mount_points.show()
         if not reading.overflowed:
             self._roots.lone.expect_removals()
+        self._scanner.forget_empty()
         if reading.is_first or not self._scans.has_unscanned():
             if not (reading.is_first or self._begins) and self._has_enough():
                 return True  # the next call does the rest
@@ -211,12 +201,7 @@ class Tracker:
             # behind it may have gaps. All these are in the next read at the latest,
             # and must not count as events after a scan.
             return False
-        try:
-            asked = self._ask_disk()
-        except OSError:
-            self._interrupted = False  # the requested work is still to be done
-            raise
-        is_tidy = not asked and not self._tidy(quiet=not reading.batch)
+        is_tidy = not self._ask_disk() and not self._tidy(quiet=not reading.batch)
         return is_tidy and not (
             self._begins or self._roots.is_due() or self._roots.lone.has_returned()
         )
@@ -236,22 +221,32 @@ class Tracker:
     def _has_enough(self) -> bool:
         """Return whether the call has reported something, and more is queued."""
         return (
-            self._output.reported > self._reported_before
+            self.output.reported > self._reported_before
             and self._inotify.wait_readable(0)
         )
 
     def _ask_disk(self) -> bool:
         """Read from the disk what the queue lacks; return whether that was needed."""
-        # A pending move is between two places.
-        between_places = list(self._renames.between_places())
-        asked = self._renames.settle(self._scanner.wait_for_changes)
-        if self._unverified.ask(self._scanner.find, self._renames.concerns):
-            asked = True
-        descend = self._descends and not self._roots.nested.has_exceptions()
-        if self._scans.start(between_places, descend=descend):
-            asked = True
+        try:
+            asked = self._ask_of_renames()
+            descend = self._descends and not self._roots.nested.has_exceptions()
+            if self._scans.start(self._renames.between_places(), descend=descend):
+                asked = True
+        except OSError:
+            self._interrupted = False  # the requested work is still to be done
+            raise
         if asked:
             self._scans.fence()
+        return asked
+
+    def _ask_of_renames(self) -> bool:
+        asked = False
+        if any(self._renames.unfinished()):
+            asked = self._renames.settle(self._scanner.wait_for_changes)
+        if self._unverified and self._unverified.ask(
+            self._scanner.find, self._renames.concerns
+        ):
+            asked = True
         return asked
 
     def _tidy(self, *, quiet: bool) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Callable
@@ -20,7 +19,7 @@ class Callers:
     """Those who wait to be called, each once. Any thread or signal handler calls."""
 
     def __init__(self) -> None:
-        self._wakers: deque[Waker] = deque()
+        self._wakers: list[Waker] = []  # a deque begins with 600 bytes
 
     def __bool__(self) -> bool:
         return bool(self._wakers)
@@ -31,7 +30,7 @@ class Callers:
             return
         with suppress(IndexError):
             while True:
-                self._wakers.popleft()()
+                self._wakers.pop(0)()
 
     @contextmanager
     def _waiting(self, waker: Waker) -> Iterator[None]:

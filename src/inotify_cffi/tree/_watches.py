@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from .._scanning import BulkScanner, Found
+from .._scanning import BulkScanner, Found, WatchedWay
 from . import _disk
 from ._late_mask import LateMask, without_listing
 from ._masks import (
@@ -106,7 +106,6 @@ class Watches:
         """
         return self._bulk.scan(
             paths,
-            follow=False,
             descend=descend,
             only_directories=only_directories,
             limit=limit,
@@ -143,10 +142,8 @@ class Watches:
         self._strays.discard(wd)
         if self._late is not None:
             self._late.note((wd,))
-        if wd in self._owners:
-            self._owners[wd] = (*self.owners(wd), directory)
-        else:
-            self._owners[wd] = directory
+        others = self.owners(wd)
+        self._owners[wd] = (*others, directory) if others else directory
 
     def release(self, wd: int, directory: Directory) -> None:
         """Take a watch from a directory; without an owner it is a stray.
@@ -185,6 +182,13 @@ class Watches:
         self._held[wd] = self._held.get(wd, 0) | mask
         return wd
 
+    def hold_way(self, path: str, mask: int, last_mask: int) -> WatchedWay:
+        """Add watches for a way, by one call: see `WayWatches`."""
+        found = self._bulk.watch_way(path, mask | MASK_ADD, last_mask | MASK_ADD)
+        for wd in (*found.verified, *found.others):
+            self._held[wd] = self._held.get(wd, 0) | mask | last_mask
+        return found
+
     def let_go(self, wd: int) -> None:
         """Follow that no way needs a watch any more."""
         known = self._held.pop(wd, None)
@@ -194,12 +198,10 @@ class Watches:
     def _narrow(self, wd: int) -> bool:
         """Have a watch that only ways need made anew, for no more than they need.
 
-        Its IGNORED lets them verify all that leads through it. Where they watch for
-        the changes of a root that is a file, an event would be lost; so that watch
-        stays as it is. Only the mask for files has EXCL_UNLINK.
-
-        Returns:
-            Whether its IGNORED will be in the queue.
+        Its IGNORED lets them verify all that leads through it; this returns whether
+        it will be queued. Where they watch for the changes of a root that is a file, an
+        event would be lost; so that watch stays as it is. Only the mask for files has
+        EXCL_UNLINK.
         """
         if self._held[wd] & EXCL_UNLINK:
             return False
@@ -211,9 +213,7 @@ class Watches:
 
     def owners(self, wd: int) -> tuple[Directory, ...]:
         """Return the directories that have a watch."""
-        owner = self._owners.get(wd)
-        if owner is None:
-            return ()
+        owner = self._owners.get(wd, ())
         return owner if isinstance(owner, tuple) else (owner,)
 
     def fence(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -64,6 +64,13 @@ class Waypoint:
         self.ways: set[Way] = set()
         self.awaited: dict[str, set[Way]] = {}
 
+    def isolate(self) -> None:
+        """Drop the references to others, which form cycles with theirs."""
+        self.parent = None
+        self.children.clear()
+        self.ways.clear()
+        self.awaited.clear()
+
     def find(self, path: str) -> Waypoint | None:
         """Return the waypoint below this of a path without links and dots."""
         found: Waypoint | None = self
@@ -98,31 +105,23 @@ class Way:
         return DELETE_SELF if gone else MOVE_SELF
 
 
-class DoubtfulWays:
+class DoubtfulWays(dict[Way, None]):
     """The ways that have to be resolved, in the order of the events."""
 
-    def __init__(self) -> None:
-        self._ways: dict[Way, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._ways)
+    __slots__ = ()
 
     def add(self, ways: Iterable[Way]) -> None:
-        self._ways.update(dict.fromkeys(ways))
+        self.update(dict.fromkeys(ways))
 
     def discard(self, way: Way) -> None:
         """Forget that a way has to be resolved."""
-        self._ways.pop(way, None)
+        self.pop(way, None)
 
-    def take(self) -> dict[Way, None]:
+    def take(self) -> list[Way]:
         """Take all of them."""
-        ways = dict(self._ways)
-        self._ways.clear()
+        ways = list(self)
+        self.clear()
         return ways
-
-    def all(self) -> Collection[Way]:
-        """Return all of them; it is kept up to date."""
-        return self._ways
 
 
 def names_of(path: str) -> list[str]:

@@ -11,38 +11,13 @@ Waypoints are shared: 20,000 roots in one directory take its watch once.
 from __future__ import annotations
 
 import errno
-import os
-import stat
 from collections.abc import Collection, Container, Sequence
-from contextlib import suppress
 from enum import Enum
-from typing import Protocol
 
-from ..events import flags
 from . import _disk
-from ._masks import ATTRIB, DELETE_SELF, DONT_FOLLOW, MOVE_SELF
 from ._model import join
+from ._steps import DIRECTORY, DIRECTORY_ROOT, ONLYDIR, Changed, Steps, WayWatches
 from ._way import DoubtfulWays, Way, Waypoint
-
-ONLYDIR = int(flags.ONLYDIR | flags.DONT_FOLLOW)
-SELF = MOVE_SELF | DELETE_SELF
-# A root may lose its rights before its scan: then no other watch than that of the way
-# reports that it can be read again.
-ROOT = SELF | ATTRIB
-
-
-class WayWatches(Protocol):
-    """Adds and removes the watches: an instance has one watch for an inode."""
-
-    def hold(self, path: str, mask: int) -> int:
-        """Add a watch, or add to one; return its descriptor.
-
-        Raises:
-            OSError: as inotify_add_watch(2).
-        """
-
-    def let_go(self, wd: int) -> None:
-        """No way needs this watch any more."""
 
 
 class Watched(Enum):
@@ -53,11 +28,7 @@ class Watched(Enum):
     REFUSED = "not at all: it may not be read, or the limit of watches is met"
 
 
-class Changed(Exception):
-    """The path has changed while it was resolved."""
-
-
-class Waypoints:
+class Waypoints(Steps):
     """All waypoints of one watcher, and the ways that have to be resolved anew.
 
     Parameters:
@@ -65,31 +36,16 @@ class Waypoints:
     """
 
     def __init__(self, watches: WayWatches) -> None:
-        self._watches = watches
+        super().__init__(watches)
         self.top = Waypoint(None, "", "/")  # never moves: watched for names only
         self._by_wd: dict[int, list[Waypoint]] = {}
         self.doubtful = DoubtfulWays()
-        self._loose: set[int] = set()  # watches that may be no waypoint's any more
         self._wide: set[Waypoint] = set()  # watched for names, perhaps in vain
-        self._failures: list[OSError] = []  # one at most
 
     @property
     def watches(self) -> Container[int]:
         """The watches of the waypoints, kept up to date."""
         return self._by_wd
-
-    @property
-    def limit_reached(self) -> bool:
-        """Whether the limit of watches was met, and the error was not taken yet."""
-        return bool(self._failures)
-
-    def take_failure(self) -> OSError | None:
-        """Take the error of the limit of watches, if it was met."""
-        return self._failures.pop() if self._failures else None
-
-    def failures(self) -> Collection[OSError]:
-        """Return what `take_failure` has, kept up to date."""
-        return self._failures
 
     def of_watch(self, wd: int) -> Sequence[Waypoint]:
         """Return the waypoints that have a watch."""
@@ -97,9 +53,31 @@ class Waypoints:
 
     def unfinished(self) -> tuple[Collection[object], ...]:
         """Return what has to be resolved, narrowed and let go, kept up to date."""
-        return self.doubtful.all(), self._wide, self._loose
+        return self.doubtful, self._wide, self._loose
 
     # ---- watching ---------------------------------------------------------------
+
+    def lead(self, names: Sequence[str]) -> None:
+        """Make the waypoints of a path, as far as it leads through directories.
+
+        One call into C watches them, while nothing is known of the path. `step` makes
+        those that are missing after that.
+        """
+        at = self.top
+        whole = "/" + "/".join(names)
+        if at.children or ".." in names or len(whole) > _disk.SURELY_SHORT:
+            return
+        path = ""
+        wds = self._reach_all(whole)
+        for name, wd in zip(names, wds):
+            path = f"{path}/{name}"
+            step = Waypoint(at, name, path)
+            step.wd, step.mask = wd, DIRECTORY
+            at.children[name] = step
+            self._by_wd.setdefault(wd, []).append(step)
+            at = step
+        if names and len(wds) == len(names):
+            at.mask = DIRECTORY_ROOT
 
     def step(self, at: Waypoint, name: str, *, is_last: bool) -> Waypoint | None:
         """Return the waypoint of a name, with its watch; None if it is a file.
@@ -112,51 +90,18 @@ class Waypoints:
         if known is not None:
             return known
         step = Waypoint(at, name, join(at.path, name))
-        with _disk.reachable(step.path) as path:
-            how = ONLYDIR | (ROOT if is_last else SELF)
-            # A name with more of the path behind it is a directory, as a rule.
-            if not is_last:
-                with suppress(OSError):
-                    step.wd = self._watches.hold(path, how)
-            if not step.wd:
-                kind = os.lstat(path).st_mode
-                if not stat.S_ISLNK(kind) and not stat.S_ISDIR(kind):
-                    return None
-                if stat.S_ISLNK(kind):
-                    how = DONT_FOLLOW | SELF | ATTRIB
-                self._watch(step, path, how)
-                if stat.S_ISLNK(kind):
-                    try:
-                        step.target = _link_target(path)
-                    except Changed:
-                        self._loose.add(step.wd)
-                        raise
-            if step.wd and self._watch_again(path, how) != step.wd:
-                self._loose.add(step.wd)
-                raise Changed
+        path = step.path
+        if len(path) <= _disk.SURELY_SHORT:
+            is_waypoint = self._reach(step, path, is_last=is_last)
+        else:
+            with _disk.reachable(path) as short:
+                is_waypoint = self._reach(step, short, is_last=is_last)
+        if not is_waypoint:
+            return None
         if step.wd:
-            step.mask = how
             at.children[name] = step
             self._by_wd.setdefault(step.wd, []).append(step)
         return step
-
-    def _watch(self, step: Waypoint, path: str, how: int) -> None:
-        """Add the watch of a step; none if it may not be read."""
-        try:
-            step.wd = self._watches.hold(path, how)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                self._failures[:] = [error]
-            elif error.errno != errno.EACCES:
-                raise Changed from None
-
-    def _watch_again(self, path: str, how: int) -> int:
-        try:
-            wd = self._watches.hold(path, how)
-        except OSError:
-            return 0
-        self._loose.add(wd)
-        return wd
 
     def add_file(self, at: Waypoint, name: str, how: int) -> Waypoint | None:
         """Watch a file itself; return None if it may not be read.
@@ -174,18 +119,6 @@ class Waypoints:
                 raise Changed
         self._by_wd.setdefault(step.wd, []).append(step)
         return step
-
-    def leads_to(self, path: str, wd: int) -> bool:
-        """Return whether a path leads to the directory that has this watch.
-
-        Raises:
-            OSError: as inotify_add_watch(2).
-        """
-        return self._watches.hold(path, ONLYDIR | SELF) == wd
-
-    def lose_watch(self, wd: int) -> None:
-        """Follow the end of a watch that the kernel has removed."""
-        self._loose.discard(wd)
 
     def await_name(self, way: Way, at: Waypoint, name: str, mask: int) -> Watched:
         """Watch a directory for a name on which a way depends.
@@ -267,6 +200,17 @@ class Waypoints:
                 del self._by_wd[waypoint.wd]
             self._loose.add(waypoint.wd)
 
+    def clear(self) -> None:
+        """Forget all waypoints. Their watches end with the instance."""
+        self.doubtful.clear()
+        self._by_wd.clear()
+        self._wide.clear()
+        stack = [self.top]
+        while stack:
+            waypoint = stack.pop()
+            stack.extend(waypoint.children.values())
+            waypoint.isolate()
+
     def narrow(self) -> None:
         """Stop watching directories for names if no way waits for one any more.
 
@@ -292,10 +236,3 @@ class Waypoints:
         for wd in loose:
             if wd not in self._by_wd:
                 self._watches.let_go(wd)
-
-
-def _link_target(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        raise Changed from None

@@ -12,7 +12,6 @@ directory above is watched for the removal of its name (`Ways.expect_removal`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Container, Iterable
 
 from ._masks import (
@@ -25,8 +24,9 @@ from ._masks import (
 )
 from ._mounts import is_at_or_below
 from ._resolver import APPEARS, DISAPPEARS, MOST_TRIES, Resolver
+from ._steps import SELF, Changed, WayWatches
 from ._way import Destination, Way, Waypoint
-from ._waypoints import SELF, Changed, Waypoints, WayWatches
+from ._waypoints import Waypoints
 
 _ENDS = SELF | UNMOUNT | IGNORED | ATTRIB
 
@@ -64,6 +64,10 @@ class Ways:
         self._waypoints.doubtful.discard(way)
         self._waypoints.lead_through(way, set())
         self._waypoints.tidy()
+
+    def close(self) -> None:
+        """Free the memory of all ways: they and the waypoints refer to each other."""
+        self._waypoints.clear()
 
     def recheck(self, way: Way) -> None:
         """Have the next `settle` verify the destination of a way."""
@@ -191,7 +195,7 @@ class Ways:
         It can be removed while a process works in it, and then queues nothing itself.
         """
         path, wd = way.destination.path, way.destination.wd
-        above, name = os.path.split(path)
+        above, _, name = path.rpartition("/")
         parent = self._waypoints.top.find(above)
         if parent is None or not name or way in parent.awaited.get(name, ()):
             return

@@ -76,11 +76,19 @@ class Worker:
         self.turn = Turn()
         # Threads append and take at once, each in one atomic step.
         self.events: deque[TreeEvent] = deque()
-        self._reported = tracker.events
+        self._reported = tracker.output.events
         self.is_done = True  # or the tracker has work left from its last slice
         self._check = check
         self._is_closed = is_closed
         self._published = published
+
+    def has_events(self) -> bool:
+        """Return whether there are events that nobody has taken."""
+        return bool(self.events)
+
+    def publish_no_more(self) -> None:
+        """Tell nobody of events any more."""
+        self._published = _nothing
 
     def take_turn(self) -> Token:
         """Take the turn to change the roots; wait for it as long as it takes."""
@@ -174,6 +182,10 @@ class Worker:
         if self._is_closed() and self.turn.take(token):
             self.tracker.close()
         self.turn.give_back(token)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class Once:
