@@ -24,7 +24,6 @@ class Edits:
         self._paths = paths
         self._touched = touched
         self._exchanges = Exchanges()
-        self._files_moved = False
         self._modifying = 0
         self._individually = False
 
@@ -38,11 +37,9 @@ class Edits:
         self._modifying = modifying
         self._individually = individually
 
-    def end_batch(self) -> bool:
-        """Forget the notes of a batch; return whether files have moved."""
-        files_moved, self._files_moved = self._files_moved, False
+    def end_batch(self) -> None:
+        """Forget the notes of a batch."""
         self._exchanges.clear()
-        return files_moved
 
     def touch(self, directory: Directory, name: str, mask: int) -> None:
         """Note an event of the content of a file."""
@@ -52,7 +49,7 @@ class Edits:
         if entry is _MISSING:
             if modifies and self._may_be_written_to(directory, name):
                 self._touched.names(directory)[name] = MODIFIED
-        elif type(entry) is tuple and modifies:
+        elif type(entry) in (str, tuple) and modifies:
             entry = directory.own(name)
         elif type(entry) is not File or (entry in SHARED and not self._individually):
             return
@@ -164,7 +161,6 @@ class Edits:
             self.take(old_directory, old_name)
             self.put(directory, name, node)
             return
-        self._files_moved = True
         other = self._node(directory, name)
         places = (old_directory, old_name), (directory, name)
         self._exchanges.note_move(node, *places, other)
@@ -207,8 +203,7 @@ class Edits:
         if self._individually or (directories is not None and name in directories):
             return False
         touched[old_name] = None
-        touched[name] = directory, old_name
-        self._files_moved = True
+        touched[name] = old_name
         return True
 
     def move_simply(self, directory: Directory, name: str, old_path: str) -> bool:
@@ -245,7 +240,6 @@ class Edits:
         is_free = other is False or not directory.had(name)
         touched[name] = place if is_free else File(place)
         old_touched[old_name] = None
-        self._files_moved = True
         return True
 
     def _node(self, directory: Directory, name: str) -> Directory | File | None:

@@ -105,7 +105,7 @@ class Names:
                 continue
             self._apply(event, directory, name)
         if not self.tracking:
-            self._touched.fold(frozenset(), set())
+            self._touched.fold()
             self._edits.end_batch()
 
     def _apply(self, event: TreeEvent, directory: Directory | None, name: str) -> None:
@@ -190,7 +190,7 @@ class Names:
 
         Files that are held back stay different.
         """
-        settings = settings._replace(files_moved=self._edits.end_batch())
+        self._edits.end_batch()
         changes, new = self._touched.difference(self.top, settings)
         return changes, [each for each in new if self.is_there(each)]
 

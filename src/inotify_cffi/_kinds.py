@@ -1,0 +1,73 @@
+"""The touched names of a directory, by what has happened to them."""
+
+from __future__ import annotations
+
+from ._nodes import FOUND, MODIFIED, NEW, SHARED, Directory, Entry
+
+
+class Kinds:
+    """Sorts touched names: one pass takes a third of the time of one for each kind.
+
+    Parameters:
+        touched: the touched names of a directory.
+    """
+
+    __slots__ = ("former", "free", "modified", "moved", "new", "renamed", "rest")
+
+    def __init__(self, touched: dict[str, Entry]) -> None:
+        new: list[str] = []
+        free: list[str] = []
+        modified: list[str] = []
+        renamed: list[str] = []
+        former: list[str] = []
+        moved: list[str] = []
+        rest: list[str] = []
+        for name, entry in touched.items():
+            if entry is None:
+                free.append(name)
+            elif entry is NEW:
+                new.append(name)
+            elif type(entry) is str:
+                renamed.append(name)
+                former.append(entry)
+            elif entry is MODIFIED:
+                modified.append(name)
+            elif type(entry) is tuple:
+                moved.append(name)
+            else:
+                rest.append(name)
+        self.new = new
+        self.free = free
+        """The names that nothing has now."""
+        self.modified = modified
+        self.renamed = renamed
+        """The names of files that only moved, within the directory."""
+        self.former = former
+        """The former names of these, in the same order."""
+        self.moved = moved
+        """The names of files that only moved, from another directory."""
+        self.rest = rest
+
+    def drop_unfounded(self, directory: Directory, touched: dict[str, Entry]) -> None:
+        """Forget the modifications of files that do not exist."""
+        missing = directory.unfounded(self.modified) if self.modified else ()
+        if missing:
+            for name in missing:
+                del touched[name]
+            self.modified = [name for name in self.modified if name in touched]
+
+    def fold(self, directory: Directory, touched: dict[str, Entry]) -> None:
+        """Make the names of a directory, from which these are, the former ones."""
+        left = self.free
+        found = [name for name in self.rest if touched[name] is FOUND]
+        came = [*self.new, *self.renamed, *self.moved, *found]
+        rest = [name for name in self.rest if touched[name] not in SHARED]
+        directories = directory.directories
+        if directories:
+            left = [name for name in left if name not in directories]
+            came = [name for name in came if name not in directories]
+            rest = [name for name in rest if name not in directories]
+            rest += [name for name in touched if name in directories]
+        directory.replace_files(left, came)
+        for name in rest:
+            directory.fold(name, touched[name])
