@@ -93,6 +93,10 @@ class Directory:
             files = self.files = set(self.file_names())
         return name in files
 
+    def had_alone(self, name: str, other: str) -> bool:
+        """Return whether there was a file of a name, and none of another name."""
+        return self.had_file(name) and not self.had_file(other)
+
     def had(self, name: str) -> Directory | bool:
         """Return the directory of that name, True for a file, False for nothing."""
         if self.directories is not None:
