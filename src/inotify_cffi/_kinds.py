@@ -48,6 +48,10 @@ class Kinds:
         """The names of files that only moved, from another directory."""
         self.rest = rest
 
+    def are_renames(self) -> bool:
+        """Return whether all names are those of files renamed in the directory."""
+        return self.free == self.former and not self.rest
+
     def drop_unfounded(self, directory: Directory, touched: dict[str, Entry]) -> None:
         """Forget the modifications of files that do not exist."""
         missing = directory.unfounded(self.modified) if self.modified else ()

@@ -194,6 +194,8 @@ class Directory:
         files = self.files
         if type(files) is set:
             files.update(names)
+        elif type(files) is str and len(files) > _LONGEST:
+            self.files = {*self.file_names(), *names}
         elif type(files) is str:
             self.files = files = f"{files}{_SEPARATOR.join(names)}/"
             if len(files) > _LONGEST:

@@ -59,7 +59,7 @@ class SimpleDifference:
 
     def _note_left(self, directory: Directory) -> None:
         touched, kinds = directory.touched or {}, self._dirty[directory]
-        if kinds.former:
+        if kinds.former and not kinds.are_renames():
             self._left.setdefault(directory, set()).update(kinds.former)
         places = [entry for n in kinds.moved if type(entry := touched[n]) is tuple]
         for name in kinds.rest:
@@ -99,7 +99,7 @@ class SimpleDifference:
         ]
         if kinds.moved:
             self._report_moved(directory, kinds.moved)
-        if kinds.free:
+        if kinds.free and not kinds.are_renames():
             return self._report_gone_files(directory, kinds.free) + kinds.rest
         return kinds.rest
 

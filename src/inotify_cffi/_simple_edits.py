@@ -39,6 +39,7 @@ class SimpleEdits:
     """
 
     def __init__(self, paths: Paths, touched: Touched) -> None:
+        self._paths = paths
         self._known = paths.known
         self._touched = touched
         self._simply = _SIMPLY
@@ -67,11 +68,12 @@ class SimpleEdits:
             name = path.removeprefix(prefix)
             if not name or name == path or "/" in name:
                 above, _, name = path.rpartition("/")
-                known = self._known.get(above)
-                if known is None or known.touched is None or not name:
+                known = self._known.get(above) or self._paths.find_directory(path)
+                if known is None or not name or not (mask in simply or mask == renamed):
                     return event, known, name
                 prefix, directory = f"{above}/", known
-                touched, files = known.touched, known.files
+                touched, files = self._touched.names(known), known.files
+                are_many = type(files) is set
                 below = directory.directories or ()
             if old_path is None:
                 if mask not in simply or synthetic or name in below:
@@ -88,13 +90,14 @@ class SimpleEdits:
                 and name not in below
                 and (
                     old_name in files and name not in files
-                    if type(files) is set
+                    if are_many
                     else directory.had_alone(old_name, name)
                 )
             ):
                 touched[old_name] = None
                 touched[name] = old_name
-                files = directory.files  # it is a set now, if it is long
+                # Many names are a set once one was asked for.
+                are_many = are_many or type(files := directory.files) is set
             elif mask != renamed or not self._move(directory, name, old_path):
                 return event, directory, name
         return None
