@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._nodes import FOUND, MODIFIED, NEW, SHARED, Directory, Entry
+from ._nodes import FOUND, MODIFIED, NEW, SHARED, Directory, Entry, Place
 
 
 class Kinds:
@@ -12,16 +12,53 @@ class Kinds:
         touched: the touched names of a directory.
     """
 
-    __slots__ = ("former", "free", "modified", "moved", "new", "renamed", "rest")
+    __slots__ = (
+        "former",
+        "free",
+        "modified",
+        "moved",
+        "new",
+        "places",
+        "renamed",
+        "rest",
+    )
 
     def __init__(self, touched: dict[str, Entry]) -> None:
-        new: list[str] = []
-        free: list[str] = []
-        modified: list[str] = []
-        renamed: list[str] = []
-        former: list[str] = []
-        moved: list[str] = []
-        rest: list[str] = []
+        self.new: list[str] = []
+        self.free: list[str] = []
+        """The names that nothing has now."""
+        self.modified: list[str] = []
+        self.renamed: list[str] = []
+        """The names of files that only moved, within the directory."""
+        self.former: list[str] = []
+        """The former names of these, in the same order."""
+        self.moved: list[str] = []
+        """The names of files that only moved, from other directories."""
+        self.places: list[Place] = []
+        """The former places of these, in the same order."""
+        self.rest: list[str] = []
+        if touched and not self._sort_renames(touched):
+            self._sort(touched)
+
+    def _sort_renames(self, touched: dict[str, Entry]) -> bool:
+        """Sort the names, if all are of files that were renamed one after the other.
+
+        This takes a fifth of the time of `_sort`; a rename touches two names.
+
+        Returns:
+            Whether they are; if not, nothing was done.
+        """
+        names, entries = list(touched), list(touched.values())
+        former = names[::2]
+        if entries[1::2] != former or entries[::2] != [None] * len(former):
+            return False
+        self.free = self.former = former
+        self.renamed = names[1::2]
+        return True
+
+    def _sort(self, touched: dict[str, Entry]) -> None:
+        new, free, modified = self.new, self.free, self.modified
+        renamed, former = self.renamed, self.former
         for name, entry in touched.items():
             if entry is None:
                 free.append(name)
@@ -33,20 +70,10 @@ class Kinds:
             elif entry is MODIFIED:
                 modified.append(name)
             elif type(entry) is tuple:
-                moved.append(name)
+                self.moved.append(name)
+                self.places.append(entry)
             else:
-                rest.append(name)
-        self.new = new
-        self.free = free
-        """The names that nothing has now."""
-        self.modified = modified
-        self.renamed = renamed
-        """The names of files that only moved, within the directory."""
-        self.former = former
-        """The former names of these, in the same order."""
-        self.moved = moved
-        """The names of files that only moved, from another directory."""
-        self.rest = rest
+                self.rest.append(name)
 
     def are_renames(self) -> bool:
         """Return whether all names are those of files renamed in the directory."""

@@ -61,7 +61,7 @@ class SimpleDifference:
         touched, kinds = directory.touched or {}, self._dirty[directory]
         if kinds.former and not kinds.are_renames():
             self._left.setdefault(directory, set()).update(kinds.former)
-        places = [entry for n in kinds.moved if type(entry := touched[n]) is tuple]
+        places = kinds.places.copy()
         for name in kinds.rest:
             entry = touched[name]
             if (
@@ -70,8 +70,12 @@ class SimpleDifference:
                 and entry.origin != (directory, name)
             ):
                 places.append(entry.origin)
+        left: set[str] = set()
+        last = None
         for above, name in places:
-            self._left.setdefault(above, set()).add(name)
+            if above is not last:  # which it is mostly
+                last, left = above, self._left.setdefault(above, set())
+            left.add(name)
 
     def _path_before(self, directory: Directory) -> str:
         names = [""]
@@ -97,8 +101,11 @@ class SimpleDifference:
             _new(Change, ("moved", before + name, before + former, False))
             for name, former in zip(kinds.renamed, kinds.former)
         ]
-        if kinds.moved:
-            self._report_moved(directory, kinds.moved)
+        paths = self._paths
+        self._changes += [
+            _new(Change, ("moved", before + name, paths[above] + former, False))
+            for name, (above, former) in zip(kinds.moved, kinds.places)
+        ]
         if kinds.free and not kinds.are_renames():
             return self._report_gone_files(directory, kinds.free) + kinds.rest
         return kinds.rest
@@ -117,16 +124,6 @@ class SimpleDifference:
             _new(Change, ("deleted", before + n, None, False)) for n in gone
         ]
         return others
-
-    def _report_moved(self, directory: Directory, moved: list[str]) -> None:
-        """Report the files that only moved, from other directories to free names."""
-        touched = directory.touched or {}
-        before, paths = self._paths[directory], self._paths
-        self._changes += [
-            _new(Change, ("moved", before + name, paths[entry[0]] + entry[1], False))
-            for name in moved
-            if type(entry := touched[name]) is tuple
-        ]
 
     def _report(self, directory: Directory, name: str) -> bool:
         """Report a name; return whether that needs no order."""
