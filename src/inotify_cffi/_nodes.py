@@ -192,14 +192,12 @@ class Directory:
 
     def _add_files(self, names: list[str]) -> None:
         files = self.files
-        if type(files) is set:
+        if isinstance(files, str) and len(files) > _LONGEST:
+            files = self.files = set(self.file_names())
+        if isinstance(files, set):
             files.update(names)
-        elif type(files) is str and len(files) > _LONGEST:
-            self.files = {*self.file_names(), *names}
-        elif type(files) is str:
-            self.files = files = f"{files}{_SEPARATOR.join(names)}/"
-            if len(files) > _LONGEST:
-                self.files = set(self.file_names())
+        else:
+            self.files = f"{files}{_SEPARATOR.join(names)}/"
 
     def _discard_files(self, names: list[str]) -> None:
         files = self.files

@@ -112,7 +112,7 @@ class SimpleEdits:
             Whether the rename is of these kinds; if not, nothing was done.
         """
         above, _, old_name = old_path.rpartition("/")
-        old_directory = self._known.get(above)
+        old_directory = self._known.get(above) or self._paths.find_directory(old_path)
         if old_directory is None or not old_name:
             return False
         old_touched = self._touched.names(old_directory)
