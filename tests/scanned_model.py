@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import Union
+from typing import Any, Union
 
 from inotify_cffi import TreeEvent, flags
 
@@ -16,6 +16,33 @@ ROOT = "/root"
 NAMES = "abc"
 DEEPEST = 5
 Plain = dict[str, Union["Plain", int]]  # directories are dicts, files their content
+
+
+class Emitter:
+    """What a model has emitted; while events are lost, nothing is."""
+
+    def __init__(self) -> None:
+        self.events: list[TreeEvent] = []
+        self.is_lost = False
+
+    def emit(
+        self,
+        path: str,
+        mask: int,
+        node: dict[str, Any] | int,
+        old_path: str | None = None,
+        *,
+        synthetic: bool = False,
+    ) -> None:
+        """Emit an event of a node: directories are dicts."""
+        if not self.is_lost:
+            mask |= flags.ISDIR if isinstance(node, dict) else 0
+            self.events.append(TreeEvent(path, int(mask), old_path, synthetic))
+
+    def take_events(self) -> list[TreeEvent]:
+        """Return what was emitted since the last call."""
+        events, self.events = self.events, []
+        return events
 
 
 class Directory(dict[str, Union["Directory", int]]):
@@ -47,7 +74,7 @@ class Directory(dict[str, Union["Directory", int]]):
 Place = tuple[str, Directory, str]
 
 
-class Model:
+class Model(Emitter):
     """A tree, the events of what was done to it, and the scans that are due."""
 
     OPERATIONS = (
@@ -59,9 +86,8 @@ class Model:
     )
 
     def __init__(self, chance: Random) -> None:
+        super().__init__()
         self.tree = Directory()
-        self.events: list[TreeEvent] = []
-        self.is_lost = False
         self._chance = chance
         self._outside: dict[str, Directory | int] = {}
         self._count = 0
@@ -89,7 +115,7 @@ class Model:
         if is_new:
             self._appear(path, above, name, flags.CREATE)
         elif is_known:
-            self._emit(path, flags.MODIFY, self._count)
+            self.emit(path, flags.MODIFY, self._count)
 
     def write_late(self) -> None:
         """Write to a file under a name that something else has by now, or nothing.
@@ -98,7 +124,7 @@ class Model:
         """
         path, above, name = self._place()
         if above.is_scanned and not isinstance(above.get(name), int):
-            self._emit(path, flags.MODIFY, 0)
+            self.emit(path, flags.MODIFY, 0)
 
     def delete(self) -> None:
         for path, above, name in self._entry():
@@ -124,10 +150,10 @@ class Model:
             old_above.reported.discard(old_name)
             above[name] = node
             if was_known and self._is_known(above, name):
-                self._emit(path, flags.MOVED_TO, node, old_path)
+                self.emit(path, flags.MOVED_TO, node, old_path)
                 continue
             if was_known:
-                self._emit(old_path, flags.MOVED_FROM, node)
+                self.emit(old_path, flags.MOVED_FROM, node)
             if name_was_known and victim is not None:
                 above.reported.add(name)
             self._appear(path, above, name, flags.MOVED_TO)
@@ -136,7 +162,7 @@ class Model:
         for path, above, name in self._entry():
             node = above.pop(name)
             if self._is_known(above, name):
-                self._emit(path, flags.MOVED_FROM, node)
+                self.emit(path, flags.MOVED_FROM, node)
             above.reported.discard(name)
             self._outside[self._chance.choice(NAMES)] = node
 
@@ -154,7 +180,7 @@ class Model:
         """Let the watcher read the overflow."""
         if self.is_lost:
             self.is_lost = False
-            self._emit(ROOT, flags.Q_OVERFLOW, 0)
+            self.emit(ROOT, flags.Q_OVERFLOW, 0)
             self.tree.forget()
 
     def scan(self) -> None:
@@ -168,7 +194,7 @@ class Model:
             path, directory = self._chance.choice(due)
             for name, node in directory.items():
                 if name not in directory.reported:
-                    self._emit(f"{path}/{name}", flags.CREATE, node, synthetic=True)
+                    self.emit(f"{path}/{name}", flags.CREATE, node, synthetic=True)
                     if isinstance(node, Directory):
                         node.forget()
             directory.is_scanned = True
@@ -180,28 +206,14 @@ class Model:
             self.find()
             for _ in self._directories():
                 self.scan()
-        events, self.events = self.events, []
-        return events
+        return self.take_events()
 
     def _appear(self, path: str, above: Directory, name: str, mask: int) -> None:
         node = above[name]
         if isinstance(node, Directory):
             node.forget()
         if self._is_known(above, name):
-            self._emit(path, mask, node)
-
-    def _emit(
-        self,
-        path: str,
-        mask: int,
-        node: Directory | int,
-        old_path: str | None = None,
-        *,
-        synthetic: bool = False,
-    ) -> None:
-        if not self.is_lost:
-            mask |= flags.ISDIR if isinstance(node, Directory) else 0
-            self.events.append(TreeEvent(path, int(mask), old_path, synthetic))
+            self.emit(path, mask, node)
 
     def _delete(self, path: str, above: Directory, name: str) -> None:
         node = above[name]
@@ -210,7 +222,7 @@ class Model:
                 self._delete(f"{path}/{below}", node, below)
         del above[name]
         if self._is_known(above, name):
-            self._emit(path, flags.DELETE, node)
+            self.emit(path, flags.DELETE, node)
         above.reported.discard(name)
 
     def _is_known(self, above: Directory, name: str) -> bool:

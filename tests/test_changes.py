@@ -18,7 +18,7 @@ import churn
 import pytest
 import trio
 
-from inotify_cffi import Change, TreeEvent, awatch, flags, watch
+from inotify_cffi import Batches, Change, TreeEvent, awatch, flags, watch
 from inotify_cffi.changes import DEFAULT_IGNORE
 
 if TYPE_CHECKING:
@@ -163,6 +163,56 @@ def test_net_changes(root: Path, name: str) -> None:
     words.remove("added /last")
     if len(expected) > 1 and "deleted" not in expected[-1]:
         assert words == expected
+
+
+MANY = 100  # files, whose names are too long together for one string
+
+# What is done to one of many files, and what is reported of it.
+OF_MANY: dict[str, tuple[Callable[[Path, str], object], str]] = {
+    "added": (lambda root, name: (root / f"{name}~").touch(), "added /{0}~"),
+    "modified": (lambda root, name: (root / name).write_text("new"), "modified /{0}"),
+    "deleted": (lambda root, name: (root / name).unlink(), "deleted /{0}"),
+    "moved": (
+        lambda root, name: (root / name).rename(root / f"{name}~"),
+        "moved /{0}~ from /{0}",
+    ),
+    "moved to another directory": (
+        lambda root, name: (root / name).rename(root / "d" / name),
+        "moved /d/{0} from /{0}",
+    ),
+    "saved": (
+        lambda root, name: _touch_and(_rename("new", name))(root),
+        "modified /{0}",
+    ),
+}
+
+
+@pytest.mark.parametrize("count", [1, 20, MANY])
+@pytest.mark.parametrize("kind", OF_MANY)
+def test_many_names_in_a_directory(root: Path, kind: str, count: int) -> None:
+    """Changes of one, some or all of many files in a directory are reported."""
+    operate, words = OF_MANY[kind]
+    names = [f"{number}{'x' * 50}" for number in range(MANY)]
+    for name in names:
+        (root / name).touch()
+    with watch(root, ignore=None, settle=0) as batches:
+        for some in (names[:count], names[count:]):
+            for name in some:
+                operate(root, name)
+            if some:
+                expected = sorted(words.format(name) for name in some)
+                assert sorted(in_words(_all_of(batches, len(some)), root)) == expected
+            assert sorted(batches.mirror) == sorted(
+                [str(root), *map(str, root.rglob("*"))]
+            )
+
+
+def _all_of(batches: Batches, count: int) -> list[Change]:
+    """Return so many changes; the queue may be read while they are made."""
+    changes: list[Change] = []
+    while len(changes) < count:
+        changes += next(batches)
+    return changes
 
 
 def test_exchanged(root: Path) -> None:

@@ -15,23 +15,21 @@ from typing import Any, Union
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scanned_model import NAMES, ROOT, Emitter
 
 from inotify_cffi import Change, Mirror, TreeEvent, flags
 
-ROOT = "/root"
 Tree = dict[str, Union["Tree", int]]  # directories are dicts, files their content
-NAMES = "abc"
 DEEPEST = 4
 
 
-class Model:
+class Model(Emitter):
     """A tree, the events of what was done to it, and whether they say all of it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.tree: Tree = {}
         self.outside: Tree = {}
-        self.events: list[TreeEvent] = []
-        self.is_lost = False
         self.is_named_alone = False
         self.may_be_exchange = False
         self._count = 0
@@ -45,7 +43,7 @@ class Model:
         path, above, name = self._place(one, other)
         if name not in above and path.count("/") <= DEEPEST + 1:
             above[name] = {}
-            self._emit(path, flags.CREATE, {})
+            self.emit(path, flags.CREATE, {})
 
     def write(self, one: int, other: int) -> None:
         path, above, name = self._place(one, other)
@@ -54,7 +52,7 @@ class Model:
         mask = flags.MODIFY if name in above else flags.CREATE
         self._count += 1
         above[name] = self._count
-        self._emit(path, mask, self._count)
+        self.emit(path, mask, self._count)
 
     def delete(self, one: int, other: int) -> None:
         for path, above, name in self._entry(one):
@@ -72,10 +70,10 @@ class Model:
                 ):
                     continue
                 if isinstance(former, dict):
-                    self._emit(path, flags.DELETE, former)
+                    self.emit(path, flags.DELETE, former)
             del old_above[old_name]
             above[name] = node
-            self._emit(path, flags.MOVED_TO, node, old_path)
+            self.emit(path, flags.MOVED_TO, node, old_path)
             if not isinstance(node, dict):
                 self.may_be_exchange |= (old_path, path) in self._replaced
                 self._replaced.add((path, old_path))
@@ -84,13 +82,13 @@ class Model:
         for path, above, name in self._entry(one):
             node = above.pop(name)
             self.outside[NAMES[other % 3]] = node
-            self._emit(path, flags.MOVED_FROM, node)
+            self.emit(path, flags.MOVED_FROM, node)
 
     def move_in(self, one: int, other: int) -> None:
         path, above, name = self._place(one, other)
         if self.outside and name not in above:
             node = above[name] = self.outside.pop(sorted(self.outside)[0])
-            self._emit(path, flags.MOVED_TO, node)
+            self.emit(path, flags.MOVED_TO, node)
             self._scan(path, node)
             self.is_named_alone = True
 
@@ -108,27 +106,13 @@ class Model:
 
     def take(self) -> list[TreeEvent]:
         self.find()
-        events, self.events = self.events, []
         self.is_named_alone = self.may_be_exchange = False
         self._replaced.clear()
-        return events
-
-    def _emit(
-        self,
-        path: str,
-        mask: int,
-        node: Tree | int,
-        old_path: str | None = None,
-        *,
-        synthetic: bool = False,
-    ) -> None:
-        if not self.is_lost:
-            mask |= flags.ISDIR if isinstance(node, dict) else 0
-            self.events.append(TreeEvent(path, mask, old_path, synthetic))
+        return self.take_events()
 
     def _scan(self, path: str, node: Tree | int) -> None:
         for name, below in node.items() if isinstance(node, dict) else ():
-            self._emit(f"{path}/{name}", flags.CREATE, below, synthetic=True)
+            self.emit(f"{path}/{name}", flags.CREATE, below, synthetic=True)
             self._scan(f"{path}/{name}", below)
 
     def _delete(self, path: str, above: Tree, name: str) -> None:
@@ -136,7 +120,7 @@ class Model:
         for below in list(node) if isinstance(node, dict) else ():
             self._delete(f"{path}/{below}", node, below)  # type: ignore[arg-type]
         del above[name]
-        self._emit(path, flags.DELETE, node)
+        self.emit(path, flags.DELETE, node)
 
     def _directories(self) -> list[tuple[str, Tree]]:
         found = [(ROOT, self.tree)]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import os
 from random import Random
+from unittest import mock
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scanned_model import ROOT, Model, Plain, operations, paths
 from test_changes_model import changed, names
 
-from inotify_cffi import Mirror, TreeEvent, flags
+from inotify_cffi import Mirror, TreeEvent, _nodes, flags
 
 # No watcher can be made to report all orders of events, so what follows them is given
-# them: for the content of files, that is private.
+# them: for the content of files, that is private. So is from how many characters on the
+# names in a directory are a set; trees with so many take too long.
 from inotify_cffi._change import Settings
 from inotify_cffi._names import Names
 
@@ -27,13 +29,18 @@ _settings = settings(
 )
 # Drawing each choice of a long sequence takes longer than everything else.
 _seeds = st.integers(0, 2**32)
+_lengths = st.sampled_from([3, 4096])
 
 
 @_settings
-@given(_seeds, st.booleans())
-def test_changes(seed: int, individually: bool) -> None:
+@given(_seeds, st.booleans(), _lengths)
+def test_changes(seed: int, individually: bool, longest: int) -> None:
     """Changes apply and make what was reported, also while a scan goes on."""
-    chance = Random(seed)
+    with mock.patch.multiple(_nodes, _LONGEST=longest, _FEW=2, _FEW_ASKED=2):
+        _check_changes(Random(seed), individually=individually)
+
+
+def _check_changes(chance: Random, *, individually: bool) -> None:
     model = Model(chance)
     followed = Names([ROOT])
     followed.track_content(MODIFY, MODIFY, individually=individually)
@@ -56,10 +63,14 @@ def test_changes(seed: int, individually: bool) -> None:
 
 
 @_settings
-@given(_seeds)
-def test_names(seed: int) -> None:
+@given(_seeds, _lengths)
+def test_names(seed: int, longest: int) -> None:
     """The changes of a mirror, which does not follow content, apply as well."""
-    chance = Random(seed)
+    with mock.patch.multiple(_nodes, _LONGEST=longest, _FEW=2, _FEW_ASKED=2):
+        _check_names(Random(seed))
+
+
+def _check_names(chance: Random) -> None:
     model = Model(chance)
     mirror = Mirror(ROOT)
     mirror.track()

@@ -32,7 +32,6 @@ class Settings(NamedTuple):
     is_unchanged: Callable[[str, Directory], bool] = lambda path, was_in: False
     """Whether the file at a path, which a scan found, is the same as before."""
     files_only: bool = False
-    files_moved: bool = True
 
 
 def join(path: str, name: str) -> str:

@@ -24,7 +24,6 @@ class Edits:
         self._paths = paths
         self._touched = touched
         self._exchanges = Exchanges()
-        self._files_moved = False
         self._modifying = 0
         self._individually = False
 
@@ -38,11 +37,9 @@ class Edits:
         self._modifying = modifying
         self._individually = individually
 
-    def end_batch(self) -> bool:
-        """Forget the notes of a batch; return whether files have moved."""
-        files_moved, self._files_moved = self._files_moved, False
+    def end_batch(self) -> None:
+        """Forget the notes of a batch."""
         self._exchanges.clear()
-        return files_moved
 
     def touch(self, directory: Directory, name: str, mask: int) -> None:
         """Note an event of the content of a file."""
@@ -52,7 +49,7 @@ class Edits:
         if entry is _MISSING:
             if modifies and self._may_be_written_to(directory, name):
                 self._touched.names(directory)[name] = MODIFIED
-        elif type(entry) is tuple and modifies:
+        elif type(entry) in (str, tuple) and modifies:
             entry = directory.own(name)
         elif type(entry) is not File or (entry in SHARED and not self._individually):
             return
@@ -164,89 +161,12 @@ class Edits:
             self.take(old_directory, old_name)
             self.put(directory, name, node)
             return
-        self._files_moved = True
         other = self._node(directory, name)
         places = (old_directory, old_name), (directory, name)
         self._exchanges.note_move(node, *places, other)
         self.take_file(old_directory, old_name)
         self._clear(directory, name)
         self._touched.names(directory)[name] = node
-
-    def rename_here(
-        self, directory: Directory, path: str, name: str, old_path: str
-    ) -> bool:
-        """Rename a file within its directory, if both names are untouched.
-
-        Most renames are of this kind; `move_simply` takes half as long again for them.
-
-        Parameters:
-            directory: the directory.
-            path: its path.
-            name: the new name.
-            old_path: the former path.
-
-        Returns:
-            Whether the rename is of this kind; if not, nothing was done.
-        """
-        old_above, _, old_name = old_path.rpartition("/")
-        touched = directory.touched
-        if (
-            old_above != path
-            or touched is None
-            or name in touched
-            or old_name in touched
-        ):
-            return False
-        files = directory.files
-        if type(files) is set:
-            if old_name not in files or name in files:
-                return False
-        elif not directory.had_file(old_name) or directory.had_file(name):
-            return False
-        directories = directory.directories
-        if self._individually or (directories is not None and name in directories):
-            return False
-        touched[old_name] = None
-        touched[name] = directory, old_name
-        self._files_moved = True
-        return True
-
-    def move_simply(self, directory: Directory, name: str, old_path: str) -> bool:
-        """Move a file to a free name, or a new file over another.
-
-        Nearly all renames are of these kinds; `move` takes three times as long for
-        them.
-
-        Returns:
-            Whether the rename is of these kinds; if not, nothing was done.
-        """
-        above, _, old_name = old_path.rpartition("/")
-        old_directory = self._paths.known.get(above)
-        if old_directory is None or self._individually or not old_name:
-            return False
-        old_touched = self._touched.names(old_directory)
-        file = old_touched.get(old_name, _MISSING)
-        touched = self._touched.names(directory)
-        other = touched.get(name, _MISSING)
-        if other is _MISSING or other is MODIFIED:  # which may have lost its name
-            other = directory.had(name)
-        if file is NEW:
-            if other is False:
-                touched[name] = NEW
-            elif other is True or other is REPLACED:
-                touched[name] = REPLACED
-            else:
-                return False
-            del old_touched[old_name]
-            return True
-        if file is not _MISSING or other or not old_directory.had_file(old_name):
-            return False
-        place = old_directory, old_name
-        is_free = other is False or not directory.had(name)
-        touched[name] = place if is_free else File(place)
-        old_touched[old_name] = None
-        self._files_moved = True
-        return True
 
     def _node(self, directory: Directory, name: str) -> Directory | File | None:
         """Return the file at a place as an object of its own."""

@@ -9,14 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ._edits import Edits, new_directory
-from ._nodes import (
-    MODIFIED,
-    NEW,
-    SHARED,
-    Directory,
-    File,
-)
+from ._nodes import Directory, File
 from ._paths import Paths
+from ._simple_edits import SimpleEdits
 from ._touched import Touched
 from .events import flags
 
@@ -36,9 +31,6 @@ _OF_ROOTS = _LOST | _OVERFLOW
 _ISDIR = int(flags.ISDIR)
 _CONTENT = int(flags.MODIFY | flags.ATTRIB)
 
-# The state of an untouched file after an event of this mask.
-_SIMPLY: dict[int, File | None] = {_CREATE: NEW, int(flags.DELETE): None}
-
 
 class Names:
     """The names in some trees. While `tracking`, touched names are noted."""
@@ -50,10 +42,10 @@ class Names:
         self.overflows = 0
         """How many were applied."""
         self._noted = _CONTENT  # the events of a file's content that are followed
-        self._simply: dict[int, File | None] = _SIMPLY
         self._touched = Touched()
         self._edits = Edits(self._paths, self._touched)
         self._edits.note_content(_CONTENT, individually=False)
+        self._simple_edits = SimpleEdits(self._paths, self._touched)
 
     @property
     def roots(self) -> list[str]:
@@ -72,40 +64,11 @@ class Names:
 
     def apply(self, events: Iterable[TreeEvent]) -> None:
         """Apply events, in their order: see `Mirror.apply`."""
-        known, simply = self._paths.known, self._simply
-        rename_here = self._edits.rename_here
-        for event in events:
-            path, mask, old_path, synthetic = event
-            above, _, name = path.rpartition("/")
-            directory = known.get(above)
-            # Most events concern a file that is not touched yet. Without a call of a
-            # function, these take 0.3 us less, of 0.7.
-            if directory is not None and mask in simply and name and not synthetic:
-                touched = directory.touched
-                if touched is not None:
-                    if name not in touched:
-                        below = directory.directories
-                        # A file may be written to under a name that it has lost,
-                        # which a directory has now.
-                        if below is None or name not in below:
-                            touched[name] = simply[mask]
-                            continue
-                    elif mask == _MODIFY and touched[name] in SHARED:
-                        continue
-            elif (
-                mask == _MOVED_TO
-                and old_path is not None
-                and directory is not None
-                and name
-                and (
-                    rename_here(directory, above, name, old_path)
-                    or self._edits.move_simply(directory, name, old_path)
-                )
-            ):
-                continue
-            self._apply(event, directory, name)
+        following = iter(events)
+        while (rest := self._simple_edits.follow(following)) is not None:
+            self._apply(*rest)
         if not self.tracking:
-            self._touched.fold(frozenset(), set())
+            self._touched.fold()
             self._edits.end_batch()
 
     def _apply(self, event: TreeEvent, directory: Directory | None, name: str) -> None:
@@ -158,10 +121,7 @@ class Names:
         """Begin to note touched files: by these events, besides those of names."""
         self._noted = noted
         self._edits.note_content(modifying, individually=individually)
-        self._simply = {}
-        if not individually:
-            self._simply = dict.fromkeys(_bits(modifying), MODIFIED)
-            self._simply |= _SIMPLY
+        self._simple_edits.note_content(modifying, individually=individually)
         self.tracking = True
 
     def unreported_files(self) -> list[tuple[File, str]]:
@@ -190,10 +150,6 @@ class Names:
 
         Files that are held back stay different.
         """
-        settings = settings._replace(files_moved=self._edits.end_batch())
+        self._edits.end_batch()
         changes, new = self._touched.difference(self.top, settings)
         return changes, [each for each in new if self.is_there(each)]
-
-
-def _bits(mask: int) -> list[int]:
-    return [1 << bit for bit in range(mask.bit_length()) if mask >> bit & 1]

@@ -14,33 +14,33 @@ repeated from the start, with that knowledge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from ._change import Change, Settings
 from ._identities import Identities
+from ._kinds import Kinds
 from ._nodes import Directory, File
 from ._placement import Placement
 from ._simple_difference import SimpleDifference
 
 
 def difference(
-    top: Directory, dirty: Iterable[Directory], settings: Settings
+    top: Directory, dirty: Mapping[Directory, Kinds], settings: Settings
 ) -> tuple[list[Change], set[File]]:
     """Find the changes, in the order in which they apply.
 
     Parameters:
         top: the directory that has the roots.
-        dirty: the directories in which something was touched.
+        dirty: the directories in which something was touched, and what.
         settings: how the changes are reported.
 
     Returns:
         The changes; and the held back files whose former state stays reported.
     """
-    dirty = list(dirty)
     forgotten: set[Directory] = set()
     forgotten_files: set[File] = set()
     identities = Identities(top, forgotten)
-    alive = [directory for directory in dirty if identities.is_there(directory)]
+    alive = {each: dirty[each] for each in dirty if identities.is_there(each)}
     changes = SimpleDifference(alive, settings, identities).find()
     if changes is not None:
         return changes, set()

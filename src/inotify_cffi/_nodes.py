@@ -93,6 +93,10 @@ class Directory:
             files = self.files = set(self.file_names())
         return name in files
 
+    def had_alone(self, name: str, other: str) -> bool:
+        """Return whether there was a file of a name, and none of another name."""
+        return self.had_file(name) and not self.had_file(other)
+
     def had(self, name: str) -> Directory | bool:
         """Return the directory of that name, True for a file, False for nothing."""
         if self.directories is not None:
@@ -122,7 +126,7 @@ class Directory:
         """Return the present owner of a name: True for an untouched file."""
         if self.touched is not None and name in self.touched:
             entry = self.touched[name]
-            return True if isinstance(entry, tuple) else entry or False
+            return True if isinstance(entry, (str, tuple)) else entry or False
         return self.had(name)
 
     def entries(self) -> Iterator[tuple[str, Directory | None]]:
@@ -142,7 +146,9 @@ class Directory:
         """Return a touched file as an object of its own."""
         assert self.touched is not None
         entry = self.touched[name]
-        if isinstance(entry, tuple):
+        if isinstance(entry, str):
+            entry = self.touched[name] = File((self, entry))
+        elif isinstance(entry, tuple):
             entry = self.touched[name] = File(entry)
         elif type(entry) is File and entry in SHARED:
             place = (self, name) if entry is MODIFIED else None
@@ -150,43 +156,20 @@ class Directory:
             self.touched[name] = entry
         return entry
 
-    def drop_unfounded(self) -> None:
-        """Forget the modifications of files that do not exist.
+    def unfounded(self, modified: list[str]) -> list[str]:
+        """Return the modified files that do not exist.
 
         A file may be written to under a name that it just lost. Checking each file
         when its event comes would take up to 1 us.
         """
-        touched = self.touched or {}
-        modified = [name for name, entry in touched.items() if entry is MODIFIED]
-        if len(modified) < _FEW_ASKED:
-            missing = [name for name in modified if not self.had_file(name)]
-        else:
-            missing = list(set(modified).difference(self.file_names()))
-        for name in missing:
-            del touched[name]
+        if len(modified) < _FEW_ASKED or type(self.files) is set:
+            return [name for name in modified if not self.had_file(name)]
+        return list(set(modified).difference(self.file_names()))
 
     # ---- folding ---------------------------------------------------------------
 
-    def fold_all(self, touched: dict[str, Entry]) -> None:
-        """Make the present names the former state."""
-        directories = self.directories or ()
-        left = [name for name, entry in touched.items() if entry is None]
-        came = [
-            name
-            for name, entry in touched.items()
-            if type(entry) is tuple or entry is NEW or entry is FOUND
-        ]
-        if directories or len(left) + len(came) < len(touched):
-            left = [name for name in left if name not in directories]
-            came = [name for name in came if name not in directories]
-            rest = [
-                name
-                for name, entry in touched.items()
-                if name in directories
-                or not (entry is None or type(entry) is tuple or entry in SHARED)
-            ]
-            for name in rest:
-                self.fold(name, touched[name])
+    def replace_files(self, left: list[str], came: list[str]) -> None:
+        """Remove and add files of the former state."""
         if left:
             self._discard_files(left)
         if came:
@@ -196,7 +179,7 @@ class Directory:
         """Make the present owner of a name the former one."""
         if self.directories is not None:
             self.directories.pop(name, None)
-        if type(entry) is File or type(entry) is tuple:
+        if type(entry) is not Directory and entry is not None:
             if not self.had_file(name):
                 self._add_files([name])
             return
@@ -209,12 +192,12 @@ class Directory:
 
     def _add_files(self, names: list[str]) -> None:
         files = self.files
-        if type(files) is set:
+        if isinstance(files, str) and len(files) > _LONGEST:
+            files = self.files = set(self.file_names())
+        if isinstance(files, set):
             files.update(names)
-        elif type(files) is str:
-            self.files = files = f"{files}{_SEPARATOR.join(names)}/"
-            if len(files) > _LONGEST:
-                self.files = set(self.file_names())
+        else:
+            self.files = f"{files}{_SEPARATOR.join(names)}/"
 
     def _discard_files(self, names: list[str]) -> None:
         files = self.files
@@ -232,5 +215,6 @@ class Directory:
 
 
 Place = tuple[Directory, str]
-# A file that only moved, to a name that was free before, is its former place.
-Entry = Optional[Union[Directory, File, Place]]
+# A file that only moved, to a name that was free before, is its former place, or its
+# former name in the same directory.
+Entry = Optional[Union[Directory, File, Place, str]]

@@ -68,6 +68,14 @@ class Paths:
             self.known[path.rpartition("/")[0]] = directory
         return directory, name
 
+    def find_directory(self, path: str) -> Directory | None:
+        """Return the directory of a path below a root, if there is one."""
+        try:
+            directory, _ = self.locate(path)
+        except ValueError:
+            return None
+        return None if directory is self.top else directory
+
     def entry(self, path: str) -> Directory | File | bool:
         """Return the directory at a path; True for a file, False for nothing."""
         try:

@@ -5,11 +5,12 @@ Finding them takes a tenth of the time that `Placement` takes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from ._change import Change, Settings, join
 from ._identities import Identities
-from ._nodes import FOUND, MODIFIED, NEW, REPLACED, Directory, Entry, File
+from ._kinds import Kinds
+from ._nodes import FOUND, REPLACED, Directory, File
 
 _new = tuple.__new__  # as Change does, in half of the time
 
@@ -18,14 +19,15 @@ class SimpleDifference:
     """Find the changes, or that they need an order.
 
     Parameters:
-        dirty: the directories of the present state in which something was touched.
+        dirty: the directories of the present state in which something was touched, and
+            what.
         settings: what is held back, and how changes are reported.
         identities: which directory is which, none of them forgotten.
     """
 
     def __init__(
         self,
-        dirty: Sequence[Directory],
+        dirty: Mapping[Directory, Kinds],
         settings: Settings,
         identities: Identities,
     ) -> None:
@@ -44,10 +46,10 @@ class SimpleDifference:
         if self._settings.held or self._identities.top in self._dirty:
             return None
         self._paths = {each: self._path_before(each) for each in self._dirty}
-        if self._settings.files_moved:
-            self._note_left()
-            if not self._left.keys() <= self._paths.keys():
-                return None  # one of these is deleted, or continues as another one
+        for directory in self._dirty:
+            self._note_left(directory)
+        if not self._left.keys() <= self._paths.keys():
+            return None  # one of these is deleted, or continues as another one
         # Outer directories come first.
         for directory in sorted(self._dirty, key=self._paths.__getitem__):
             for name in self._report_plain(directory):
@@ -55,25 +57,25 @@ class SimpleDifference:
                     return None
         return self._deleted + self._changes
 
-    def _note_left(self) -> None:
-        for directory in self._dirty:
-            touched = directory.touched or {}
-            places = [entry for entry in touched.values() if type(entry) is tuple]
-            places += [
-                entry.origin
-                for name, entry in touched.items()
-                if type(entry) is File
+    def _note_left(self, directory: Directory) -> None:
+        touched, kinds = directory.touched or {}, self._dirty[directory]
+        if kinds.former and not kinds.are_renames():
+            self._left.setdefault(directory, set()).update(kinds.former)
+        places = kinds.places.copy()
+        for name in kinds.rest:
+            entry = touched[name]
+            if (
+                type(entry) is File
                 and entry.origin is not None
                 and entry.origin != (directory, name)
-            ]
-            # Most files move within their directory.
-            here = {place[1] for place in places if place[0] is directory}
-            if here:
-                here |= self._left.get(directory, set())
-                self._left[directory] = here
-            if len(here) < len(places):
-                for above, name in places:
-                    self._left.setdefault(above, set()).add(name)
+            ):
+                places.append(entry.origin)
+        left: set[str] = set()
+        last = None
+        for above, name in places:
+            if above is not last:  # which it is mostly
+                last, left = above, self._left.setdefault(above, set())
+            left.add(name)
 
     def _path_before(self, directory: Directory) -> str:
         names = [""]
@@ -87,39 +89,33 @@ class SimpleDifference:
 
     def _report_plain(self, directory: Directory) -> list[str]:
         """Report the most common changes; return the names that are left."""
-        touched = directory.touched or {}
-        reported = self._report_content(directory, touched)
-        if reported < len(touched):
-            reported += self._report_gone_files(directory, touched)
-        if reported < len(touched):
-            reported += self._report_moved(directory, touched)
-        if reported == len(touched):
-            return []
-        directories = directory.directories or ()
-        return [
-            name
-            for name, entry in touched.items()
-            if (name in directories if entry is None else not _is_plain(entry))
-        ]
-
-    def _report_content(self, directory: Directory, touched: dict[str, Entry]) -> int:
-        """Report the files that are new or modified; return how many."""
-        before = self._paths[directory]
-        new = [name for name, entry in touched.items() if entry is NEW]
-        modified = [name for name, entry in touched.items() if entry is MODIFIED]
+        kinds, before = self._dirty[directory], self._paths[directory]
         self._changes += [
-            *[_new(Change, ("added", before + name, None, False)) for name in new],
-            *[_new(Change, ("modified", before + n, None, False)) for n in modified],
+            _new(Change, ("added", before + name, None, False)) for name in kinds.new
         ]
-        return len(new) + len(modified)
+        self._changes += [
+            _new(Change, ("modified", before + name, None, False))
+            for name in kinds.modified
+        ]
+        self._changes += [
+            _new(Change, ("moved", before + name, before + former, False))
+            for name, former in zip(kinds.renamed, kinds.former)
+        ]
+        paths = self._paths
+        self._changes += [
+            _new(Change, ("moved", before + name, paths[above] + former, False))
+            for name, (above, former) in zip(kinds.moved, kinds.places)
+        ]
+        if kinds.free and not kinds.are_renames():
+            return self._report_gone_files(directory, kinds.free) + kinds.rest
+        return kinds.rest
 
-    def _report_gone_files(
-        self, directory: Directory, touched: dict[str, Entry]
-    ) -> int:
-        """Report the files that are gone; return how many names that explains."""
-        free = [name for name, entry in touched.items() if entry is None]
+    def _report_gone_files(self, directory: Directory, free: list[str]) -> list[str]:
+        """Report the files that are gone; return the names of directories."""
         directories = directory.directories
+        others: list[str] = []
         if directories:
+            others = [name for name in free if name in directories]
             free = [name for name in free if name not in directories]
         left = self._left.get(directory)
         gone = [name for name in free if name not in left] if left else free
@@ -127,18 +123,7 @@ class SimpleDifference:
         self._deleted += [
             _new(Change, ("deleted", before + n, None, False)) for n in gone
         ]
-        return len(free)
-
-    def _report_moved(self, directory: Directory, touched: dict[str, Entry]) -> int:
-        """Report the files that only moved, to free names; return how many."""
-        before, paths = self._paths[directory], self._paths
-        moved = [
-            _new(Change, ("moved", before + name, paths[entry[0]] + entry[1], False))
-            for name, entry in touched.items()
-            if type(entry) is tuple
-        ]
-        self._changes += moved
-        return len(moved)
+        return others
 
     def _report(self, directory: Directory, name: str) -> bool:
         """Report a name; return whether that needs no order."""
@@ -149,7 +134,7 @@ class SimpleDifference:
             return self._report_gone(directory, name, path)
         if name in self._left.get(directory, ()):
             return False  # it has the former name of a file that is elsewhere now
-        assert not isinstance(node, tuple)  # it is reported already
+        assert isinstance(node, (Directory, File))  # the others are reported already
         if node is FOUND or node is REPLACED:
             kind = "added" if node is FOUND else "modified"
             self._changes.append(_new(Change, (kind, path, None, False)))
@@ -182,7 +167,3 @@ class SimpleDifference:
         if file.modified:
             self._changes.append(_new(Change, ("modified", path, None, False)))
         return True
-
-
-def _is_plain(entry: Entry) -> bool:
-    return entry is NEW or entry is MODIFIED or type(entry) is tuple

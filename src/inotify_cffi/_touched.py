@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ._change import Change, Settings
+from ._kinds import Kinds
 from ._net import difference
 from ._nodes import Directory, Entry, File, Place
 
@@ -39,22 +40,37 @@ class Touched:
 
         Files that are held back stay different.
         """
-        for directory in self._dirty:
-            directory.drop_unfounded()
-        changes, kept = difference(top, self._dirty, settings)
-        return changes, self.fold(settings.held, kept)
+        kinds = self._kinds()
+        for directory, each in kinds.items():
+            each.drop_unfounded(directory, directory.touched or {})
+        changes, kept = difference(top, kinds, settings)
+        return changes, self._fold(kinds, settings.held, kept)
 
-    def fold(self, held: frozenset[File], kept: set[File]) -> list[Directory]:
+    def fold(self) -> None:
+        """Make the present state the former one."""
+        self._fold(self._kinds(), frozenset(), set())
+
+    def _kinds(self) -> dict[Directory, Kinds]:
+        return {each: Kinds(each.touched or {}) for each in self._dirty}
+
+    def _fold(
+        self,
+        kinds: dict[Directory, Kinds],
+        held: frozenset[File],
+        kept: set[File],
+    ) -> list[Directory]:
         """Make the present state the former one; return the new directories."""
         new = []
         self.stale.clear()
-        dirty, self._dirty[:] = self._dirty[:], []
-        for directory in dirty:
+        self._dirty.clear()
+        for directory, each in kinds.items():
             touched, directory.touched = directory.touched or {}, None
             if held:
                 self._hold(directory, touched, held, kept)
-            directory.fold_all(touched)
-            for entry in touched.values():
+                each = Kinds(touched)
+            each.fold(directory, touched)
+            for name in each.rest:
+                entry = touched[name]
                 if type(entry) is Directory:
                     if entry.is_new:
                         new.append(entry)
