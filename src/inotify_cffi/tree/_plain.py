@@ -37,13 +37,13 @@ class PlainEvents:
         self._watches = parts.watches
         self._renames = parts.renames
         self._roots = parts.roots
-        # No event is plain unless all of these are empty, ...
+        # As long as any of these has something in it, no event is plain.
         self._anywhere: tuple[Collection[object], ...] = (
             parts.scans.unmounted(),
             parts.renames.ambiguous(),
             *parts.roots.nested.exceptions(),
         )
-        # ... and none in a directory that is in any of these.
+        # In the directories that are in one of these, no event is plain.
         self._pending, self._replaced = parts.renames.directories()
         self._unverified = parts.unverified.directories()
         self._of_ways = parts.roots.watches

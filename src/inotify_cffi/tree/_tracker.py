@@ -55,8 +55,8 @@ class Tracker:
         self._begins = False
         self._has_read = False  # any event at all
         self._reported_before = 0
-        # Empty, all of them, unless more is to be done than to follow events. Asking
-        # each part would take a third of the time of a read of one event.
+        # All of these are empty if there is no more to do than to follow events. Asking
+        # each part by a call would take a third of the time of a read of one event.
         self._unfinished = (
             *parts.renames.unfinished(),
             *parts.trees.unfinished(),
