@@ -8,6 +8,7 @@ calls through cffi.
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from ._inotify import ffi, lib
 
@@ -21,7 +22,6 @@ if sys.implementation.name == "pypy":
     import errno
     from collections import deque
     from contextlib import suppress
-    from functools import partial
     from itertools import repeat
 
     _ENCODING = sys.getfilesystemencoding()
@@ -280,6 +280,10 @@ if sys.implementation.name == "pypy":
         """Return its pointer for cffi. Keep ``instance`` as long as the pointer."""
         return instance.pointer
 
+    def keeping_pointer_of(instance: Instance) -> Any:
+        """Return its pointer for cffi, which keeps the instance in memory."""
+        return instance.pointer  # it owns the memory
+
 else:
     from ._inotify import Instance as Instance  # type: ignore[assignment]
 
@@ -289,3 +293,10 @@ else:
         """Return its pointer for cffi. Keep ``instance`` as long as the pointer."""
         address: int = instance.address  # type: ignore[attr-defined]
         return ffi.cast(_POINTER, address)
+
+    def keeping_pointer_of(instance: Instance) -> Any:
+        """Return its pointer for cffi, which keeps the instance in memory."""
+        return ffi.gc(pointer_of(instance), partial(_keep_until_freed, instance))
+
+    def _keep_until_freed(instance: Instance, pointer: Any) -> None:
+        """Refer to the instance until the pointer to it is freed."""

@@ -10,8 +10,8 @@ from collections import namedtuple
 from functools import partial
 
 from . import _awaiting, _hints, syscalls
-from ._inotify import ffi, lib
-from ._instance import Instance, pointer_of
+from ._inotify import lib
+from ._instance import Instance, keeping_pointer_of, pointer_of
 from ._waiting import CLOSED_MESSAGE, checked_timeout, raise_error
 from .events import PARSER, Event
 
@@ -500,11 +500,7 @@ def pointer_to(inotify: INotify) -> Any:
     instance in memory, even if it is closed or the object is initialised again.
     """
     instance: Any = inotify._INotify__instance  # type: ignore[attr-defined]
-    return ffi.gc(pointer_of(instance), partial(_keep_until_freed, instance))
-
-
-def _keep_until_freed(instance: Any, pointer: Any) -> None:
-    """Refer to the instance until the pointer to it is freed."""
+    return keeping_pointer_of(instance)
 
 
 def _watch(line: str) -> Watch:

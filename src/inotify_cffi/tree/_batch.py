@@ -113,6 +113,10 @@ class Batch:
         """Return whether anything was found in a directory."""
         return given in self._groups
 
+    def is_flat(self) -> bool:
+        """Return whether nothing was found in any of the given directories."""
+        return not self._groups
+
     def is_empty(self, given: int) -> bool:
         """Return whether no name was found in a directory; False if unknown."""
         return not (self._found.left_out or given in self._groups)

@@ -50,6 +50,8 @@ class Root:
 
 def place_of(given: str) -> str:
     """Return a path with neither a slash at its end nor an idle one or dot within."""
+    if "//" not in given and "/." not in given and given[-1:] != "/":
+        return given or "/"  # most are as they should be
     names = given.split("/")
     names[1:] = [name for name in names[1:] if name not in ("", ".")]
     return "/".join(names) or "/"

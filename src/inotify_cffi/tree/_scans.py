@@ -52,13 +52,14 @@ def _are_quiet(
     scans: Iterable[Scan], batches: Iterable[Batch], watches: Watches
 ) -> bool:
     """Return whether nothing happened to what a window has scanned silently."""
-    return (
-        all(map(_is_quiet, scans))
-        and not any(batch.is_touched_anywhere() for batch in batches)
-        and watches.are_unassigned(
-            [wd for batch in batches for wd in batch.wds_found()]
-        )
-    )
+    for scan in scans:
+        if not _is_quiet(scan):
+            return False
+    for batch in batches:
+        if batch.is_touched_anywhere():
+            return False
+    wds = [wd for batch in batches for wd in batch.wds_found()]
+    return not wds or watches.are_unassigned(wds)
 
 
 class Scans(States):
@@ -236,6 +237,8 @@ class Scans(States):
             directory.status = scan.wd
         self._scanner.note_empty(scans.values())
         for batch in batches:
+            if batch.is_flat():
+                continue
             watched, unscanned = batch.adopt_all()
             self._watches.assign_all(watched)
             self._now.update(dict.fromkeys(unscanned, Purpose.SILENT))

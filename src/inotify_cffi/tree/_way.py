@@ -126,4 +126,9 @@ class DoubtfulWays(dict[Way, None]):
 
 def names_of(path: str) -> list[str]:
     """Return the names in a path that lead anywhere."""
-    return [name for name in path.split("/") if name not in ("", ".")]
+    names = path.split("/")
+    if not names[0]:
+        del names[0]
+    if "" in names or "." in names:  # few paths have them
+        return [name for name in names if name not in ("", ".")]
+    return names
