@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import churn
 import pytest
+import replica
 import trio
 
 from inotify_cffi import Batches, Change, TreeEvent, awatch, flags, watch
@@ -115,6 +116,18 @@ CASES: dict[str, tuple[Operation, list[str]]] = {
     "rotated": (
         _all(_rename("b", "c"), _rename("a", "b"), _write("a")),
         ["moved /c from /b", "moved /b from /a", "added /a"],
+    ),
+    "a new file at the old name": (
+        _all(_rename("d/f", "d/x"), _write("d/f")),
+        ["moved /d/x from /d/f", "added /d/f"],
+    ),
+    "a new file at the old name, and another one deleted": (
+        _all(_rename("a", "x"), _write("a"), _unlink("b")),
+        ["moved /x from /a", "added /a", "deleted /b"],
+    ),
+    "renamed and deleted": (
+        _all(_rename("a", "x"), _rename("b", "y"), _unlink("y")),
+        ["moved /x from /a", "deleted /b"],
     ),
     "directories made": (_mkdir("n/m"), ["added /n/", "added /n/m/"]),
     "a directory renamed": (_rename("d", "x"), ["moved /x/ from /d"]),
@@ -224,6 +237,25 @@ def test_exchanged(root: Path) -> None:
         ["moved /a from /d/f", "added /d/f"],
         ["moved /d/f from /a", "added /a"],
     )
+
+
+@pytest.mark.parametrize("others", [1, MANY])
+@pytest.mark.parametrize(
+    "names", [("a", "b"), ("new", "a"), ("a", "new"), ("a", "d"), ("d", "a")]
+)
+def test_exchanged_in_a_directory(
+    root: Path, names: tuple[str, str], others: int
+) -> None:
+    """After an exchange, also with a new file or a directory, the changes apply."""
+    for number in range(others):
+        (root / f"{number}{'x' * 50}").touch()
+    copy = replica.Replica(str(root))
+    with watch(root) as batches:
+        (root / "new").touch()
+        (root / f"0{'x' * 50}").rename(root / "other")
+        churn.exchange(*[root / name for name in names])
+        copy.apply(next(batches))
+    assert copy.tree == replica.read_tree(str(root))
 
 
 def test_from_outside_and_to_it(root: Path, tmp_path: Path) -> None:

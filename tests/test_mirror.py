@@ -199,6 +199,18 @@ def test_events_of_other_trees(event: TreeEvent) -> None:
         Mirror("/root").apply([event])
 
 
+@pytest.mark.parametrize("count", [1, 2000])
+def test_a_rename_of_what_is_not_there(count: int) -> None:
+    """It is refused also where other files of the directory are known, or renamed."""
+    mirror = Mirror("/root")
+    create, moved = int(flags.CREATE), int(flags.MOVED_TO)
+    paths = [f"/root/{number}" for number in range(count)]
+    mirror.apply([TreeEvent(path, create, None, False) for path in paths])
+    mirror.apply([TreeEvent("/root/a", moved, "/root/0", False)])
+    with pytest.raises(ValueError, match="'/root/0' is not in the mirror"):
+        mirror.apply([TreeEvent("/root/b", moved, "/root/0", False)])
+
+
 def test_content_of_what_is_not_there() -> None:
     """A file may be written to under a name that it just lost."""
     mirror = Mirror("/root")

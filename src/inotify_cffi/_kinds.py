@@ -75,9 +75,12 @@ class Kinds:
             else:
                 self.rest.append(name)
 
-    def are_renames(self) -> bool:
-        """Return whether all names are those of files renamed in the directory."""
-        return self.free == self.former and not self.rest
+    def were_all_renamed(self) -> bool:
+        """Return whether all free names are former names of files that were renamed.
+
+        If these are in another order, that is not noticed.
+        """
+        return self.free == self.former
 
     def drop_unfounded(self, directory: Directory, touched: dict[str, Entry]) -> None:
         """Forget the modifications of files that do not exist."""
@@ -89,16 +92,12 @@ class Kinds:
 
     def fold(self, directory: Directory, touched: dict[str, Entry]) -> None:
         """Make the names of a directory, from which these are, the former ones."""
-        left = self.free
         found = [name for name in self.rest if touched[name] is FOUND]
-        came = [*self.new, *self.renamed, *self.moved, *found]
-        rest = [name for name in self.rest if touched[name] not in SHARED]
-        directories = directory.directories
-        if directories:
-            left = [name for name in left if name not in directories]
-            came = [name for name in came if name not in directories]
-            rest = [name for name in rest if name not in directories]
-            rest += [name for name in touched if name in directories]
-        directory.replace_files(left, came)
-        for name in rest:
+        directory.replace_files(
+            self.free, [*self.new, *self.renamed, *self.moved, *found]
+        )
+        others = [name for name in self.rest if touched[name] not in SHARED]
+        if directory.directories:
+            others += [name for name in touched if name in directory.directories]
+        for name in others:
             directory.fold(name, touched[name])

@@ -59,7 +59,7 @@ class SimpleDifference:
 
     def _note_left(self, directory: Directory) -> None:
         touched, kinds = directory.touched or {}, self._dirty[directory]
-        if kinds.former and not kinds.are_renames():
+        if kinds.former and not kinds.were_all_renamed():
             self._left.setdefault(directory, set()).update(kinds.former)
         places = kinds.places.copy()
         for name in kinds.rest:
@@ -106,7 +106,7 @@ class SimpleDifference:
             _new(Change, ("moved", before + name, paths[above] + former, False))
             for name, (above, former) in zip(kinds.moved, kinds.places)
         ]
-        if kinds.free and not kinds.are_renames():
+        if kinds.free and not kinds.were_all_renamed():
             return self._report_gone_files(directory, kinds.free) + kinds.rest
         return kinds.rest
 
