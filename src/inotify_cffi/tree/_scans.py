@@ -90,8 +90,7 @@ class Scans(States):
             Whether there was anything to scan.
 
         Raises:
-            OSError: EMFILE and the like: the directories are still to be scanned.
-                Of the limit of watches, `take_limit_error` knows.
+            OSError: EMFILE and the like: all of it is still to be scanned.
         """
         self._window = Window(moved)
         if not self._now:
@@ -237,11 +236,10 @@ class Scans(States):
             directory.status = scan.wd
         self._scanner.note_empty(scans.values())
         for batch in batches:
-            if batch.is_flat():
-                continue
-            watched, unscanned = batch.adopt_all()
-            self._watches.assign_all(watched)
-            self._now.update(dict.fromkeys(unscanned, Purpose.SILENT))
+            if not batch.is_flat():
+                watched, unscanned = batch.adopt_all()
+                self._watches.assign_all(watched)
+                self._now.update(dict.fromkeys(unscanned, Purpose.SILENT))
 
     def _finish_below(self, scan: Scan, batch: Batch) -> Iterator[Scan]:
         """Yield the scans below a directory that are valid, as it is.
