@@ -320,6 +320,32 @@ def test_an_empty_root_in_use_is_deleted(tmp_path: Path) -> None:
         consumer.check()
 
 
+@pytest.mark.parametrize("returns", [False, True])
+@pytest.mark.parametrize("content", ["file", "d/file"])
+def test_a_root_in_use_is_deleted_with_its_content(
+    tmp_path: Path, content: str, returns: bool
+) -> None:
+    """That is noticed before the next read, even if another one has its path."""
+    root = tmp_path / "root"
+    (root / content).parent.mkdir(parents=True)
+    (root / content).touch()
+    with (
+        TreeWatcher(root) as watcher,
+        subprocess.Popen(
+            [sys.executable, "-c", "input()"], cwd=root, stdin=subprocess.PIPE
+        ),
+    ):
+        shutil.rmtree(root)
+        expected = ["DELETE_SELF /root"]
+        if returns:
+            root.mkdir()
+            (root / "new").touch()
+            expected += ["CREATE | ISDIR /root, synthetic"]
+            expected += ["CREATE /root/new, synthetic"]
+        found = words(watcher.read(timeout=0), tmp_path)
+        assert found[found.index("DELETE_SELF /root") :] == expected
+
+
 @pytest.mark.parametrize("content", ["nothing", "file", "directory"])
 def test_only_an_empty_root_is_watched_from_above(tmp_path: Path, content: str) -> None:
     """Deletions beside a root wake nobody, but where it may be deleted while in use."""

@@ -115,12 +115,12 @@ def count_directories(places: list[str]) -> int:
 
 
 def is_empty(path: str) -> bool:
-    """Return whether a directory has no names; False if that is not known."""
+    """Return whether a directory has no names or is gone; False if unknown."""
     try:
         with reachable(path) as short, os.scandir(short) as entries:
             return next(entries, None) is None
-    except OSError:
-        return False
+    except OSError as failure:
+        return failure.errno in NOT_THERE
 
 
 def same_device(path: str, other: str) -> bool:

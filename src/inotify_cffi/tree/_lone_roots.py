@@ -37,7 +37,8 @@ class LoneRoots:
         self._scans = scans
         self._output = output
         self._root_of_top: dict[Top, Root] = {}
-        self._perhaps_empty: dict[Top, None] = {}
+        # Each with whether a name has left it since it was found.
+        self._perhaps_empty: dict[Top, bool] = {}
         # Roots that have returned, found before the last read of the queue, or since.
         self._returned: dict[Root, None] = {}
         self._returned_since: dict[Root, None] = {}
@@ -77,22 +78,24 @@ class LoneRoots:
     def removed_name(self, directory: Directory) -> None:
         """Note that a name has left a directory: a root may be empty then."""
         if directory.parent is None and isinstance(directory, Top):
-            self._perhaps_empty[directory] = None
+            self._perhaps_empty[directory] = True
 
     def expect_removals(self) -> None:
         """Watch the directories above roots that are empty, which could be removed."""
         if not self._perhaps_empty:
             return
-        tops = list(self._perhaps_empty)
+        tops = dict(self._perhaps_empty)
         self._perhaps_empty.clear()
-        for top in tops:
+        for top, lost_a_name in tops.items():
             root = self._root_of_top.get(top)
             if root is None or top.children:
                 continue
             if top.state in (State.UNSCANNED, State.SCANNING):
-                self._perhaps_empty[top] = None  # its scan may find directories
+                self._perhaps_empty[top] = lost_a_name  # until its scan is done
             elif self._scans.is_empty(top):
                 self._ways.expect_removal(root.way)
+            elif lost_a_name:
+                self._ways.verify(root.way)  # it may be another one by now
 
     def follow_way(self, root: Root) -> None:
         """Report that a root that stands alone does not lead there any more."""
@@ -135,7 +138,7 @@ class LoneRoots:
         """Give a root its tree."""
         root.top = top
         self._root_of_top[top] = root
-        self._perhaps_empty[top] = None
+        self._perhaps_empty[top] = False
 
     def appear(self, root: Root, purpose: Purpose, *, announced: bool) -> None:
         """Report the present destination of a root that stands alone, if it is new."""

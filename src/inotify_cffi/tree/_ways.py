@@ -189,6 +189,16 @@ class Ways:
         self._waypoints.tidy()
         return list(before.items())
 
+    def verify(self, way: Way) -> None:
+        """Have `settle` resolve a way whose path leads to another directory."""
+        try:
+            if self._waypoints.leads_to(way.destination.path, way.destination.wd):
+                return
+        except OSError:
+            pass
+        way.reason |= DELETE_SELF
+        self.recheck(way)
+
     def expect_removal(self, way: Way) -> None:
         """Notice the removal of a directory that is empty now.
 
