@@ -525,18 +525,19 @@ class LongQueues:
 def short_queue(length: int | None) -> Iterator[None]:
     """Make the instances that are made meanwhile ones with a short queue.
 
-    With None, make sure that they are not. Needs root: the limit is the machine's,
-    so that the processes that churn take turns here. Create the instance here, and do
-    no more: the instances of every other process are short meanwhile, unless it is
-    within `LongQueues`.
+    With None, make sure that they are not, beside any others who want that. A length
+    needs root: the limit is the machine's, so that the processes that churn take turns
+    here. Create the instance here, and do no more: the instances of every other process
+    are short meanwhile, unless it is within `LongQueues`.
     """
+    if length is None:
+        with LongQueues() if LongQueues._held is None else contextlib.nullcontext():
+            yield
+        return
     with LongQueues.interrupted(), open(MAX_QUEUED_EVENTS) as sysctl:
         with open(_TURNSTILE) as turnstile:
             fcntl.flock(turnstile, fcntl.LOCK_EX)
             fcntl.flock(sysctl, fcntl.LOCK_EX)
-        if length is None:
-            yield
-            return
         # A process of its own restores the limit, so that it does even when this one is
         # killed; until then it holds the lock, too.
         with subprocess.Popen(

@@ -53,7 +53,7 @@ class Running:
         """Wait until it said these words on standard error."""
         while words not in self.messages:
             said = _read(self.process.stderr)
-            assert said, self.messages
+            assert said, self.ended()
             self.messages += said
         return self
 
@@ -72,7 +72,7 @@ class Running:
         printed = b""
         while not printed.endswith(words):
             more = self.record(end)
-            assert more, (printed, self.messages)
+            assert more, (printed, self.ended())
             printed += more
         return printed
 

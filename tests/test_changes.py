@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Callable
 import churn
 import pytest
 import replica
-import trio
 
 from inotify_cffi import Batches, Change, TreeEvent, awatch, flags, watch
 from inotify_cffi.changes import DEFAULT_IGNORE
@@ -691,6 +690,7 @@ def test_a_root_that_is_not_there(tmp_path: Path) -> None:
 def run(request: pytest.FixtureRequest) -> Run:
     """The function that runs a coroutine function, under each event loop."""
     if request.param == "trio":
+        trio = pytest.importorskip("trio", reason="trio is not installed")
         return lambda main: trio.run(main)
     return lambda main: asyncio.run(main())  # type: ignore[arg-type]
 

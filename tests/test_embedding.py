@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import RunPython
 
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 NAMES_OF_MODULE = ("_interpreters", "_xxsubinterpreters")
 PROGRAM = """
 import os, sys
@@ -64,6 +66,9 @@ def _run_in_interpreter(
     )
 
 
+@pytest.mark.skipif(
+    FREE_THREADED, reason="no sub-interpreter can import it: there is no GIL to share"
+)
 @pytest.mark.parametrize("before", ["", "import inotify_cffi.instance\n"])
 def test_sub_interpreter_that_shares_the_gil(
     run_python: RunPython, tmp_path: Path, before: str
@@ -76,11 +81,12 @@ def test_sub_interpreter_that_shares_the_gil(
 @pytest.mark.skipif(
     sys.version_info < (3, 12), reason="all sub-interpreters share the GIL"
 )
-def test_sub_interpreter_with_a_gil_of_its_own(
-    run_python: RunPython, tmp_path: Path
+@pytest.mark.parametrize("shared", ["isolated", *(["shared"] if FREE_THREADED else [])])
+def test_sub_interpreter_without_a_shared_gil(
+    run_python: RunPython, tmp_path: Path, shared: str
 ) -> None:
     """The import is an ImportError that says so, and nothing is half imported."""
-    printed = _run_in_interpreter(run_python, tmp_path, "isolated")
+    printed = _run_in_interpreter(run_python, tmp_path, shared)
     assert "ImportError: module" in printed
     assert "does not support loading in subinterpreters" in printed
 

@@ -135,6 +135,7 @@ def test_one_instance_for_eight_threads(tmp_path: Path, in_thread: InThread) -> 
         writers = [in_thread(partial(_make_files, tmp_path, end)) for _ in range(2)]
         other = in_thread(add_and_remove)
         assert len(readers) + len(writers) + 1 == THREADS
+        over.wait(SECONDS)  # which may be longer than in_thread has patience
         made = sum((writer() for writer in writers), Counter())
         other()
         over.set()
@@ -190,6 +191,7 @@ def test_several_trees_for_eight_threads(tmp_path: Path, in_thread: InThread) ->
         writers = [in_thread(partial(_make_files, still, end)) for _ in range(2)]
         churning = in_thread(partial(_churn, moving, end))
         assert len(readers) + len(writers) + 1 == THREADS
+        over.wait(SECONDS)  # which may be longer than in_thread has patience
         made = sum((writer() for writer in writers), Counter())
         churning()
         over.set()
