@@ -17,6 +17,8 @@ from ._masks import (
 from ._model import join
 from .events import TreeEvent
 
+_new = tuple.__new__  # a named tuple's own takes twice as long
+
 
 class Output:
     """The events and warnings that were not taken yet."""
@@ -39,7 +41,7 @@ class Output:
         """Report an event, if the mask requests it."""
         if mask & self._mask:
             self.reported += 1
-            self.events.append(TreeEvent(path, mask, old_path, synthetic))
+            self.events.append(_new(TreeEvent, (path, mask, old_path, synthetic)))
         elif old_path is not None and self._mask & MOVED_FROM:
             # The mask has only the first half of a rename inside the trees.
             kind = mask & ISDIR
@@ -77,9 +79,8 @@ class Output:
         of_directory = CREATE | ISDIR if self._mask & DIRECTORY_FOUND else 0
         of_file = CREATE if self._mask & FILE_FOUND else 0
         above = join(path, "")
-        new = tuple.__new__  # a named tuple's own takes twice as long
         events: list[TreeEvent] = [
-            new(TreeEvent, (above + name, mask, None, True))
+            _new(TreeEvent, (above + name, mask, None, True))
             for name, is_directory in names.items()
             if (mask := of_directory if is_directory else of_file)
         ]
