@@ -6,7 +6,7 @@ path of its directory. That takes half of the time; for a rename, a quarter.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ._masks import (
@@ -38,11 +38,9 @@ class PlainEvents:
         self._renames = parts.renames
         self._roots = parts.roots
         # As long as any of these has something in it, no event is plain.
-        self._anywhere: tuple[Collection[object], ...] = (
-            parts.scans.unmounted(),
-            parts.renames.ambiguous(),
-            *parts.roots.nested.exceptions(),
-        )
+        self._unmounted = parts.scans.unmounted()
+        self._ambiguous = parts.renames.ambiguous()
+        self._alone, self._awaited = parts.roots.nested.exceptions()
         # In the directories that are in one of these, no event is plain.
         self._pending, self._replaced = parts.renames.directories()
         self._unverified = parts.unverified.directories()
@@ -133,7 +131,10 @@ class PlainEvents:
             or directory in self._pending
             or directory in self._replaced
             or directory in self._unverified
-            or any(self._anywhere)
+            or self._unmounted
+            or self._ambiguous
+            or self._alone
+            or self._awaited
             or (wd in self._of_ways and self._roots.awaits_name_in(wd))
         ):
             return None
