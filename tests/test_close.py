@@ -7,6 +7,7 @@ import fcntl
 import gc
 import os
 import resource
+import sys
 import threading
 import time
 import warnings
@@ -449,3 +450,38 @@ def test_descriptors_above_1023(
         until_waiting(inotify)
         inotify.close()
         assert _raises_closed(events)
+
+
+@pytest.mark.skipif(
+    sys.implementation.name != "cpython", reason="PyPy's FileIO asks otherwise"
+)
+@pytest.mark.parametrize("own", [False, True], ids=["", "flush of its own"])
+def test_closed_between_two_steps_of_close(own: bool) -> None:
+    """A close() during another one ends both, without an error that is nobody's."""
+    asked: list[str] = []
+
+    class Raced(INotify):
+        def __getattribute__(self, name: str) -> Any:
+            # What FileIO.close asks first; another thread may close after the answer.
+            if name == "__IOBase_closed" and not asked:
+                asked.append(name)
+                self.close()
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+    class Flushed(Raced):
+        def flush(self) -> None:
+            raise ValueError("a subclass's own")
+
+    inotify: INotify
+    if own:
+        inotify = Flushed()
+        with pytest.raises(ValueError, match="a subclass's own"):
+            inotify.close()
+    else:
+        inotify = Raced()
+        inotify.close()
+    assert asked == ["__IOBase_closed"]
+    assert inotify.closed
+    with pytest.raises(ValueError, match="closed file"):
+        inotify.fileno()

@@ -208,6 +208,8 @@ FORKS = """
     import asyncio, os, sys, threading, warnings
     from inotify_cffi import INotify, TreeWatcher, flags
 
+    threads = len(os.listdir("/proc/self/task"))
+
     def fork():
         "Return what a fork warned of."
         with warnings.catch_warnings(record=True) as found:
@@ -236,6 +238,9 @@ FORKS = """
         print(fork())
         end.set()
         thread.join()
+        # The kernel counts a thread for a moment after it is joined.
+        while len(os.listdir("/proc/self/task")) != threads:
+            pass
         print(fork())
     """
 

@@ -361,7 +361,13 @@ class INotify(io.FileIO):
         ValueError at once, and every iteration ends. The descriptor is closed
         when the last system call on it has returned. A second call does nothing.
         """
-        super().close()
+        try:
+            super().close()
+        except ValueError:
+            # FileIO.close looks whether this is closed, and then flush does again.
+            # Without a GIL, another thread may close it in between.
+            if type(self).flush is not INotify.flush:
+                raise  # it may be the subclass's own
         if self.__instance is not None:
             self.__instance.close()
 
