@@ -153,13 +153,23 @@ def inotifywait() -> str:
     return found
 
 
+def _descriptors(process: int) -> Iterator[str]:
+    """Yield what the kernel says of the descriptors of a process."""
+    for fdinfo in Path(f"/proc/{process}/fdinfo").iterdir():
+        try:
+            text = fdinfo.read_text()
+        except FileNotFoundError:
+            continue  # a file that was imported is closed by now
+        yield text
+
+
 def watches_needed(*arguments: Argument, cwd: Path) -> int:
     """Return how many watches the command needs until all is watched."""
     running = Running([*COMMAND, *arguments, "--ready-fd=2"], cwd)
     running.until_said(b"ready\n")
     count = 0
-    for fdinfo in Path(f"/proc/{running.process.pid}/fdinfo").iterdir():
-        count += fdinfo.read_text().count("inotify wd:")
+    for text in _descriptors(running.process.pid):
+        count += text.count("inotify wd:")
     running.ended(signal.SIGTERM)
     return count
 
@@ -167,8 +177,8 @@ def watches_needed(*arguments: Argument, cwd: Path) -> int:
 def watched_below(process: int, top: Path) -> set[Path]:
     """Return which directories a process watches, of ``top`` and all below it."""
     watched: set[int] = set()
-    for fdinfo in Path(f"/proc/{process}/fdinfo").iterdir():
-        lines = fdinfo.read_text().splitlines()
+    for text in _descriptors(process):
+        lines = text.splitlines()
         fields = [line.split() for line in lines if line.startswith("inotify wd:")]
         watched |= {int(inode[4:], 16) for _, _, inode, *_ in fields}
     found = {Path(directory) for directory, _, _ in os.walk(top)}
