@@ -144,3 +144,18 @@ def test_renames_of_files(tmp_path: Path) -> None:
         TreeEvent(f"{tmp_path}/{new}", flags.MOVED_TO, f"{tmp_path}/{old}", False)
         for old, new in zip(names, names[1:])
     ]
+
+
+def test_a_listing_by_others_after_ours(tmp_path: Path) -> None:
+    """After a deletion the root is listed, which is not reported; others' is."""
+    (tmp_path / "a").touch()
+    (tmp_path / "b").touch()
+    mask = flags.DELETE | flags.OPEN
+    with TreeWatcher(tmp_path, mask=mask) as watcher:
+        (tmp_path / "a").unlink()
+        deleted = TreeEvent(f"{tmp_path}/a", flags.DELETE)
+        assert watcher.read(timeout=0) == [deleted]
+        assert watcher.read(timeout=0) == []
+        os.listdir(tmp_path)
+        events = watcher.read(timeout=0)
+    assert events == [TreeEvent(str(tmp_path), flags.OPEN | flags.ISDIR)]
