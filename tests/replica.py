@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from typing import Union
 
 from inotify_cffi import Change
+
+COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE: what the kernel stamps files with
 
 Tree = dict[str, Union["Tree", bytes]]  # directories are dicts, files their content
 
 
 class DoesNotApply(Exception):
     """A change does not apply to what the changes before it have left."""
+
+
+def wait_for_a_tick() -> None:
+    """Return when all file times of now are before the clock of file times.
+
+    Since Linux 6.13 a file may be stamped by the fine clock, which is ahead of it.
+    """
+    now = time.time_ns()
+    while time.clock_gettime_ns(COARSE_CLOCK) <= now:
+        pass  # for some milliseconds
 
 
 def read_tree(path: str) -> Tree:

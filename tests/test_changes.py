@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
@@ -24,7 +23,6 @@ from inotify_cffi.changes import DEFAULT_IGNORE
 if TYPE_CHECKING:
     from conftest import InThread, RunPython
 
-COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE: what the kernel stamps files with
 
 Run = Callable[[Callable[[], Awaitable[Any]]], Any]
 
@@ -268,20 +266,9 @@ def test_from_outside_and_to_it(root: Path, tmp_path: Path) -> None:
     assert words == ["deleted /d/", "added /o/", "added /o/deep/", "added /o/deep/file"]
 
 
-def wait_for_a_tick(until: Callable[[Callable[[], Any]], None]) -> None:
-    """Return when all file times of now are before the clock of file times.
-
-    Since Linux 6.13 a file may be stamped by the fine clock, which is ahead of it.
-    """
-    now = time.time_ns()
-    until(lambda: time.clock_gettime_ns(COARSE_CLOCK) > now)
-
-
-def test_what_left_and_came_back(
-    root: Path, tmp_path: Path, until: Callable[[Callable[[], Any]], None]
-) -> None:
+def test_what_left_and_came_back(root: Path, tmp_path: Path) -> None:
     """A directory that left the tree and came back is the same, if its files are."""
-    wait_for_a_tick(until)  # the files are older than what is known of them
+    replica.wait_for_a_tick()  # the files are older than what is known of them
     with watch(root) as batches:
         os.rename(root / "d", tmp_path / "d")
         (tmp_path / "d" / "f").write_text("changed outside")
@@ -289,9 +276,7 @@ def test_what_left_and_came_back(
         assert in_words(next(batches), root) == ["modified /d/f"]
 
 
-def test_an_overflow_is_a_difference(
-    root: Path, until: Callable[[Callable[[], Any]], None]
-) -> None:
+def test_an_overflow_is_a_difference(root: Path) -> None:
     """After an overflow, the batch is the difference, and not everything."""
     if not os.access(churn.MAX_QUEUED_EVENTS, os.W_OK):
         pytest.skip("only root may shorten the queue")
@@ -299,7 +284,7 @@ def test_an_overflow_is_a_difference(
         batches = watch(root, settle=0)
     with batches:
         (root / "before").touch()
-        wait_for_a_tick(until)
+        replica.wait_for_a_tick()
         next(batches)
         for number in range(100):
             (root / f"passing{number}").touch()
@@ -311,11 +296,9 @@ def test_an_overflow_is_a_difference(
     assert sorted(words) == ["added /n", "deleted /a", "modified /d/f"]
 
 
-def test_an_overflow_in_the_last_read(
-    root: Path, until: Callable[[Callable[[], Any]], None]
-) -> None:
+def test_an_overflow_in_the_last_read(root: Path) -> None:
     """A batch does not end between an overflow and the scan that follows it."""
-    wait_for_a_tick(until)
+    replica.wait_for_a_tick()
     paths = [path for path in sorted(root.rglob("*")) if path.name != "a"]
     found = [
         (str(path), flags.CREATE | flags.ISDIR * path.is_dir(), None, True)

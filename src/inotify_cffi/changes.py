@@ -371,9 +371,9 @@ def watch(
 
     **Modified.** A file is modified when its content or attributes changed, or when
     another file took its name. A directory is never modified: changes of its own
-    attributes are not reported. After an overflow, a file is modified if its ctime is
-    not earlier than the last batch, or in the same tick of the clock (some
-    milliseconds). A file that was renamed over another one and back is modified: the
+    attributes are not reported. After an overflow, and where a directory was listed
+    again, a file is modified if its ctime is not earlier than the last batch, or in
+    the same tick of the clock (some milliseconds). A file that was renamed over another one and back is modified: the
     kernel reports an exchange of the two (RENAME_EXCHANGE) in the same way.
 
     **Reading files.** A batch describes a state. The file at a path may change before
