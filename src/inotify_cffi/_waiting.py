@@ -33,6 +33,7 @@ class Deadline:
     def __init__(self, milliseconds: float | None) -> None:
         self._end: float | None = None
         if milliseconds is not None:
+            # 0.0 has passed, whatever the time: most reads do not wait.
             self._end = time.monotonic() + milliseconds / 1000 if milliseconds else 0.0
 
     def seconds_left(self) -> float:

@@ -373,8 +373,9 @@ def watch(
     another file took its name. A directory is never modified: changes of its own
     attributes are not reported. After an overflow, and where a directory was listed
     again, a file is modified if its ctime is not earlier than the last batch, or in
-    the same tick of the clock (some milliseconds). A file that was renamed over another one and back is modified: the
-    kernel reports an exchange of the two (RENAME_EXCHANGE) in the same way.
+    the same tick of the clock (some milliseconds). A file that was renamed over another
+    one and back is modified: the kernel reports an exchange of the two
+    (RENAME_EXCHANGE) in the same way.
 
     **Reading files.** A batch describes a state. The file at a path may change before
     you read it; then a later batch reports it again. It may be gone for a moment: it,
