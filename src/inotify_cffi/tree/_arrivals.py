@@ -32,10 +32,10 @@ Ambiguous            structural event of    `Exchanged`: the directory that had
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Callable, NamedTuple
 
-from ._model import Directory
+from ._model import Directory, forgotten_in
 
 
 class Over(enum.Enum):
@@ -111,11 +111,10 @@ class Arrivals:
                 self._arrivals[parent] = arrival._replace(over=Over.NOTHING)
                 del self._over_directory[parent]
 
-    def forget(self, directories: Iterable[Directory]) -> None:
+    def forget(self, directories: Collection[Directory]) -> None:
         """Forget the arrivals in directories that have left the model."""
-        if self._arrivals:
-            for directory in directories:
-                self.take(directory)
+        for directory in forgotten_in(self._arrivals, directories):
+            self.take(directory)
 
     def clear(self) -> None:
         self._arrivals.clear()

@@ -9,7 +9,7 @@ same for any size.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Union
 
 
@@ -161,6 +161,23 @@ class Top(Directory):
         self.detach()
         self.name = self.given = given
         self.fs_path = fs_path
+
+
+def forgotten_in(
+    table: Collection[Directory], directories: Collection[Directory]
+) -> list[Directory]:
+    """Return which directories of a table have just left the model.
+
+    A tree that leaves may be big while the table is small, or the other way round. The
+    smaller one is gone through.
+
+    Parameters:
+        table: a dict or a set.
+        directories: those that have left; their state is FORGOTTEN.
+    """
+    if len(table) < len(directories):
+        return [each for each in table if each.status is State.FORGOTTEN]
+    return [each for each in directories if each in table]
 
 
 def join(path: str, name: str) -> str:

@@ -34,7 +34,7 @@ from typing import Callable
 from ._ambiguous import AmbiguousMoves
 from ._arrivals import Arrivals, Over
 from ._masks import MOVED_FROM, MOVED_TO
-from ._model import Directory, State
+from ._model import Directory, State, forgotten_in
 from ._moves import (
     Ambiguous,
     Arrived,
@@ -283,11 +283,8 @@ class Renames:
     def forget(self, directories: Collection[Directory]) -> None:
         """Forget the pending moves in directories that have left the model."""
         self._arrivals.forget(directories)
-        if self._pending:
-            for directory in directories:
-                move = self._pending.get(directory)
-                if move is not None:
-                    self.drop(move)
+        for directory in forgotten_in(self._pending, directories):
+            self.drop(self._pending[directory])
 
     def forget_all(self) -> None:
         self._by_cookie.clear()
