@@ -103,7 +103,7 @@ class _Points:
 
 
 @lru_cache(maxsize=1)
-def _kept(line: bytes) -> Mount | None:
+def _mount_of(line: bytes) -> Mount | None:
     """Return the mount of a line: most roots are on the same one as the last."""
     return next(iter(_parse_line(line)), None)
 
@@ -188,7 +188,7 @@ class MountTable:
         while path not in lines and "/" in path[1:]:
             path = path.rpartition("/")[0]
         line = lines.get(path) or lines.get("/")
-        return None if line is None else _kept(line)
+        return None if line is None else _mount_of(line)
 
     def below(self, path: str) -> list[Mount]:
         """Return the visible mounts below a path without links, not at it."""
