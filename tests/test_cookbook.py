@@ -323,7 +323,7 @@ def test_fork(run: Run, srv: Path) -> None:
 def test_pool(run: Run, srv: Path) -> None:
     """The workers get the paths of complete files."""
     (srv / "incoming" / "before").write_text("text")
-    running = run("pool")
+    running = run("pool", waits=2)  # the pool's own thread polls as well
     assert running.line() == "/srv/incoming/before 4"
     (srv / "incoming" / "new").write_text("x")
     assert running.line() == "/srv/incoming/new 1"
