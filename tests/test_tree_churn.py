@@ -13,7 +13,7 @@ import pytest
 
 CHURN = Path(__file__).with_name("churn.py")
 MAX_QUEUED_EVENTS = "/proc/sys/fs/inotify/max_queued_events"
-pytestmark = pytest.mark.shortens_queues
+shortens_queues = pytest.mark.shortens_queues
 ARGUMENTS = ["--all", "--runs", "1", "--seconds", "0.4", "--directory"]
 
 # A file system that only this command sees, and the command in it.
@@ -41,21 +41,25 @@ def _churn(*arguments: str | Path, prefix: Sequence[str | Path] = ()) -> None:
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
+@shortens_queues
 def test_on_tmpfs() -> None:
     """On tmpfs, every manner of churn ends true and clean."""
     _churn("/dev/shm")
 
 
+@shortens_queues
 def test_with_many_exchanges() -> None:
     """Churn with one exchange in eight operations ends true and clean, too."""
     _churn("/dev/shm", "--exchanges")
 
 
+@shortens_queues
 def test_on_disk(tmp_path: Path) -> None:
     """Every manner of churn ends true and clean in the temporary directory."""
     _churn(tmp_path)
 
 
+@shortens_queues
 def test_on_overlay(tmp_path: Path) -> None:
     """On overlayfs, every manner of churn ends true and clean."""
     if shutil.which("unshare") is None:
