@@ -184,8 +184,10 @@ def _start(run: Run) -> NoReturn:
         os.close(opened)
     os.environ["TMPDIR"] = f"{run.folder}/tmp"
     os.chdir(f"{run.folder}/work")
-    # Python's own handler raises KeyboardInterrupt until the command has set its own.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Python's own handler of SIGINT raises KeyboardInterrupt until the command has set
+    # its own; and under nohup SIGHUP is ignored, which the command leaves so.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     strike = _Strike(run)
     poll = select.poll
     select.poll = lambda: _Poll(poll(), strike.before_wait)  # type: ignore

@@ -10,10 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from commanding import PATIENCE
 from interrupting import FIRST, Ended, Run
+
+if TYPE_CHECKING:
+    from conftest import RunPython
 
 PYPY = sys.implementation.name == "pypy"
 RUNS = 40 if PYPY else 80
@@ -163,3 +167,29 @@ def test_signal_at_any_step(tmp_path: Path, seed: int) -> None:
     ]
     assert not faults, "\n".join(faults)
     assert len(done) == len(counted) + RUNS
+
+
+ENDED_BEFORE = """
+import os, sys
+from inotify_cffi.cli.jobs import Command
+from inotify_cffi.cli.restarting import Restarter
+from inotify_cffi.cli.signals import Signals
+
+signals = Signals()
+signals.open()
+signals.guard()
+restarter = Restarter(Command("true", False), signals, print, kill_after=60.0)
+restarter.run_now()
+signals.wait([], None)  # which its SIGCHLD ends
+signals.wait = None  # no SIGCHLD will end another one
+restarter.stop(1)
+signals.close()
+"""
+
+
+def test_command_that_had_ended(run_python: RunPython) -> None:
+    """A command that has ended, whose SIGCHLD was taken, is not waited for.
+
+    No step of the command can be hit between the two: these are its parts.
+    """
+    assert run_python(ENDED_BEFORE) == ""

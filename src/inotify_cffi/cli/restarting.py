@@ -112,6 +112,9 @@ class Restarter:
         if self._process is not None:
             self._waiting = None
             self._end(number)
+            # It may have ended before, and the wait that this signal has interrupted
+            # has taken its SIGCHLD.
+            self.attend()
         while self._process is not None:
             self._signals.wait([], self.seconds_left())
             for number in self._signals.take_held():
