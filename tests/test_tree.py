@@ -364,7 +364,7 @@ def test_every_rename_is_one_event(
 
 
 @pytest.mark.usefixtures("in_steps")
-@pytest.mark.parametrize("moment", ["add_watch", "read"])
+@pytest.mark.parametrize("moment", ["add_watch", "wait_readable"])
 @pytest.mark.parametrize("kind", [os.mknod, os.mkdir])
 @pytest.mark.parametrize(
     "again",
@@ -389,10 +389,9 @@ def test_rename_into_what_is_looked_at(
     calls = iter(range(1000))
 
     def and_rename(*arguments: Any, **options: Any) -> Any:
-        """Before the second read, or after the first watch: its window is open."""
-        number = next(calls)
+        """Before the queue is looked at, or after the watch: its window is open."""
         result = function(*arguments, **options) if moment == "add_watch" else None
-        if number == (moment == "read"):
+        if next(calls) == 0:
             (top / "old").rename(top / "d" / "new")
             if again:
                 kind(top / "old")
@@ -597,16 +596,16 @@ def test_exclude_every_other(top: Path) -> None:
 
 def test_creation_at_the_start(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Directories that come during the scan of a root, in any order, are watched."""
-    rm_watch = INotify.rm_watch
+    wait_readable = INotify.wait_readable
 
-    def create_and_remove(inotify: INotify, wd: int) -> None:
-        monkeypatch.setattr(INotify, "rm_watch", rm_watch)
+    def create_first(inotify: INotify, timeout: int) -> bool:
+        monkeypatch.setattr(INotify, "wait_readable", wait_readable)
         for name in ("a", "b"):
             os.mknod(top / f"{name}.file")
             (top / name).mkdir()
-        rm_watch(inotify, wd)
+        return wait_readable(inotify, timeout)
 
-    monkeypatch.setattr(INotify, "rm_watch", create_and_remove)
+    monkeypatch.setattr(INotify, "wait_readable", create_first)
     with TreeWatcher(top, exclude=lambda path: False) as watcher:
         assert len(churn.kernel_watches(watcher)) == 3
         assert watcher.read(timeout=0) == []
@@ -975,29 +974,47 @@ def test_add_keeps_what_happened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_add_swallows_nothing(tmp_path: Path, slash: str) -> None:
-    """Events while a root is added are reported, behind the fence of its scan."""
+@pytest.mark.parametrize("fenced", [False, True])
+def test_add_swallows_nothing(tmp_path: Path, slash: str, fenced: bool) -> None:
+    """Events while a root is added are reported, after the window of its scan.
+
+    The window ends at a fence, or where the queue is found empty.
+    """
     for name in ("a", "b", "bc"):
         (tmp_path / name).mkdir()
     with TreeWatcher(tmp_path / "a", tmp_path / "bc") as watcher:
         inotify = watcher._inotify_cffi.inotify
 
-        def make_mark(wd: int) -> None:
-            del vars(inotify)["rm_watch"]
-            inotify.rm_watch(wd)
+        def change() -> None:
             for name in ("a", "b", "bc"):
                 os.mknod(tmp_path / name / "file")
             (tmp_path / "b").chmod(0o700)
 
-        vars(inotify)["rm_watch"] = make_mark
+        def wait_readable(timeout: int) -> bool:
+            del vars(inotify)["wait_readable"]
+            if fenced:
+                os.mknod(tmp_path / "a" / "before")
+                vars(inotify)["rm_watch"] = make_fence
+                return inotify.wait_readable(timeout)
+            is_readable = inotify.wait_readable(timeout)
+            change()
+            return is_readable
+
+        def make_fence(wd: int) -> None:
+            del vars(inotify)["rm_watch"]
+            inotify.rm_watch(wd)
+            change()
+
+        vars(inotify)["wait_readable"] = wait_readable
         watcher.add(f"{tmp_path}/b{slash}")
+        assert not {"wait_readable", "rm_watch"} & vars(inotify).keys()
         assert _paths(watcher.read(timeout=0), tmp_path) == [
+            *(["/a/before"] if fenced else []),
             "/a/file",
             "/b/file",
             "/bc/file",
             f"/b{slash}",
         ]
-        assert "rm_watch" not in vars(inotify)
 
 
 def test_add_with_initial(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def _deal(consumer: churn.Consumer, deal: Callable[[list[Event]], Batches]) -> N
     A read takes what is queued; another processor may be about to queue the rest.
     """
     inotify = consumer.watcher._inotify_cffi.inotify
-    read = inotify.read
+    read, wait_readable = inotify.read, inotify.wait_readable
     dealt: list[list[Event]] = []
 
     def read_in_parts(*arguments: Any, **options: Any) -> list[Event]:
@@ -96,7 +96,11 @@ def _deal(consumer: churn.Consumer, deal: Callable[[list[Event]], Batches]) -> N
             vars(inotify)["read"] = read
         return batch
 
+    def is_queued(timeout: int) -> bool:
+        return bool(dealt) or wait_readable(timeout)
+
     vars(inotify)["read"] = read_in_parts
+    vars(inotify)["wait_readable"] = is_queued
 
 
 def _change_late(
@@ -111,7 +115,7 @@ def _change_late(
     locks are held until the events are in the queue.
     """
     inotify = consumer.watcher._inotify_cffi.inotify
-    read = inotify.read
+    read, wait_readable = inotify.read, inotify.wait_readable
     finish = _disk.let_changes_finish
     queued = read(timeout=0)
     change()
@@ -125,12 +129,29 @@ def _change_late(
 
     def read_late(*arguments: Any, **options: Any) -> list[Event]:
         events = [*queued, *read(*arguments, **options), *late]
+        queued.clear()
         vars(inotify)["read"] = read
         monkeypatch.setattr(_disk, "let_changes_finish", finish)
         return events
 
+    def is_queued(timeout: int) -> bool:
+        return bool(queued) or wait_readable(timeout)
+
     monkeypatch.setattr(_disk, "let_changes_finish", let_changes_finish)
     vars(inotify)["read"] = read_late
+    vars(inotify)["wait_readable"] = is_queued
+
+
+def _before_the_end(consumer: churn.Consumer, change: Callable[[], object]) -> None:
+    """Let a change be in the window of the next scan: it ends at a fence then."""
+    inotify = consumer.watcher._inotify_cffi.inotify
+
+    def wait_readable(timeout: int) -> bool:
+        del vars(inotify)["wait_readable"]
+        change()
+        return inotify.wait_readable(timeout)
+
+    vars(inotify)["wait_readable"] = wait_readable
 
 
 def _at(events: list[Event], mask: int, name: str = "") -> int:
@@ -394,14 +415,17 @@ def test_rename_through_a_window_before_the_directory_moves(
     (root / "d").mkdir()
     inotify = consumer.watcher._inotify_cffi.inotify
 
-    def make_mark(wd: int) -> None:
+    def make_fence(wd: int) -> None:
         del vars(inotify)["rm_watch"]
-        (root / "old").rename(root / "d" / "new")
-        (root / "d" / "new").rename(root / "last")
         inotify.rm_watch(wd)
         (root / "d").rename(root / "e")
 
-    vars(inotify)["rm_watch"] = make_mark
+    def in_the_window() -> None:
+        (root / "old").rename(root / "d" / "new")
+        (root / "d" / "new").rename(root / "last")
+        vars(inotify)["rm_watch"] = make_fence
+
+    _before_the_end(consumer, in_the_window)
     assert consumer.lines() == [
         "CREATE | ISDIR /d",
         "MOVED_TO /d/new from /old",
@@ -540,23 +564,46 @@ def test_read_ends_while_things_go_on(consumer: churn.Consumer, root: Path) -> N
     vars(inotify)["read"] = read
 
 
-def test_change_after_a_mark(consumer: churn.Consumer, root: Path) -> None:
+def test_change_after_a_fence(consumer: churn.Consumer, root: Path) -> None:
     """Events of a directory behind its fence are reported as the kernel queues them."""
     (root / "d").mkdir()
     inotify = consumer.watcher._inotify_cffi.inotify
 
-    def make_mark(wd: int) -> None:
+    def make_fence(wd: int) -> None:
         del vars(inotify)["rm_watch"]
         inotify.rm_watch(wd)
         os.mknod(root / "d" / "file")
         (root / "d" / "file").unlink()
 
-    vars(inotify)["rm_watch"] = make_mark
+    vars(inotify)["rm_watch"] = make_fence
+    _before_the_end(consumer, lambda: os.mknod(root / "first"))
     assert consumer.lines() == [
         "CREATE | ISDIR /d",
+        "CREATE /first",
         "CREATE /d/file",
         "DELETE /d/file",
     ]
+
+
+def test_change_after_the_queue_was_empty(consumer: churn.Consumer, root: Path) -> None:
+    """Where the queue is empty after a scan, the scan is right, and needs no fence."""
+    (root / "d").mkdir()
+    os.mknod(root / "d" / "before")
+    inotify = consumer.watcher._inotify_cffi.inotify
+
+    def find_empty(timeout: int) -> bool:
+        del vars(inotify)["wait_readable"]
+        assert not inotify.wait_readable(timeout)
+        os.mknod(root / "d" / "file")
+        (root / "d" / "file").unlink()
+        return False
+
+    vars(inotify)["rm_watch"] = None  # there is no fence: this would raise
+    vars(inotify)["wait_readable"] = find_empty
+    assert consumer.lines() == ["CREATE | ISDIR /d", "CREATE /d/before, synthetic"]
+    assert "wait_readable" not in vars(inotify)
+    assert consumer.lines() == ["CREATE /d/file", "DELETE /d/file"]
+    del vars(inotify)["rm_watch"]
 
 
 @pytest.mark.usefixtures("in_steps")
@@ -584,10 +631,17 @@ def test_how_directories_are_watched(
     monkeypatch.setattr(BulkScanner, "watch_way", note_way)
     with TreeWatcher(root) as watcher:
         (root / "d").mkdir()
+        wait_readable = watcher._inotify_cffi.inotify.wait_readable
+
+        def change(timeout: int) -> bool:
+            (root / "d").chmod(0o700)
+            return wait_readable(timeout)
+
+        vars(watcher._inotify_cffi.inotify)["wait_readable"] = change
         watcher.read(timeout=0)
     assert watched[-2:] == [str(root), f"{root}/d"]
     assert set(watched[:-2]) == {str(root), *map(str, list(root.parents)[:-1])}
-    assert set(without) == {"/dev/null"}  # only for the mark, and alone in that
+    assert set(without) == {"/dev/null"}  # only for the fence, and alone in that
 
 
 # ---- where a look fails -------------------------------------------------------------
@@ -1093,14 +1147,17 @@ def test_rename_over_and_on_of_what_is_to_be_looked_at_again(
     (root / "d").mkdir()
     inotify = consumer.watcher._inotify_cffi.inotify
 
-    def make_mark(wd: int) -> None:
+    def make_fence(wd: int) -> None:
         del vars(inotify)["rm_watch"]
-        (root / "d").rename(root / "e")
         inotify.rm_watch(wd)
         (root / "e").rename(root / "y")
         (root / "y").rename(root / "z")
 
-    vars(inotify)["rm_watch"] = make_mark
+    def in_the_window() -> None:
+        (root / "d").rename(root / "e")
+        vars(inotify)["rm_watch"] = make_fence
+
+    _before_the_end(consumer, in_the_window)
     assert consumer.lines() == [
         "CREATE | ISDIR /d",
         "MOVED_TO | ISDIR /e from /d",

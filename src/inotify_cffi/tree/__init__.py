@@ -28,15 +28,16 @@ read.
 
 1. *Scan: watch, list, then put a fence into the queue.* A fence is a watch that is
    added and removed; its IGNORED comes behind the events of everything that the listing
-   can have seen. The *window* of the scan ends at the fence. In it, events of that
-   directory are *held back*, since the listing may include them already. At the fence,
-   the scan is *valid* if nothing in the window moved or removed the directory or one
-   above it: all directories above are watched, so its path led to it. An invalid scan
-   is discarded and repeated; nothing of it was reported. For a valid scan, the events
-   that were held back are applied to the listing. The result is the content of the
-   directory at the fence. It is reported as synthetic CREATEs, and the directories in
-   it are scanned next. From then on, the kernel's own events of this directory are
-   complete.
+   can have seen. The *window* of the scan ends at the fence. (If the queue is empty
+   after the listing, the window ends there: whatever is queued later has happened
+   later.) In the window, events of that directory are *held back*, since the listing
+   may include them already. At its end, the scan is *valid* if nothing in the window
+   moved or removed the directory or one above it: all directories above are watched,
+   so its path led to it. An invalid scan is discarded and repeated; nothing of it was
+   reported. For a valid scan, the events that were held back are applied to the
+   listing. The result is the content of the directory at the end of the window. It is
+   reported as synthetic CREATEs, and the directories in it are scanned next. From then
+   on, the kernel's own events of this directory are complete.
 
    A rename from a known directory into one that is being scanned is reported at once
    if nothing later in this window invalidates the scan. From then on, that name's

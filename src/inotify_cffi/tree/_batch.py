@@ -117,9 +117,14 @@ class Batch:
         """Return whether nothing was found in any of the given directories."""
         return not self._groups
 
-    def is_empty(self, given: int) -> bool:
-        """Return whether no name was found in a directory; False if unknown."""
-        return not (self._found.left_out or given in self._groups)
+    def is_empty(self, given: int) -> bool | None:
+        """Return whether there was no name in a directory; None if unknown."""
+        if given in self._groups:
+            return False
+        if not self._found.left_out:
+            return True
+        # Names were left out, but of which directory?
+        return False if len(self._found.results) == 1 else None
 
     def wds_below(self, given: int) -> list[int]:
         """Return the watches of the directories below a given one."""

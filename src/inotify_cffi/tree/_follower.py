@@ -131,6 +131,21 @@ class Follower:
             else:
                 self._follow_named(directory, event, batch)
 
+    def ask_of_renames(self) -> bool:
+        """Read from the disk what the renames leave open; return whether any did.
+
+        Raises:
+            OSError: EMFILE and the like: the rest is left for the next time.
+        """
+        asked = False
+        if any(self._unfinished_renames):
+            asked = self._renames.settle(self._scanner.wait_for_changes)
+        if self._unverified and self._unverified.ask(
+            self._scanner.find, self._renames.concerns
+        ):
+            asked = True
+        return asked
+
     def end_window(self) -> None:
         """End the window: at its fence, or else with the read."""
         self._scanner.forget_listed()

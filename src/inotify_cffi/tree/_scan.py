@@ -63,9 +63,9 @@ class Scan(Scanning):
         self.batch: Batch | None = None
         self.index = 0
 
-    def found_nothing(self) -> bool:
-        """Return whether the directory had no name at all; False if unknown."""
-        return self.batch is not None and self.batch.is_empty(self.index)
+    def found_nothing(self) -> bool | None:
+        """Return whether the directory had no name at all; None if unknown."""
+        return None if self.batch is None else self.batch.is_empty(self.index)
 
     def is_plain(self) -> bool:
         """Return whether nothing is known of the directory but the names found."""

@@ -70,7 +70,7 @@ class Scanner:
         # What was listed here since the queue was read: the events of that, OPEN and
         # the like, are queued before the fence.
         self._listed: set[Directory] = set()
-        self._found_empty: set[Directory] = set()  # roots, by the last scan
+        self._empty: dict[Directory, bool] = {}  # roots: whether their scan said so
 
     def has_listed(self, directory: Directory | None) -> bool:
         """Return whether this listed a directory since the last fence."""
@@ -78,7 +78,7 @@ class Scanner:
 
     def unfinished(self) -> tuple[Collection[object], ...]:
         """Return what is to be forgotten at a fence; it is kept up to date."""
-        return self._listed, self._found_empty
+        return self._listed, self._empty
 
     def forget_listed(self) -> None:
         """Follow the fence: whatever is opened from here on, others open."""
@@ -202,19 +202,22 @@ class Scanner:
         return Kind.DIRECTORY if is_directory else Kind.OTHER
 
     def note_empty(self, scans: Iterable[Scan]) -> None:
-        """Note which roots are empty, by scans that have just ended."""
+        """Note which roots are empty or not, by scans that have just ended."""
         for scan in scans:
-            if scan.directory.parent is None and scan.found_nothing():
-                self._found_empty.add(scan.directory)
+            if scan.directory.parent is None:
+                is_empty = scan.found_nothing()
+                if is_empty is not None:
+                    self._empty[scan.directory] = is_empty
 
     def forget_empty(self) -> None:
         """Forget them, as more of the queue is read."""
-        self._found_empty.clear()
+        self._empty.clear()
 
     def is_empty(self, directory: Directory) -> bool:
         """Return whether there are no names in a directory."""
-        if directory in self._found_empty:
-            return True
+        known = self._empty.get(directory)
+        if known is not None:
+            return known
         self._listed.add(directory)
         return _disk.is_empty(self._paths.fs_path(directory))
 

@@ -94,7 +94,7 @@ class Scans(States):
         """
         self._window = Window(moved)
         if not self._now:
-            self._rest()
+            self.rest()
             return False
         wanted = self._take_wanted()
         silent = wanted[0][1] is Purpose.SILENT
@@ -124,8 +124,9 @@ class Scans(States):
             wanted.append((directory, purpose))
         return wanted
 
-    def _rest(self) -> None:
-        if self._reach != self._nearest:
+    def rest(self) -> None:
+        """Free what the last scan needed, if nothing is to be scanned."""
+        if self._reach != self._nearest and not self._now:
             self._reach = self._nearest
             self._watches.free_memory()
 
@@ -141,11 +142,8 @@ class Scans(States):
         # Only now is it known which directories are beyond it.
         beyond = self._scanner.count(self._groups[State.BEYOND_LIMIT])
         wanted = len(self._watches) + beyond
-        return OSError(
-            errno.ENOSPC,
-            f"{text}; these trees have {wanted} directories to watch",
-            path,
-        )
+        text = f"{text}; these trees have {wanted} directories to watch"
+        return OSError(errno.ENOSPC, text, path)
 
     def _give_up(self, directory: Directory, failure: OSError) -> None:
         """Leave all that is unscanned beyond the limit of watches."""

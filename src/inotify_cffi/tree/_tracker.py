@@ -201,7 +201,9 @@ class Tracker:
             # behind it may have gaps. All these are in the next read at the latest,
             # and must not count as events after a scan.
             return False
-        is_tidy = not self._ask_disk() and not self._tidy(quiet=not reading.batch)
+        if self._ask_disk():
+            return self._is_idle() and not self._begins
+        is_tidy = not self._tidy(quiet=not reading.batch)
         return is_tidy and not (
             self._begins or self._roots.is_due() or self._roots.lone.has_returned()
         )
@@ -228,7 +230,7 @@ class Tracker:
     def _ask_disk(self) -> bool:
         """Read from the disk what the queue lacks; return whether that was needed."""
         try:
-            asked = self._ask_of_renames()
+            asked = self._follower.ask_of_renames()
             descend = self._descends and not self._roots.nested.has_exceptions()
             if self._scans.start(self._renames.between_places(), descend=descend):
                 asked = True
@@ -236,18 +238,22 @@ class Tracker:
             self._interrupted = False  # the requested work is still to be done
             raise
         if asked:
-            self._scans.fence()
+            self._end_window()
         return asked
 
-    def _ask_of_renames(self) -> bool:
-        asked = False
-        if any(self._renames.unfinished()):
-            asked = self._renames.settle(self._scanner.wait_for_changes)
-        if self._unverified and self._unverified.ask(
-            self._scanner.find, self._renames.concerns
-        ):
-            asked = True
-        return asked
+    def _end_window(self) -> None:
+        """End the window of what was read from the disk: at a fence, or at once.
+
+        If the queue is empty, whatever comes has happened after the scans. A fence
+        takes two calls and an event: a third of the time of a new directory.
+        """
+        if self._inotify.wait_readable(0):
+            self._scans.fence()
+            return
+        self._follower.end_window()
+        self._roots.lone.expect_removals()
+        self._scanner.forget_empty()
+        self._scans.rest()
 
     def _tidy(self, *, quiet: bool) -> bool:
         """When the queue is empty, release everything that is not needed.
