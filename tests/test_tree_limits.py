@@ -27,9 +27,12 @@ from inotify_cffi import (
     mask_str,
     parse_events,
 )
+from inotify_cffi._scanning import BulkScanner
 
 if TYPE_CHECKING:
     from conftest import InThread, RunPython
+
+    from inotify_cffi._scanning import Found
 
 TESTS = Path(__file__).parent
 MAX_QUEUED_EVENTS = Path(churn.MAX_QUEUED_EVENTS)
@@ -1086,6 +1089,47 @@ def test_memory_returns(root: Path, end: Callable[[TreeWatcher, Path], None]) ->
             assert _memory_of_package() < 0.3 * during
     finally:
         tracemalloc.stop()
+
+
+def test_memory_of_scans_is_freed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nothing is left to scan, the memory of C for scans is freed."""
+    # Nothing public says how much it is.
+    scan, free = BulkScanner.scan, BulkScanner.free_memory
+    calls: list[str] = []
+
+    def note_scan(bulk: BulkScanner, *arguments: Any, **options: Any) -> Found:
+        calls.append("scan")
+        return scan(bulk, *arguments, **options)
+
+    def note_free(bulk: BulkScanner) -> None:
+        calls.append("free")
+        free(bulk)
+
+    monkeypatch.setattr(BulkScanner, "scan", note_scan)
+    monkeypatch.setattr(BulkScanner, "free_memory", note_free)
+    for number in range(40):
+        (root / f"{number}" / "d").mkdir(parents=True)
+    with TreeWatcher(root) as watcher:
+        assert calls.pop() == "free"
+        assert set(calls) == {"scan"}
+        inotify = watcher._inotify_cffi.inotify
+
+        def wait_readable(timeout: int) -> bool:
+            (root / "0").chmod(0o700)  # so that a fence ends the window
+            del vars(inotify)["wait_readable"]
+            return inotify.wait_readable(timeout)
+
+        for count, is_fenced in ((1, False), (3, False), (1, True)):
+            calls.clear()
+            for _ in range(count):
+                Path(tempfile.mkdtemp(dir=root)).chmod(0o755)
+            if is_fenced:
+                vars(inotify)["wait_readable"] = wait_readable
+            watcher.read(timeout=0)
+            assert calls == ["scan", "free"]
+        calls.clear()
+        assert watcher.read(timeout=0) == []
+        assert calls == []
 
 
 def test_memory_of_churn(root: Path, tmp_path: Path) -> None:
