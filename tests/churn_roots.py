@@ -36,7 +36,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from churn import kernel_watches
+from churn import kernel_watches, short_queue
 
 from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str, masks
 
@@ -283,7 +283,9 @@ def watch(draw: Draw, child: int, mirror: Mirror, results: int) -> list[str]:
         "one_file_system": draw.one_file_system,
         "exclude": EXCLUDED.search if draw.exclude else None,
     }
-    with TreeWatcher(missing_ok=True, initial=True, **options) as watcher:
+    with short_queue(None):  # what churns beside this shortens it for a moment
+        made = TreeWatcher(missing_ok=True, initial=True, **options)
+    with made as watcher:
         for root in draw.roots:
             if os.path.isdir(root):
                 mirror.known[root] = True

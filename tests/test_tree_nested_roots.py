@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 from churn import in_words, kernel_watches, short_queue
 
-from inotify_cffi import TreeEvent, TreeWatcher, flags, mask_str
+from inotify_cffi import INotify, TreeEvent, TreeWatcher, flags, mask_str
 
 ROOTS = ("a", "a/b", "a/b/c", "a/b/c/d")
 ALL_UP_TO = int(os.environ.get("ENUMERATE", "2"))
@@ -380,6 +380,31 @@ def place() -> Iterator[Path]:
         if is_superuser:
             os.seteuid(0)
         shutil.rmtree(place)
+
+
+def test_root_that_becomes_readable_just_now(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root whose rights change before that is watched for is not missing."""
+    root = place / "root"
+    root.mkdir(0)
+    add_watch = INotify.add_watch
+    refused: list[str] = []
+
+    def add_and_change(inotify: INotify, path: str, mask: int) -> int:
+        try:
+            return add_watch(inotify, path, mask)
+        except PermissionError:
+            refused.append(path)
+            root.chmod(0o700)
+            raise
+
+    monkeypatch.setattr(INotify, "add_watch", add_and_change)
+    with TreeWatcher(root) as watcher:
+        assert refused == [str(root)]
+        assert watcher.missing == []
+        (root / "d").mkdir()
+        assert [event.path for event in watcher.read(timeout=0)] == [str(root / "d")]
 
 
 @pytest.mark.filterwarnings("ignore::inotify_cffi.UnreadableDirectoryWarning")

@@ -115,13 +115,14 @@ class Resolver:
         """Return the waypoint of a name, the same in each try of one call.
 
         Waypoints that have no watch are not kept, nor what is below them. Each try
-        would watch that anew, and so never be the first to find it watched before.
+        would watch that anew, and so never be the first to find it watched before. But
+        each try asks again whether they can be watched: that may have changed before
+        the change of their rights was watched for.
         """
-        step = unwatched.get((at, name)) if unwatched else None
-        if step is None:
-            step = self._waypoints.step(at, name, is_last=is_last)
-            if step is not None and not step.wd:
-                unwatched[at, name] = step
+        before = unwatched.pop((at, name), None) if unwatched else None
+        step = self._waypoints.step(at, name, before, is_last=is_last)
+        if step is not None and not step.wd:
+            unwatched[at, name] = step
         return step
 
     def _end_at_file(

@@ -79,8 +79,21 @@ class Waypoints(Steps):
         if names and len(wds) == len(names):
             at.mask = DIRECTORY_ROOT
 
-    def step(self, at: Waypoint, name: str, *, is_last: bool) -> Waypoint | None:
+    def step(
+        self,
+        at: Waypoint,
+        name: str,
+        unwatched: Waypoint | None = None,
+        *,
+        is_last: bool,
+    ) -> Waypoint | None:
         """Return the waypoint of a name, with its watch; None if it is a file.
+
+        Parameters:
+            at: the waypoint above.
+            name: the name.
+            unwatched: its waypoint, which had no watch before.
+            is_last: whether it is the last name of its path.
 
         Raises:
             Changed: the path led elsewhere meanwhile.
@@ -89,7 +102,7 @@ class Waypoints(Steps):
         known = at.children.get(name)
         if known is not None:
             return known
-        step = Waypoint(at, name, join(at.path, name))
+        step = unwatched or Waypoint(at, name, join(at.path, name))
         path = step.path
         if len(path) <= _disk.SURELY_SHORT:
             is_waypoint = self._reach(step, path, is_last=is_last)
