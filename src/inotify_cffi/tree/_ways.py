@@ -20,7 +20,6 @@ from ._masks import (
     DELETE_SELF,
     IGNORED,
     MOVE_SELF,
-    STRUCTURAL,
     UNMOUNT,
 )
 from ._mounts import is_at_or_below
@@ -211,9 +210,7 @@ class Ways:
         if parent is None or not name or way in parent.awaited.get(name, ()):
             return
         try:
-            # All events of names: a tree may get the same watch, and to what its scan
-            # finds, a deletion without the creation behind it must not be applied.
-            self._waypoints.await_name(way, parent, name, STRUCTURAL)
+            self._waypoints.await_name(way, parent, name, DELETE)
             if self._waypoints.leads_to(path, wd):
                 return
         except (Changed, OSError):
