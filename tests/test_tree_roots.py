@@ -229,6 +229,35 @@ def test_a_link_that_is_pointed_elsewhere(tmp_path: Path) -> None:
             consumer.check()
 
 
+def test_link_to_where_a_root_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory that was watched for a removal is scanned as any other."""
+    real, link = tmp_path / "real", tmp_path / "link"
+    for name in ("empty", "d"):
+        (real / name).mkdir(parents=True)
+    scan = Watches.scan
+
+    def change_and_scan(watches: Watches, paths: list[str], **options: Any) -> Found:
+        if str(real) in paths:
+            (real / "d").rmdir()
+            (real / "d").mkdir()
+        return scan(watches, paths, **options)
+
+    # No public call lets something happen between a read and a scan.
+    monkeypatch.setattr(Watches, "scan", change_and_scan)
+    with TreeWatcher(real / "empty", link, missing_ok=True) as watcher:
+        assert watcher.read(timeout=0) == []  # the removal is watched for now
+        link.symlink_to("real")
+        events = watcher.read(timeout=0)
+    assert sorted(event.path for event in events) == [
+        str(link),
+        f"{link}/d",
+        f"{link}/empty",
+    ]
+    assert {event.mask for event in events} == {flags.CREATE | flags.ISDIR}
+
+
 @pytest.mark.parametrize("initial", [False, True])
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_link_is_pointed_elsewhere_while_its_tree_is_scanned(

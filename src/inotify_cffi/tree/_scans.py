@@ -105,6 +105,8 @@ class Scans(States):
         for scan in outcome.scans:
             scan.directory.status = scan
             self._window.scans[scan.directory] = scan
+            if self._watches.held.complete_names(scan.wd):
+                self.note_moved(scan.directory)  # so it is scanned again
         self._now.update(reversed(outcome.unreached))
         for failure in outcome.failures:
             if failure.errno != errno.ENOSPC:

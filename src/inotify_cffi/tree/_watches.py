@@ -21,6 +21,7 @@ from ._masks import (
     LISTING,
     MASK_ADD,
     NEEDED,
+    STRUCTURAL,
 )
 from ._model import Directory, Paths
 from ._queue import listings_that_fit
@@ -45,6 +46,28 @@ class Control(enum.Enum):
     FENCE = "the IGNORED of `Watches.fence`"
     STALE = "the IGNORED of a watch that was removed here"
     LOST = "the kernel removed a watch by itself"
+
+
+class HeldMasks(dict[int, int]):
+    """The watches that the ways to the roots need, each with the mask for that."""
+
+    __slots__ = ()
+
+    def add(self, wd: int, mask: int) -> None:
+        self[wd] = self.get(wd, 0) | mask
+
+    def complete_names(self, wd: int) -> bool:
+        """Note that a tree has a watch as well, which reports all events of names.
+
+        Returns:
+            Whether it has reported some of them only, for a way. Those that are queued
+            do not show what has happened then.
+        """
+        known = self.get(wd, 0) & STRUCTURAL
+        if known in (0, STRUCTURAL):
+            return False
+        self.add(wd, STRUCTURAL)
+        return True
 
 
 class Watches:
@@ -72,11 +95,10 @@ class Watches:
         self._strays: set[int] = set()
         self._awaiting_ignored: set[int] = set()
         self._fence = 0
-        # Watches that the ways to the roots need, each with the mask for that.
-        self._held: dict[int, int] = {}
+        self.held = HeldMasks()
 
     def __len__(self) -> int:
-        return len(self._owners.keys() | self._held.keys())
+        return len(self._owners.keys() | self.held.keys())
 
     def add(self, path: str) -> int:
         """Watch a directory; until it is assigned to one, the watch is a stray.
@@ -179,19 +201,19 @@ class Watches:
     def hold(self, path: str, mask: int) -> int:
         """Add a watch for the way to a root, or add to one: see `WayWatches`."""
         wd = self._inotify.add_watch(path, mask | MASK_ADD)
-        self._held[wd] = self._held.get(wd, 0) | mask
+        self.held.add(wd, mask)
         return wd
 
     def hold_way(self, path: str, mask: int, last_mask: int) -> WatchedWay:
         """Add watches for a way, by one call: see `WayWatches`."""
         found = self._bulk.watch_way(path, mask | MASK_ADD, last_mask | MASK_ADD)
         for wd in (*found.verified, *found.others):
-            self._held[wd] = self._held.get(wd, 0) | mask | last_mask
+            self.held.add(wd, mask | last_mask)
         return found
 
     def let_go(self, wd: int) -> None:
         """Follow that no way needs a watch any more."""
-        known = self._held.pop(wd, None)
+        known = self.held.pop(wd, None)
         if known is not None and wd not in self._owners and wd not in self._strays:
             self._remove(wd)
 
@@ -203,7 +225,7 @@ class Watches:
         event would be lost; so that watch stays as it is. Only the mask for files has
         EXCL_UNLINK.
         """
-        if self._held[wd] & EXCL_UNLINK:
+        if self.held[wd] & EXCL_UNLINK:
             return False
         try:
             self._inotify.rm_watch(wd)
@@ -240,7 +262,7 @@ class Watches:
         if wd == self._fence:
             return Control.FENCE
         self._strays.discard(wd)
-        self._held.pop(wd, None)
+        self.held.pop(wd, None)
         return Control.LOST
 
     def forget(self, wd: int) -> tuple[Directory, ...]:
@@ -273,7 +295,7 @@ class Watches:
         narrowed = False
         for _ in range(min(len(self._strays), _AT_ONCE)):
             wd = self._strays.pop()
-            if wd in self._held:
+            if wd in self.held:
                 narrowed = self._narrow(wd) or narrowed
             else:
                 self._remove(wd)
