@@ -245,7 +245,7 @@ class Tracker:
         """End the window of what was read from the disk: at a fence, or at once.
 
         If the queue is empty, whatever comes has happened after the scans. A fence
-        takes two calls and an event: a third of the time of a new directory.
+        takes two calls and an event, a quarter of the time of a new directory.
         """
         if self._inotify.wait_readable(0):
             self._scans.fence()
