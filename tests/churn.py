@@ -40,6 +40,8 @@ TABLE = [("full", 1), ("pauses", 1), ("full", 3), ("stopped", 2), ("overflow", 2
 MAX_QUEUED_EVENTS = "/proc/sys/fs/inotify/max_queued_events"
 # Any file that all processes of the machine see, to take turns with.
 _TURNSTILE = "/proc/sys/fs/inotify/max_user_watches"
+# Set while a process above this one, or this one, keeps the queues long: its pid.
+HELD_ABOVE = "CHURN_LONG_QUEUES"
 GONE = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT
 
 SHOWS_EXCL_UNLINK = tuple(map(int, os.uname().release.split(".")[:2])) >= (5, 19)
@@ -489,6 +491,9 @@ class LongQueues:
     It waits at a turnstile as `short_queue` does: without that, those who only need
     long queues would follow each other for ever, and who shortens them never had a
     turn.
+
+    The programs that this process starts have long queues by that. At the turnstile
+    they would stand behind who waits for this process, and this one waits for them.
     """
 
     _held: LongQueues | None = None  # by this process
@@ -499,12 +504,21 @@ class LongQueues:
         LongQueues._held = self
 
     def _take(self) -> None:
+        if HELD_ABOVE in os.environ:
+            return
         with open(_TURNSTILE) as turnstile:
             fcntl.flock(turnstile, fcntl.LOCK_SH)
             fcntl.flock(self._limit, fcntl.LOCK_SH)
+        os.environ[HELD_ABOVE] = str(os.getpid())
+
+    def _release(self) -> None:
+        if os.environ.get(HELD_ABOVE) == str(os.getpid()):
+            del os.environ[HELD_ABOVE]
+            fcntl.flock(self._limit, fcntl.LOCK_UN)
 
     def __exit__(self, *error: object) -> None:
         LongQueues._held = None
+        self._release()
         self._limit.close()
 
     @classmethod
@@ -513,7 +527,10 @@ class LongQueues:
         """Let this process shorten the queues meanwhile."""
         held = cls._held
         if held is not None:
-            fcntl.flock(held._limit, fcntl.LOCK_UN)
+            held._release()
+        if HELD_ABOVE in os.environ:
+            holder = os.environ[HELD_ABOVE]
+            raise RuntimeError(f"process {holder} keeps the queues long meanwhile")
         try:
             yield
         finally:

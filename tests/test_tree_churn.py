@@ -8,8 +8,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
 
+import churn
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import RunPython
 
 CHURN = Path(__file__).with_name("churn.py")
 MAX_QUEUED_EVENTS = "/proc/sys/fs/inotify/max_queued_events"
@@ -85,3 +90,46 @@ def test_rights_that_are_taken_and_given() -> None:
     if os.getuid():
         pytest.skip("only root may change the rights of what is another's")
     _churn_roots("--chmod", "--directory", "/dev/shm")
+
+
+OF_ANOTHER_SUITE = """
+import churn
+with churn.short_queue(16):
+    pass
+"""
+OF_THIS_TEST = """
+import churn
+with churn.short_queue(None):
+    print("long")
+try:
+    with churn.short_queue(16):
+        print("short")
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_long_queues_of_programs(
+    run_python: RunPython, until: Callable[[Callable[[], Any]], None]
+) -> None:
+    """A program that a test starts does not wait for who waits for this test."""
+    if not os.access(MAX_QUEUED_EVENTS, os.W_OK):
+        pytest.skip("only root may shorten the queue")
+    apart = {"PYTHONPATH": str(CHURN.parent)}
+    apart |= {name: os.environ[name] for name in os.environ.keys() - {churn.HELD_ABOVE}}
+    another = [sys.executable, "-c", OF_ANOTHER_SUITE]
+    with subprocess.Popen(another, env=apart) as waiting:
+        try:
+            until(lambda: _waits_for_a_lock(waiting.pid))
+            printed = run_python(OF_THIS_TEST)
+            assert waiting.poll() is None
+        finally:
+            waiting.kill()
+    refusal = f"process {os.getpid()} keeps the queues long meanwhile"
+    assert printed.splitlines() == ["long", refusal]
+
+
+def _waits_for_a_lock(pid: int) -> bool:
+    """Whether /proc/locks has a request of a process that is not granted."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and f" {pid} " in line for line in lines)
