@@ -321,6 +321,16 @@ def test_total_time(root: Path) -> None:
     assert finished.returncode == 0
 
 
+@pytest.mark.parametrize("recursive", [[], ["-r"]])
+def test_total_time_without_rest(root: Path, recursive: list[str]) -> None:
+    """--for ends it where each line that it writes is another event for it."""
+    arguments = ["-mq", *recursive, "-o", "d/log", "--for", "0.5", "-e", "modify", "d"]
+    running = _ready(root, *arguments)
+    (root / "x").write_text("1")
+    assert running.ended()[2] == 0
+    assert b"MODIFY log" in (root / "log").read_bytes()
+
+
 @pytest.mark.parametrize("options", [["-qq"], ["-o", "out"], []])
 def test_where_the_table_goes(root: Path, options: list[str]) -> None:
     """The table is on standard output when no records go there."""

@@ -538,3 +538,15 @@ def test_losses_are_reported_from_below_upwards(tmp_path: Path) -> None:
             lost = [event.path for event in watcher.read(timeout=0)]
             assert lost == [lowest, below, above]
             (tmp_path / "moved").rename(tmp_path / "above")
+
+
+@pytest.mark.parametrize("missing_ok", [False, True])
+def test_empty_path(missing_ok: bool) -> None:
+    """An empty path leads to nothing, and not to the working directory."""
+    with pytest.raises(FileNotFoundError) as caught:
+        TreeWatcher("", missing_ok=missing_ok)
+    assert caught.value.filename == ""
+    with TreeWatcher(missing_ok=missing_ok) as watcher:
+        with pytest.raises(FileNotFoundError):
+            watcher.add(b"")
+        assert watcher.roots == []

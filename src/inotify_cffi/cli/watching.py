@@ -72,7 +72,7 @@ class Watch:
         # Only a read after that time shows that nothing has happened in it: on a busy
         # machine, much may happen between a read and the next look at the clock.
         quiet = self._is_quiet()
-        idle = self._idle.over
+        idle, ends = self._idle.over, self._total.over
         with self._signals.raising:
             records = self._source.read()
         if records is None:
@@ -83,6 +83,8 @@ class Watch:
                     self._signals.wait([self._source.fileno()], seconds)
             return status
         status = self._take(records)
+        if status is None and ends:  # `_attend` may never come: it never rests
+            return self._end(idle=False)
         if status is None and self._is_quiet():  # in spite of these: it never rests
             status = self._take_gathered()
         if status is None and not self._source.alive:
@@ -117,13 +119,15 @@ class Watch:
             idle: whether the time of ``--timeout`` is over.
         """
         self._delivery.attend()
-        ends = idle or self._total.over
-        if quiet or ends:
-            status = self._take_gathered()
-            if status is not None:
-                return status
-        if not ends:
-            return None
+        if idle or self._total.over:
+            return self._end(idle=idle)
+        return self._take_gathered() if quiet else None
+
+    def _end(self, *, idle: bool) -> int:
+        """Report what was gathered; return the exit status."""
+        status = self._take_gathered()
+        if status is not None:
+            return status
         return CAME if self._came and not idle else TIMED_OUT
 
     def _take_gathered(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Iterable
@@ -172,6 +173,8 @@ class Engine:
         self._warn(stacklevel=4)
 
     def _add_root(self, path: str) -> None:
+        if not path:  # it leads to nothing, now and later: path_resolution(7)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         silent, missing_ok = not self._initial, self._missing_ok
         self.tracker.add_root(path, silent=silent, missing_ok=missing_ok)
 
