@@ -83,7 +83,7 @@ class Watch:
                     self._signals.wait([self._source.fileno()], seconds)
             return status
         status = self._take(records)
-        if status is None and ends:  # `_attend` may never come: it never rests
+        if status is None and ends:  # without a pause, `_attend` is never called
             return self._end(idle=False)
         if status is None and self._is_quiet():  # in spite of these: it never rests
             status = self._take_gathered()

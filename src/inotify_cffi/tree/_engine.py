@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .._awaiting import running_backend
 from .._waiting import Deadline, checked_timeout, move
 from ..instance import INotify
+from ..syscalls import os_error
 from ._logging import log
 from ._readiness import Readiness
 from ._tracker import Tracker
@@ -174,7 +175,7 @@ class Engine:
 
     def _add_root(self, path: str) -> None:
         if not path:  # it leads to nothing, now and later: path_resolution(7)
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            raise os_error(errno.ENOENT, path)
         silent, missing_ok = not self._initial, self._missing_ok
         self.tracker.add_root(path, silent=silent, missing_ok=missing_ok)
 

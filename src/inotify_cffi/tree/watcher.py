@@ -49,6 +49,7 @@ class TreeWatcher(Closing):
     Raises:
         OSError: a root does not exist, or may not be read: `FileNotFoundError`,
             `PermissionError` and so on, with its path, unless ``missing_ok``.
+            FileNotFoundError: a path is empty.
             ENOSPC: the limit of watches, with the sysctl, its value and the number
             of watches that are needed.
         ValueError: ``mask`` is empty, or has bits that are not events.
